@@ -1,0 +1,1 @@
+"""Models behind one interface: presets, loading, tokens, costs."""

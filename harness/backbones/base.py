@@ -1,0 +1,284 @@
+"""One interface over encoder-decoder and decoder-only models.
+
+Everything that the harness does with a model goes through four calls: :meth:`Backbone.encode` reads the
+inputs once, :meth:`State.repeat` makes n rows of each, :meth:`Backbone.advance` feeds tokens to the rows,
+and :meth:`Backbone.logits` turns hidden states into logits where they are needed. Sampling, scoring and
+decoding share them, so no two of them can disagree about the model.
+"""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from harness.backbones.costs import Costs
+
+LAYOUT = "warmup_bench.json"
+"""File beside a saved model that keeps its separator and prompt."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpecialTokens:
+    """Token ids that the harness places itself."""
+
+    pad: int
+    eos: int
+    separator: int
+    never: tuple[int, ...] = ()
+    """Ids that may never be generated, besides pad (a decoder start token, the prompt's end mark)."""
+
+    @property
+    def banned_in_warmup(self) -> tuple[int, ...]:
+        """A warmup ends at the separator or the cap; eos is not allowed inside it."""
+        return (self.pad, self.eos, *self.never)
+
+    @property
+    def banned_in_output(self) -> tuple[int, ...]:
+        """The output ends at eos."""
+        return (self.pad, self.separator, *self.never)
+
+
+@dataclass(slots=True)
+class State:
+    """The rows of a batch, as far as they have been read or written.
+
+    Attributes:
+        cache: transformers' key-value cache of every row.
+        hidden: Last hidden state, [rows, width]; it predicts the next token.
+        source_mask: 1 where the source (or prompt) has a token, [rows, source].
+        position: Position of the next token of each row, [rows] (decoder-only models).
+    """
+
+    cache: Any
+    hidden: Tensor
+    source_mask: Tensor
+    position: Tensor
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return self.hidden.shape[0]
+
+    def repeat(self, n: int) -> State:
+        """Rows i*n .. i*n+n-1 continue row i; gradients flow back to the one encoding."""
+        return self._map(lambda t: t.repeat_interleave(n, dim=0))
+
+    def select(self, rows: Tensor) -> State:
+        """The given rows, [k] indices."""
+        return self._map(lambda t: t.index_select(0, rows))
+
+    def detach(self) -> State:
+        """The same rows without their graph, and a cache of their own."""
+        return self._map(lambda t: t.detach())
+
+    def _map(self, f: Callable[[Tensor], Tensor]) -> State:
+        return State(map_cache(self.cache, f), f(self.hidden), f(self.source_mask), f(self.position))
+
+
+def map_cache(cache: Any, f: Callable[[Tensor], Tensor]) -> Any:
+    """A new cache with ``f`` applied to every key and value tensor, [rows, heads, length, width]."""
+    from transformers.cache_utils import DynamicCache, EncoderDecoderCache
+
+    if isinstance(cache, EncoderDecoderCache):
+        return EncoderDecoderCache(
+            map_cache(cache.self_attention_cache, f), map_cache(cache.cross_attention_cache, f)
+        )
+    mapped = DynamicCache()
+    for index, layer in enumerate(cache.layers):
+        mapped.update(f(layer.keys), f(layer.values), index)
+    return mapped
+
+
+class Backbone(ABC):
+    """A model with its tokenizer and the tokens that the harness places."""
+
+    architecture: str
+
+    def __init__(self, model: Any, tokenizer: Any, tokens: SpecialTokens, costs: Costs) -> None:
+        """Wrap a loaded model; use :func:`harness.backbones.load.load_backbone`."""
+        self.model, self.tokenizer, self.tokens, self.costs = model, tokenizer, tokens, costs
+        self._head = model.get_output_embeddings()
+        self._head_bias = getattr(model, "final_logits_bias", None)
+        self._head_scale = _head_scale(model.config)
+
+    @property
+    def device(self) -> torch.device:
+        """Device of the weights."""
+        device: torch.device = self._head.weight.device
+        return device
+
+    @property
+    def vocabulary(self) -> int:
+        """Number of logits."""
+        size: int = self._head.weight.shape[0]
+        return size
+
+    @abstractmethod
+    def source_ids(self, text: str, max_tokens: int) -> tuple[list[int], bool]:
+        """Token ids of an input (for decoder-only models, the prompt), and whether it was cut."""
+
+    @abstractmethod
+    def encode(self, source: Tensor, mask: Tensor) -> State:
+        """Read [batch, source] ids (right-padded, ``mask`` 1 at tokens) once, up to the first prediction."""
+
+    @abstractmethod
+    def advance(self, state: State, tokens: Tensor) -> Tensor:
+        """Feed [rows, t] tokens; returns hidden states [rows, t, width] and moves ``state`` on in place.
+
+        Row paddings may only follow a row's last token: a hidden state depends on what came before it.
+        """
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Logits [..., vocabulary] of hidden states [..., width], in the dtype of the computation."""
+        out: Tensor = self._head(hidden * self._head_scale if self._head_scale != 1.0 else hidden)
+        return out if self._head_bias is None else out + self._head_bias.to(out.dtype)
+
+    def target_ids(self, text: str, max_tokens: int) -> tuple[list[int], bool]:
+        """Token ids of a target, without special tokens and cut to ``max_tokens``; whether it was cut."""
+        ids = self.plain_ids(text)
+        return ids[:max_tokens], len(ids) > max_tokens
+
+    def plain_ids(self, text: str) -> list[int]:
+        """Token ids of a text; text that spells a special token stays text, so no input can end a warmup."""
+        encoded = self.tokenizer(text, add_special_tokens=False, split_special_tokens=True)
+        ids: list[int] = encoded["input_ids"]
+        return ids
+
+    def text(self, ids: Sequence[int]) -> str:
+        """Text of generated ids, special tokens dropped."""
+        decoded: str = self.tokenizer.decode(
+            list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False
+        )
+        return decoded.strip()
+
+    def save(self, folder: Path) -> None:
+        """Write weights (safetensors), config and tokenizer in the layout of ``from_pretrained``."""
+        self.model.save_pretrained(folder, safe_serialization=True)
+        self.tokenizer.save_pretrained(folder)
+        layout = {"separator": self.tokenizer.convert_ids_to_tokens(self.tokens.separator), **self._layout()}
+        (folder / LAYOUT).write_text(json.dumps(layout) + "\n", encoding="utf-8")
+
+    def _layout(self) -> dict[str, Any]:
+        """What else a reload needs to place the same tokens."""
+        return {}
+
+
+class EncoderDecoder(Backbone):
+    """T5, mT5, BART and their kin: the encoder reads x, the decoder writes ``c sep y eos``."""
+
+    architecture = "encoder-decoder"
+
+    def source_ids(self, text: str, max_tokens: int) -> tuple[list[int], bool]:
+        """Ids of the text and a closing eos."""
+        ids = self.plain_ids(text)
+        return [*ids[: max_tokens - 1], self.tokens.eos], len(ids) > max_tokens - 1
+
+    def encode(self, source: Tensor, mask: Tensor) -> State:
+        """Run the encoder, and the decoder on its start token: that fills the cross-attention cache once."""
+        from transformers.cache_utils import DynamicCache, EncoderDecoderCache
+
+        memory = self.model.get_encoder()(input_ids=source, attention_mask=mask).last_hidden_state
+        cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
+        start = source.new_full((source.shape[0], 1), self.model.config.decoder_start_token_id)
+        out = self.model.get_decoder()(
+            input_ids=start,
+            encoder_hidden_states=memory,
+            encoder_attention_mask=mask,
+            past_key_values=cache,
+            use_cache=True,
+        )
+        hidden = out.last_hidden_state[:, -1]
+        return State(out.past_key_values, hidden, mask, mask.new_ones(mask.shape[0]))
+
+    def advance(self, state: State, tokens: Tensor) -> Tensor:
+        """Feed tokens to the decoder; its cross-attention reads the cache, not the memory."""
+        keys = state.cache.cross_attention_cache.layers[0].keys
+        # Only the shape of the memory is read once the cross-attention cache is full.
+        memory = keys.new_empty((1, 1, 1)).expand(state.rows, keys.shape[2], self.model.config.hidden_size)
+        out = self.model.get_decoder()(
+            input_ids=tokens,
+            encoder_hidden_states=memory,
+            encoder_attention_mask=state.source_mask,
+            past_key_values=state.cache,
+            use_cache=True,
+        )
+        hidden: Tensor = out.last_hidden_state
+        state.hidden, state.position = hidden[:, -1], state.position + tokens.shape[1]
+        return hidden
+
+
+class DecoderOnly(Backbone):
+    """Llama and its kin: ``prompt(x) c sep y eos`` in one sequence; the prompt is in no loss."""
+
+    architecture = "decoder-only"
+
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        tokens: SpecialTokens,
+        costs: Costs,
+        *,
+        prefix: Sequence[int],
+        suffix: Sequence[int],
+    ) -> None:
+        """``prefix`` and ``suffix`` are the prompt's ids around the source, e.g. bos and an answer mark."""
+        super().__init__(model, tokenizer, tokens, costs)
+        self.prefix, self.suffix = list(prefix), list(suffix)
+
+    def source_ids(self, text: str, max_tokens: int) -> tuple[list[int], bool]:
+        """Ids of prefix, text and suffix; a long text is cut, the prefix and suffix never."""
+        room = max(0, max_tokens - len(self.prefix) - len(self.suffix))
+        ids = self.plain_ids(text)
+        return [*self.prefix, *ids[:room], *self.suffix], len(ids) > room
+
+    def _layout(self) -> dict[str, Any]:
+        return {"prefix": self.prefix, "suffix": self.suffix}
+
+    def encode(self, source: Tensor, mask: Tensor) -> State:
+        """Run the prompt once; padding stands at the right and is masked from everything after it."""
+        from transformers.cache_utils import DynamicCache
+
+        lengths = mask.sum(dim=1)
+        positions = torch.arange(source.shape[1], device=source.device).expand_as(source)
+        out = self.model.get_decoder()(
+            input_ids=source,
+            attention_mask=mask,
+            position_ids=positions,
+            past_key_values=DynamicCache(),
+            use_cache=True,
+        )
+        rows = torch.arange(source.shape[0], device=source.device)
+        return State(out.past_key_values, out.last_hidden_state[rows, lengths - 1], mask, lengths)
+
+    def advance(self, state: State, tokens: Tensor) -> Tensor:
+        """Feed tokens after the prompt, each row at its own positions."""
+        width = tokens.shape[1]
+        written = state.cache.get_seq_length() - state.source_mask.shape[1]
+        ones = state.source_mask.new_ones((state.rows, written + width))
+        steps = torch.arange(width, device=tokens.device)
+        out = self.model.get_decoder()(
+            input_ids=tokens,
+            attention_mask=torch.cat([state.source_mask, ones], dim=1),
+            position_ids=state.position[:, None] + steps,
+            past_key_values=state.cache,
+            use_cache=True,
+        )
+        hidden: Tensor = out.last_hidden_state
+        state.hidden, state.position = hidden[:, -1], state.position + width
+        return hidden
+
+
+def _head_scale(config: Any) -> float:
+    """T5 with tied embeddings scales its decoder's output by width^-0.5 (Raffel et al. 2020)."""
+    if config.model_type not in {"t5", "mt5", "umt5"}:
+        return 1.0
+    scaled = getattr(config, "scale_decoder_outputs", config.tie_word_embeddings)
+    return float(config.d_model**-0.5) if scaled else 1.0

@@ -1,0 +1,103 @@
+"""Floating-point operations of a model, from its weights' shapes.
+
+A multiply-add counts as two operations. One token costs 2 per weight that it meets in the forward pass and
+twice that again in the backward pass (Kaplan et al. 2020, 2N and 6N), encoder and decoder counted apart,
+plus 4 * width for every query-key pair of an attention layer (scores and weighted sum). Only real tokens
+count, never padding: the ledger is about the method, not about the batching.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+IntArray = NDArray[np.int64]
+BACKWARD = 3.0
+"""Forward and backward together, as a multiple of the forward pass."""
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """Weights met by one token, by the kind of token, and attention widths (layers * heads * head size).
+
+    Attributes:
+        encoder: Weights that a source token meets in the encoder; 0 for decoder-only models.
+        cross: Weights of the cross-attention's keys and values, met once a source token.
+        decoder: Weights that a decoder token meets, without the head.
+        head: Weights of the output projection, met where a prediction is read.
+        encoder_attention, decoder_attention, cross_attention: Summed widths of the attention layers.
+        parameters: All parameters of the model.
+        trainable: Those that are trained.
+    """
+
+    encoder: int
+    cross: int
+    decoder: int
+    head: int
+    encoder_attention: int
+    decoder_attention: int
+    cross_attention: int
+    parameters: int
+    trainable: int
+
+    def encode(self, source: IntArray) -> float:
+        """Forward operations of reading inputs of ``source`` tokens, [batch], up to the first prediction."""
+        s = source.astype(np.float64)
+        if self.encoder == 0:
+            return float((2 * self.decoder * s + 4 * self.decoder_attention * s * s).sum())
+        per_input = 2 * (self.encoder + self.cross) * s + 4 * self.encoder_attention * s * s
+        return float(per_input.sum()) + self.advance(source, np.ones_like(source), first=True)
+
+    def advance(self, source: IntArray, tokens: IntArray, *, first: bool = False) -> float:
+        """Forward operations of feeding ``tokens`` to rows with ``source`` tokens, both [rows]."""
+        s, t = source.astype(np.float64), tokens.astype(np.float64)
+        past = s if self.encoder == 0 else np.full_like(s, 0.0 if first else 1.0)
+        own = 4 * self.decoder_attention * t * (past + t)
+        return float((2 * self.decoder * t + own + 4 * self.cross_attention * t * s).sum())
+
+    def predict(self, positions: float) -> float:
+        """Forward operations of reading the logits at a number of positions."""
+        return 2.0 * self.head * positions
+
+
+def measure_costs(model: Any) -> Costs:
+    """Read :class:`Costs` off a transformers model (encoder-decoder or decoder-only)."""
+    config = model.config
+    head = model.get_output_embeddings()
+    parameters = list(model.parameters())
+    counts = {"encoder": 0, "cross": 0, "decoder": 0}
+    for name, module in model.named_modules():
+        weight = getattr(module, "weight", None)
+        if module is head or weight is None or weight.dim() != 2 or "mbedding" in type(module).__name__:
+            continue
+        if config.is_encoder_decoder and (name.startswith("encoder.") or ".encoder." in name):
+            counts["encoder"] += weight.numel()
+        elif ("EncDecAttention" in name or "encoder_attn" in name) and name.split(".")[-1] in {
+            "k",
+            "v",
+            "k_proj",
+            "v_proj",
+        }:
+            counts["cross"] += weight.numel()
+        else:
+            counts["decoder"] += weight.numel()
+    heads = config.num_attention_heads
+    size = getattr(config, "d_kv", None) or getattr(config, "head_dim", None) or config.hidden_size // heads
+    decoder_layers = (
+        getattr(config, "num_decoder_layers", None)
+        or getattr(config, "decoder_layers", None)
+        or config.num_hidden_layers
+    )
+    paired = config.is_encoder_decoder
+    return Costs(
+        encoder=counts["encoder"],
+        cross=counts["cross"],
+        decoder=counts["decoder"],
+        head=head.weight.numel(),
+        encoder_attention=config.num_hidden_layers * heads * size if paired else 0,
+        decoder_attention=decoder_layers * heads * size,
+        cross_attention=decoder_layers * heads * size if paired else 0,
+        parameters=sum(p.numel() for p in parameters),
+        trainable=sum(p.numel() for p in parameters if p.requires_grad),
+    )

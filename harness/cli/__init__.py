@@ -1,0 +1,21 @@
+"""The command line. One small module a command; heavy imports stand inside the handlers."""
+
+import sys
+
+
+def main() -> None:
+    """Entry point of ``warmup-bench``: 0 all done, 1 some cells failed, 2 a request that can't be met."""
+    from harness.cli.app import app
+    from harness.errors import UserError
+
+    try:
+        app()
+    except UserError as error:
+        from rich.console import Console
+        from rich.text import Text
+
+        Console(stderr=True, soft_wrap=True).print(Text.assemble(("error: ", "bold red"), str(error)))
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("interrupted; finished cells are kept, run the same command to go on", file=sys.stderr)  # noqa: T201
+        sys.exit(130)

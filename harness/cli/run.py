@@ -1,0 +1,130 @@
+"""``warmup-bench run``: spec, plan, work, table."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.text import Text
+
+from harness.cli.progress import ProgressDisplay
+from harness.errors import UserError
+from harness.spec import RunSpec, make_spec, merge, parse_assignment, read_spec
+
+if TYPE_CHECKING:
+    from harness.plan import Plan
+    from harness.runner import Work
+
+
+def run_command(
+    options: Mapping[str, Any], spec_file: Path | None, assignments: Sequence[str], *, dry_run: bool
+) -> int:
+    """Run a spec and print its table; returns the exit code (0 all done, 1 some cells failed).
+
+    Raises:
+        UserError: A request that can't be met, found before the first step.
+    """
+    spec = collect_spec(options, spec_file, assignments)
+    console = Console()
+    with console.status("Reading data and planning …"):
+        from harness.backbones.load import quiet_transformers
+        from harness.plan import make_plan
+        from harness.runner import execute, outstanding, spec_text
+
+        quiet_transformers()
+        plan = make_plan(spec)
+        work = outstanding(plan)
+    console.print(Text(spec_text(plan), style="dim"), end="")
+    if dry_run:
+        _print_plan(console, plan, work)
+        return 0
+    failures: dict[str, str] = {}
+    if work.pending:
+        print_counts(console, work)
+        with ProgressDisplay(console, len(work.pending) + len(work.warm_starts)) as display:
+            failures = execute(plan, work, display)
+    else:
+        console.print(f"All {len(work.done)} cells are stored already; nothing is trained.")
+    finished = [cell.id for cell in plan.cells if cell.id not in failures]
+    if finished:
+        from harness.report.render import print_tables
+        from harness.report.table import build_tables
+        from harness.results import read_results
+
+        print_tables(build_tables(read_results(plan.out, finished), plan.spec.stats), console)
+    for cell, reason in failures.items():
+        console.print(Text(f"failed: {cell}: {reason.strip()}", style="red"))
+    console.print(
+        f"\nStored in [bold]{plan.out}[/] (predictions with their warmups, statistics, ledger, models)."
+    )
+    following = f"warmup-bench report {plan.out} --format md"
+    console.print(f"Next: [bold]{following}[/], or add seeds: the stored cells are kept.", highlight=False)
+    return 1 if failures else 0
+
+
+def collect_spec(options: Mapping[str, Any], spec_file: Path | None, assignments: Sequence[str]) -> RunSpec:
+    """Merge spec file, ``--set`` and options (the later wins) into a validated spec.
+
+    Raises:
+        UserError: An unknown key, a bad value, or no task.
+    """
+    layers: list[dict[str, Any]] = []
+    origins = []
+    if spec_file is not None:
+        layers.append(read_spec(spec_file))
+        origins.append(str(spec_file))
+    if assignments:
+        layers += [parse_assignment(text) for text in assignments]
+        origins.append("--set")
+    given = {key: _option(key, value) for key, value in options.items() if value not in (None, [])}
+    if given:
+        layers.append(given)
+        origins.append("the command line")
+    content = merge(*layers)
+    if "task" not in content:
+        raise UserError("no task was named", origin="--task", hint="Try 'warmup-bench list tasks'.")
+    return make_spec(content, " and ".join(origins))
+
+
+def _option(key: str, value: Any) -> Any:
+    """The spec's form of an option."""
+    if key in ("subsets", "methods", "backbones"):
+        return [name for item in value for name in item.split(",") if name]
+    if key == "seeds":
+        try:
+            numbers = [int(part) for part in value.split(",")]
+        except ValueError as error:
+            raise UserError(f"'{value}' are no seeds", origin="--seeds", hint="Give 3, or 0,1,7.") from error
+        return numbers if "," in value else numbers[0]
+    if key in ("budget", "limit"):
+        if key == "limit" and value.isdigit():
+            return {"test": int(value)}
+        return merge(*(parse_assignment(part) for part in value.split(",")))
+    return value
+
+
+def print_counts(console: Console, work: "Work") -> None:
+    """Say what is about to run."""
+    console.print(
+        f"{len(work.pending)} cells to run, {len(work.done)} stored already, "
+        f"{len(work.warm_starts)} warm starts to make, {work.workers} at a time.",
+        highlight=False,
+    )
+
+
+def _print_plan(console: Console, plan: "Plan", work: "Work") -> None:
+    from harness.plan import estimate
+    from harness.report.render import flops
+
+    print_counts(console, work)
+    for cell in plan.cells:
+        state = "stored" if cell in work.done else "to run"
+        console.print(f"  {state}  {cell.id}", highlight=False)
+    if not work.pending:
+        return
+    cost = estimate(plan, list(work.pending), list(work.warm_starts), work.workers)
+    console.print(
+        f"Estimate: {flops(cost.flops)} FLOPs, about {cost.seconds / 60:.1f} minutes at "
+        f"{cost.rate / 1e9:.0f} GFLOP/s a worker, {cost.disk / 1e6:.0f} MB on disk in {plan.out}.",
+        highlight=False,
+    )

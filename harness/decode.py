@@ -1,0 +1,124 @@
+"""Inference: one cached loop in which every row writes its warmup, the separator and its output.
+
+Rows need no padding between the parts: a row that has ended its warmup goes on with its output at once,
+whatever the others do, so the numbers do not depend on the company a row has.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from harness.backbones.base import Backbone
+from harness.batching import Encoded, collate
+from harness.rollout import policy_logits
+from harness.train import autocast
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """What was written for one input: ids of the warmup and of the output, without special tokens.
+
+    Attributes:
+        warmup: Ids of the warmup; empty on the direct path.
+        forced: True where the warmup reached its cap.
+        output: Ids of the output.
+        finished: False where the output reached its cap.
+    """
+
+    warmup: list[int]
+    forced: bool
+    output: list[int]
+    finished: bool
+
+
+@torch.no_grad()
+def greedy(
+    backbone: Backbone, sources: Sequence[list[int]], *, warmup_cap: int, output_cap: int
+) -> list[Decoded]:
+    """The greedy warmup (at most ``warmup_cap`` tokens; 0: the direct path), then the greedy output."""
+    tokens, device = backbone.tokens, backbone.device
+    batch = collate([Encoded(ids, [tokens.eos]) for ids in sources], tokens.pad, device)
+    state = backbone.encode(batch.source, batch.mask)
+    count = len(sources)
+    alive = torch.arange(count, device=device)  # rows of the state, as indices of the inputs
+    in_warmup = torch.full((count,), warmup_cap > 0, device=device)
+    c_length = torch.zeros(count, dtype=torch.long, device=device)
+    y_length = torch.zeros(count, dtype=torch.long, device=device)
+    written = torch.full((count, warmup_cap + 1 + output_cap), tokens.pad, dtype=torch.long, device=device)
+    forced = torch.zeros(count, dtype=torch.bool, device=device)
+    finished = torch.zeros(count, dtype=torch.bool, device=device)
+    done = torch.zeros(count, dtype=torch.bool, device=device)  # what a done row writes is not counted
+    for step in range(written.shape[1]):
+        logits = backbone.logits(state.hidden)
+        phase = in_warmup[alive]
+        next_c = policy_logits(logits, tokens.banned_in_warmup).argmax(dim=-1)
+        next_y = policy_logits(logits, tokens.banned_in_output).argmax(dim=-1)
+        at_cap = phase & (c_length[alive] >= warmup_cap)
+        token = torch.where(phase, torch.where(at_cap, tokens.separator, next_c), next_y)
+        written[alive, step] = token
+        closes = phase & (token == tokens.separator)
+        in_output = ~phase & ~done[alive]
+        ends = in_output & (token == tokens.eos)
+        c_length[alive] += (phase & ~closes).long()
+        y_length[alive] += (in_output & ~ends).long()
+        forced[alive] |= at_cap
+        in_warmup[alive] = phase & ~closes
+        finished[alive] |= ends
+        done[alive] |= ends | (y_length[alive] >= output_cap)
+        if step % 4 == 3 or step + 1 == written.shape[1]:  # one synchronisation every 4 tokens
+            kept = (~done[alive]).nonzero()[:, 0]
+            if kept.numel() == 0:
+                break
+            if kept.numel() < alive.numel():
+                state, alive, token = state.select(kept), alive[kept], token[kept]
+        backbone.advance(state, token[:, None])
+    gap = 1 if warmup_cap > 0 else 0
+    rows = zip(
+        written.tolist(),
+        c_length.tolist(),
+        y_length.tolist(),
+        forced.tolist(),
+        finished.tolist(),
+        strict=True,
+    )
+    return [
+        Decoded(ids[:c], was_forced, ids[c + gap : c + gap + y], was_finished)
+        for ids, c, y, was_forced, was_finished in rows
+    ]
+
+
+def decode_all(
+    backbone: Backbone,
+    sources: Sequence[list[int]],
+    *,
+    warmup_cap: int,
+    output_cap: int,
+    batch_size: int,
+    dtype: str,
+    report: Callable[[int, int], None],
+) -> tuple[list[Decoded], float]:
+    """Decode every input, longest first (so memory is asked for at once), and count the operations.
+
+    Returns:
+        The outputs in the order of ``sources``, and the forward floating-point operations.
+    """
+    order = sorted(range(len(sources)), key=lambda i: -len(sources[i]))
+    outputs: dict[int, Decoded] = {}
+    flops = 0.0
+    backbone.model.eval()
+    for start in range(0, len(order), batch_size):
+        picked = order[start : start + batch_size]
+        with autocast(backbone.device, dtype):
+            decoded = greedy(
+                backbone, [sources[i] for i in picked], warmup_cap=warmup_cap, output_cap=output_cap
+            )
+        outputs.update(zip(picked, decoded, strict=True))
+        lengths = np.array([len(sources[i]) for i in picked])
+        gap = 1 if warmup_cap > 0 else 0
+        fed = np.array([len(d.warmup) + gap + len(d.output) for d in decoded])
+        flops += backbone.costs.encode(lengths) + backbone.costs.advance(lengths, fed)
+        flops += backbone.costs.predict(float((fed + 1).sum()))
+        report(start + len(picked), len(order))
+    return [outputs[i] for i in range(len(sources))], flops

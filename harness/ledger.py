@@ -1,0 +1,51 @@
+"""What a cell has spent: steps, tokens, floating-point operations, seconds, memory."""
+
+import resource
+import sys
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Counters of one cell's training phase (the shared warm start is counted apart, it is equal for all).
+
+    Attributes:
+        steps: Optimiser steps.
+        target_tokens: Target tokens trained on, eos counted.
+        warmup_tokens: Sampled warmup tokens.
+        train_flops: Operations of training, sampling included (:mod:`harness.backbones.costs`).
+        train_seconds: Wall time of training.
+        decode_flops, decode_seconds: The same of decoding the test set.
+        peak_memory: Peak resident bytes of the process, or peak allocated bytes on a GPU.
+        parameters, trainable: Of the model.
+        truncated: Examples of train and test whose source or target was cut.
+        skipped_steps: Steps dropped for a non-finite loss or gradient.
+    """
+
+    steps: int = 0
+    target_tokens: int = 0
+    warmup_tokens: int = 0
+    train_flops: float = 0.0
+    train_seconds: float = 0.0
+    decode_flops: float = 0.0
+    decode_seconds: float = 0.0
+    peak_memory: int = 0
+    parameters: int = 0
+    trainable: int = 0
+    truncated: int = 0
+    skipped_steps: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """As stored."""
+        return asdict(self)
+
+
+def peak_memory(device: str) -> int:
+    """Peak memory in bytes: allocated on the GPU, or resident of this process."""
+    if device == "cuda":
+        import torch
+
+        return int(torch.cuda.max_memory_allocated())
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

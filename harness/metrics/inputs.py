@@ -1,0 +1,28 @@
+"""What every metric checks before it counts: as many references as hypotheses, and none without one."""
+
+from collections.abc import Sequence
+
+from harness.errors import UserError
+
+
+def check_inputs(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> None:
+    """Raise :class:`UserError` unless every hypothesis has at least one reference."""
+    if len(hypotheses) != len(references):
+        raise UserError(
+            f"{len(hypotheses)} hypotheses but references for {len(references)} examples",
+            hint="Score predictions against the test set that they were made from.",
+        )
+    bare = next((i for i, golds in enumerate(references) if len(golds) == 0), None)
+    if bare is not None:
+        raise UserError(
+            f"example number {bare} has no reference", hint="Give it one or leave it out of the test set."
+        )
+
+
+def reference_streams(references: Sequence[Sequence[str]]) -> list[list[str | None]]:
+    """Turn references by example into sacreBLEU's streams, one a reference number.
+
+    Examples with fewer references than others get None there, which is how sacreBLEU marks a missing one.
+    """
+    most = max(map(len, references), default=0)
+    return [[golds[k] if k < len(golds) else None for golds in references] for k in range(most)]

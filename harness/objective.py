@@ -1,0 +1,75 @@
+"""The contract of a training method: a pure function from a rollout to two tables of coefficients.
+
+Every method shares the sampling and the scoring of :mod:`harness.rollout`; the loss of one input is
+
+    loss = - sum_i [ sg(A_i) * lc_i + sg(B_i) * ly_i ]
+
+with lc_i = log p(c_i | x), ly_i = log p(y | x, c_i) (sums over tokens, fp32) and sg the stop-gradient. A
+difference between two rows of a table is then a difference between objectives, never between two loops.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """What a method may look at, detached from the graph.
+
+    Attributes:
+        lc: log p(c_i | x), [batch, samples], fp32; 0 where the method has no warmup.
+        ly: log p(y | x, c_i), [batch, samples], fp32.
+        lengths: Tokens of c_i without the separator, [batch, samples].
+        forced: True where the separator was forced at the length cap, [batch, samples].
+    """
+
+    lc: Tensor
+    ly: Tensor
+    lengths: Tensor
+    forced: Tensor
+
+    @property
+    def effective_sample_size(self) -> Tensor:
+        """1 / sum_i s_i^2 with s = softmax(ly) over the samples (Kong 1992), [batch], in 1..samples."""
+        return 1.0 / self.ly.float().softmax(dim=1).square().sum(dim=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Coefficients:
+    """A (of lc) and B (of ly), each [batch, samples], fp32."""
+
+    a: Tensor
+    b: Tensor
+
+
+@dataclass(frozen=True)
+class Method:
+    """A training method.
+
+    Attributes:
+        name: Row name in tables.
+        summary: One line for ``warmup-bench list methods``.
+        source: Where the formula comes from.
+        warmup: "sampled": c is drawn from the model; "none": the direct path, no c and no separator.
+        coefficients: Pure function of the rollout.
+    """
+
+    name: str
+    summary: str
+    source: str
+    warmup: Literal["none", "sampled"]
+    coefficients: Callable[[Rollout], Coefficients]
+
+
+def likelihood(rollout: Rollout) -> Coefficients:
+    """Supervised fine-tuning, A = 0 and B = 1/n: the gradient of the mean of log p(y | x, c_i)."""
+    return Coefficients(
+        a=rollout.lc.new_zeros(rollout.lc.shape),
+        b=rollout.ly.new_full(rollout.ly.shape, 1.0 / rollout.ly.shape[1]),
+    )

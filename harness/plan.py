@@ -1,0 +1,274 @@
+"""From a spec to cells: every name resolved and every input checked before the first step."""
+
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.backbones.load import resolve_preset
+from harness.backbones.presets import Preset
+from harness.errors import UserError
+from harness.examples import limited
+from harness.objective import Method
+from harness.registry import Entry, methods, metrics, tasks
+from harness.spec import Cell, RunSpec, Settings, make_settings
+from harness.task import LoadRequest, Scale, Splits, Task
+
+DATA_VARIABLE = "WARMUP_BENCH_DATA"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A resolved run.
+
+    Attributes:
+        spec: The spec with every default filled in; running it again gives the same cells.
+        out: Results folder.
+        device: "cpu" or "cuda".
+        task: The task and where it came from.
+        presets, methods: The same of each backbone and method, by name.
+        data: The examples of each subset after limits.
+        fingerprints: Their fingerprints.
+        cells: The cells in the order in which they run.
+    """
+
+    spec: RunSpec
+    out: Path
+    device: str
+    task: Entry[Task]
+    presets: dict[str, Entry[Preset]]
+    methods: dict[str, Entry[Method]]
+    data: dict[str, Splits]
+    fingerprints: dict[str, str]
+    cells: tuple[Cell, ...]
+
+    def settings(self, backbone: str) -> Settings:
+        """The full settings of one backbone."""
+        return make_settings("the resolved spec", self.spec.backbones[backbone])
+
+    def data_folder(self, subset: str) -> Path:
+        """Where the examples of a subset are kept."""
+        name = self.task.value.card.name
+        return self.out / "data" / f"{name}.{subset}.{self.spec.scale}-{self.fingerprints[subset]}"
+
+    def warm_starts(self) -> dict[str, Cell]:
+        """One cell for each distinct warm start, by its id."""
+        return {cell.warm_start_id: cell for cell in reversed(self.cells)}
+
+
+def make_plan(spec: RunSpec) -> Plan:
+    """Resolve names, merge settings, load the data and lay out the cells.
+
+    Raises:
+        UserError: Anything that the user can mend: unknown names, a scale or subset that the task does not
+            have, data that are not there.
+    """
+    task: Entry[Task] = tasks().load(spec.task)
+    card = task.value.card
+    scale: Scale = spec.scale if spec.scale is not None else next(iter(card.scales))
+    if scale not in card.scales:
+        raise UserError(
+            f"task '{card.name}' has no scale '{scale}'",
+            origin="--scale",
+            hint=f"It has: {', '.join(card.scales)}.",
+        )
+    for metric in card.metrics:
+        metrics().load(metric)
+    subsets = spec.subsets or (next(iter(card.subsets)),)
+    for subset in subsets:
+        if subset not in card.subsets:
+            raise UserError(
+                f"task '{card.name}' has no subset '{subset}'",
+                origin="--direction",
+                hint=f"It has: {', '.join(card.subsets)}.",
+            )
+    chosen_methods = _by_name(methods().load(reference) for reference in spec.methods)
+    if len(chosen_methods) < len(spec.methods):
+        raise UserError("two methods have one name", origin="--method", hint="Rename one of them.")
+    task_settings = dict(card.scales[scale].settings)
+    default_backbone = task_settings.pop("backbone", "mini-t5")
+    references = spec.backbones or {default_backbone: {}}
+    resolved = {reference: resolve_preset(reference) for reference in references}
+    device = choose_device(spec.device)
+    settings: dict[str, Settings] = {}
+    for reference, entry in resolved.items():
+        merged = make_settings(
+            f"settings of {reference}",
+            task_settings,
+            entry.value.settings,
+            spec.sections(),
+            references[reference],
+        )
+        settings[reference] = _with_dtype(merged, device)
+    limits = {entry.limit for entry in settings.values()}
+    if len(limits) > 1:
+        raise UserError("backbones of one run must share their limits", hint="Give 'limit' at the top level.")
+    limit = limits.pop()
+    data_dir = spec.data_dir or (Path(os.environ[DATA_VARIABLE]) if os.environ.get(DATA_VARIABLE) else None)
+    if data_dir is not None and not data_dir.is_dir():
+        raise UserError(
+            f"data folder {data_dir} does not exist",
+            origin=f"--data-dir or {DATA_VARIABLE}",
+            hint="Check the path.",
+        )
+    offline = spec.offline or os.environ.get("HF_HUB_OFFLINE", "") not in ("", "0")
+    data = {s: load_data(task, LoadRequest(s, scale, data_dir, offline), limit) for s in subsets}
+    fingerprints = {subset: splits.fingerprint() for subset, splits in data.items()}
+    out = spec.out or Path("runs") / f"{card.name}-{scale}"
+    cells = tuple(
+        Cell(
+            task=card.name,
+            task_version=card.version,
+            subset=subset,
+            scale=scale,
+            backbone=preset.name,
+            method=method.name,
+            warmup=method.value.warmup,
+            seed=seed,
+            settings=settings[reference],
+            data=fingerprints[subset],
+            code={"task": task.code, "backbone": preset.code, "method": method.code},
+        )
+        for subset in subsets
+        for reference, preset in resolved.items()
+        for seed in spec.seeds
+        for method in chosen_methods.values()
+    )
+    full = spec.model_copy(
+        update={
+            "scale": scale,
+            "subsets": tuple(subsets),
+            "backbones": {reference: s.model_dump(mode="json") for reference, s in settings.items()},
+            **{name: {} for name in Settings.model_fields},
+            "out": out,
+            "offline": offline,
+            "data_dir": data_dir,
+        }
+    )
+    return Plan(full, out, device, task, dict(resolved), chosen_methods, data, fingerprints, cells)
+
+
+def choose_device(wish: str) -> str:
+    """ "cuda" where there is one and it is not declined.
+
+    Raises:
+        UserError: "cuda" was asked for and is not there.
+    """
+    import torch
+
+    present = torch.cuda.is_available()
+    if wish == "cuda" and not present:
+        raise UserError("no CUDA device is available", origin="--device", hint="Use --device cpu.")
+    return "cuda" if present and wish != "cpu" else "cpu"
+
+
+def load_data(task: Entry[Task], request: LoadRequest, limit: Any) -> Splits:
+    """Load a subset and apply the limits.
+
+    Raises:
+        UserError: The loader's own, an empty split, or ids that repeat.
+    """
+    splits = limited(task.value.load(request), limit)
+    for name in ("train", "validation", "test"):
+        ids = [example.id for example in getattr(splits, name)]
+        if not ids:
+            raise UserError(f"split '{name}' of task '{task.name}' is empty", origin=task.origin)
+        if len(set(ids)) < len(ids):
+            raise UserError(
+                f"split '{name}' of task '{task.name}' repeats an id",
+                origin=task.origin,
+                hint="Ids must be unique.",
+            )
+    return splits
+
+
+def _by_name(entries: Iterator[Entry[Method]]) -> dict[str, Entry[Method]]:
+    return {entry.value.name: entry for entry in entries}
+
+
+def _with_dtype(settings: Settings, device: str) -> Settings:
+    """Resolve "auto" now, so that the stored settings say what was used."""
+    if settings.train.dtype != "auto":
+        return settings
+    import torch
+
+    fits = device == "cuda" and torch.cuda.is_bf16_supported()
+    dtype = "bfloat16" if fits else "float32"
+    return settings.model_copy(update={"train": settings.train.model_copy(update={"dtype": dtype})})
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a plan will cost: operations, seconds on this machine, bytes on disk."""
+
+    flops: float
+    seconds: float
+    disk: int
+    rate: float
+    """Floating-point operations a second that the estimate assumes."""
+
+
+UTILISATION = 0.35
+"""Share of the measured matrix rate that training reaches (our choice; printed with every estimate)."""
+
+
+def estimate(plan: Plan, pending: list[Cell], warm_starts: list[Cell], workers: int) -> Estimate:
+    """Estimate what is still to be done, from the models' shapes and the mean lengths of 200 examples."""
+    import numpy as np
+    import torch
+
+    from harness.backbones.costs import BACKWARD
+    from harness.backbones.load import make_backbone
+    from harness.batching import encode_examples
+
+    flops, disk = 0.0, 0
+    for reference, preset in plan.presets.items():
+        for subset, splits in plan.data.items():
+            mine = [c for c in pending if (c.backbone, c.subset) == (preset.name, subset)]
+            starts = [c for c in warm_starts if (c.backbone, c.subset) == (preset.name, subset)]
+            if not mine and not starts:
+                continue
+            settings = plan.settings(reference)
+            texts = [t for ex in splits.train[:200] for t in (ex.source, ex.target)]
+            torch.manual_seed(0)
+            backbone = make_backbone(preset.value, texts, dropout=0.0, offline=plan.spec.offline)
+            limits = settings.train.max_source_tokens, settings.train.max_target_tokens
+            sample, _ = encode_examples(backbone, splits.train[:200], *limits)
+            source = np.array([len(item.source) for item in sample])
+            target = np.array([len(item.target) for item in sample])
+            costs, count = backbone.costs, len(sample)
+            c = np.full_like(source, settings.warmup.max_tokens)
+            read = costs.encode(source) / count
+            answer = (costs.advance(source, target) + costs.predict(target.sum())) / count
+            draft = (costs.advance(source, c) + costs.predict(c.sum())) / count
+            planned = (costs.advance(source, c + target) + costs.predict((c + target).sum())) / count
+            direct = BACKWARD * (read + answer)
+            sampled = BACKWARD * (read + settings.warmup.samples * planned) + settings.warmup.samples * draft
+            batch, tests = settings.train.batch_size, len(splits.test)
+            flops += len(starts) * settings.warm_start.steps * batch * direct
+            for cell in mine:
+                each = direct if cell.warmup == "none" else sampled
+                flops += settings.budget.steps * batch * each
+                flops += tests * (read + (answer if cell.warmup == "none" else planned))
+            disk += (len(mine) + len(starts)) * (4 * costs.parameters + 300 * tests)
+    rate = UTILISATION * _matrix_rate(plan.device)
+    return Estimate(flops, flops / rate / max(1, workers), disk, rate)
+
+
+def _matrix_rate(device: str) -> float:
+    """Operations a second of a 512 x 512 fp32 matrix product on one thread of this device, best of 5."""
+    import torch
+
+    a = torch.ones(512, 512, device=device)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    best = float("inf")
+    for _ in range(5):
+        started = time.perf_counter()
+        b = a @ a
+        _ = float(b[0, 0])
+        best = min(best, time.perf_counter() - started)
+    torch.set_num_threads(threads)
+    return 2 * 512**3 / best

@@ -1,0 +1,153 @@
+"""Named plugins, found lazily through entry points or a file path.
+
+A name is resolved when it is asked for, so listing costs no heavy import and one broken plugin stops
+nothing else. Two distributions that claim one name are refused with both origins.
+"""
+
+import difflib
+import hashlib
+import importlib.util
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from harness.errors import UserError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry(Generic[T]):
+    """A resolved plugin.
+
+    Attributes:
+        name: Name in tables and cell ids.
+        value: The plugin object.
+        origin: Distribution or file that it came from.
+        code: Version of its code, part of a cell's hash: the distribution's version, or for a file the
+            SHA-256 (12 hex digits) of its text, so that an edited file never meets a stale result.
+    """
+
+    name: str
+    value: T
+    origin: str
+    code: str
+
+
+class Registry(Generic[T]):
+    """The plugins of one kind, e.g. tasks."""
+
+    def __init__(self, kind: str, variable: str) -> None:
+        """``kind`` is the singular noun ("task"); ``variable`` the name a plugin file must define."""
+        self.kind, self.group, self.variable = kind, f"warmup_bench.{kind}s", variable
+
+    def names(self) -> list[str]:
+        """All registered names, in alphabetical order."""
+        return sorted({ep.name for ep in entry_points(group=self.group)})
+
+    def load(self, reference: str) -> Entry[T]:
+        """Resolve a name, or a path to a ``.py`` file that defines :attr:`variable`.
+
+        Raises:
+            UserError: Unknown name (the nearest ones are told), a name claimed twice, a missing file, or a
+                plugin that fails to import.
+        """
+        if reference.endswith(".py"):
+            return self._from_file(Path(reference))
+        found = [ep for ep in entry_points(group=self.group) if ep.name == reference]
+        distinct = {(ep.value, _distribution(ep)[0]) for ep in found}
+        if not found:
+            raise self.unknown(reference)
+        if len(distinct) > 1:
+            both = " and ".join(sorted(f"{value} of {dist}" for value, dist in distinct))
+            raise UserError(
+                f"{self.kind} '{reference}' is registered twice, by {both}",
+                origin=f"entry points '{self.group}'",
+                hint="Uninstall one of the two, or rename it.",
+            )
+        dist, version = _distribution(found[0])
+        try:
+            value = found[0].load()
+        except Exception as error:
+            raise UserError(
+                f"{self.kind} '{reference}' failed to import: {type(error).__name__}: {error}",
+                origin=f"{found[0].value} of {dist}",
+                hint="Mend or uninstall that plugin.",
+            ) from error
+        return Entry(reference, value, f"{dist} {version}", version)
+
+    def unknown(self, reference: str) -> UserError:
+        """The error for a name that is not there, with the nearest names."""
+        names = self.names()
+        near = difflib.get_close_matches(reference, names, n=3, cutoff=0.5)
+        meant = f"Did you mean {' or '.join(near)}?" if near else f"Known: {', '.join(names) or 'none'}."
+        return UserError(
+            f"unknown {self.kind} '{reference}'", hint=f"{meant} See 'warmup-bench list {self.kind}s'."
+        )
+
+    def entries(self) -> Iterator[tuple[str, Entry[T] | UserError]]:
+        """Every name with its plugin, or with the error that its import raised."""
+        for name in self.names():
+            try:
+                yield name, self.load(name)
+            except UserError as error:
+                yield name, error
+
+    def _from_file(self, path: Path) -> Entry[T]:
+        if not path.is_file():
+            raise UserError(f"{self.kind} file {path} does not exist", hint="Check the path.")
+        text = path.read_bytes()
+        code = hashlib.sha256(text).hexdigest()[:12]
+        module_name = f"warmup_bench_plugin_{path.stem}_{code}"
+        spec = importlib.util.spec_from_file_location(module_name, path)
+        if spec is None or spec.loader is None:  # pragma: no cover - only for a path without a loader
+            raise UserError(f"{self.kind} file {path} can't be imported")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[module_name] = module  # dataclasses and pickling look the module up by name
+        try:
+            spec.loader.exec_module(module)
+        except Exception as error:
+            del sys.modules[module_name]
+            raise UserError(
+                f"{self.kind} file failed to import: {type(error).__name__}: {error}", origin=str(path)
+            ) from error
+        value: Any = getattr(module, self.variable, None)
+        if value is None:
+            raise UserError(
+                f"{self.kind} file defines no variable '{self.variable}'",
+                origin=str(path),
+                hint=f"Add {self.variable} = ... at module level.",
+            )
+        name = getattr(getattr(value, "card", value), "name", path.stem)
+        return Entry(str(name), value, str(path), code)
+
+
+def _distribution(entry: EntryPoint) -> tuple[str, str]:
+    dist = entry.dist
+    return (dist.name, dist.version) if dist is not None else ("an unknown distribution", "0")
+
+
+def tasks() -> "Registry[Any]":
+    """Tasks: :class:`harness.task.Task`, variable ``TASK``."""
+    return Registry("task", "TASK")
+
+
+def methods() -> "Registry[Any]":
+    """Training methods: :class:`harness.objective.Method`, variable ``METHOD``."""
+    return Registry("method", "METHOD")
+
+
+def metrics() -> "Registry[Any]":
+    """Metrics: a :data:`harness.metrics.base.MetricFactory`, variable ``METRIC``."""
+    return Registry("metric", "METRIC")
+
+
+def backbones() -> "Registry[Any]":
+    """Backbones: :class:`harness.backbones.presets.Preset`, variable ``BACKBONE``."""
+    return Registry("backbone", "BACKBONE")
+
+
+KINDS = {"tasks": tasks, "methods": methods, "backbones": backbones, "metrics": metrics}

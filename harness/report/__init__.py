@@ -1,0 +1,1 @@
+"""Reports: a pure model of a table, then renderers."""

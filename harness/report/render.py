@@ -1,0 +1,107 @@
+"""Renderers of a table: for the terminal (Rich) and as Markdown. They format, they compute nothing."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from harness.report.table import Figure, Row, Table, format_p
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+SUPERSCRIPT = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
+
+
+def print_tables(tables: Sequence[Table], console: "Console") -> None:
+    """Print tables to a terminal."""
+    from rich.padding import Padding
+    from rich.table import Table as Grid
+    from rich.text import Text
+
+    for table in tables:
+        grid = Grid(title=_heading(table), title_justify="left", title_style="bold", header_style="bold")
+        for header in _headers(table, line="\n"):
+            grid.add_column(header, justify="left" if header == "method" else "right", no_wrap=True)
+        for row in table.rows:
+            grid.add_row(*(Text(text) for text in _cells(table, row, line="\n")))
+        console.print()
+        console.print(grid)
+        console.print(Text(table.verdict, style="bold"))
+        for note in (*table.notes, *_signatures(table)):
+            console.print(Padding(Text(note, style="dim"), (0, 0, 0, 2)))
+
+
+def markdown(tables: Sequence[Table]) -> str:
+    """Tables as GitHub Markdown."""
+    blocks = []
+    for table in tables:
+        headers = _headers(table, line=" ")
+        lines = [
+            f"**{_heading(table)}**",
+            "",
+            _pipe(headers),
+            _pipe([":--" if h == "method" else "--:" for h in headers]),
+            *(_pipe(_cells(table, row, line="<br>")) for row in table.rows),
+            "",
+            table.verdict,
+            "",
+            *(f"- {note}" for note in (*table.notes, *(_signatures(table, quote="`")))),
+        ]
+        blocks.append("\n".join(lines))
+    return "\n\n".join(blocks) + "\n"
+
+
+RENDERERS: dict[str, Callable[[Sequence[Table]], str]] = {"md": markdown}
+"""Renderers to text, by the name of ``warmup-bench report --format``."""
+
+
+def flops(value: float) -> str:
+    """Operations with an SI-like power of ten, e.g. 3.21·10¹²."""
+    if value == 0:
+        return "0"
+    mantissa, exponent = f"{value:.2e}".split("e")
+    return f"{mantissa}·10{str(int(exponent)).translate(SUPERSCRIPT)}"
+
+
+def _heading(table: Table) -> str:
+    seeds = sorted({len(row.seeds) for row in table.rows})
+    counted = "/".join(map(str, seeds))
+    return (
+        f"{table.title} · scale {table.scale} · {table.examples} test examples · "
+        f"{counted} seed{'s' if seeds != [1] else ''} · data {table.data}"
+    )
+
+
+def _headers(table: Table, line: str) -> list[str]:
+    headers = ["method"]
+    for column in table.columns:
+        headers += [column.name, f"Δ {column.name}{line}[{table.confidence:.0%} CI]{line}p"]
+    return [*headers, f"train{line}FLOPs", f"train{line}s", f"decode{line}s"]
+
+
+def _cells(table: Table, row: Row, line: str) -> list[str]:
+    cells = [row.method]
+    for column in table.columns:
+        figure = row.figures[column.key]
+        cells += [_score(figure), _difference(figure, line, row.method == table.baseline)]
+    return [*cells, flops(row.train_flops), f"{row.train_seconds:.1f}", f"{row.decode_seconds:.1f}"]
+
+
+def _score(figure: Figure) -> str:
+    spread = "" if figure.spread is None else f" ± {figure.spread:.2f}"
+    return f"{figure.mean:.2f}{spread}"
+
+
+def _difference(figure: Figure, line: str, baseline: bool) -> str:
+    comparison, p = figure.comparison, figure.corrected_p
+    if comparison is None or p is None:
+        return "baseline" if baseline else "no matched seed"
+    interval = f"[{comparison.low:+.2f}, {comparison.high:+.2f}]"
+    return f"{comparison.difference:+.2f}{line}{interval}{line}p = {format_p(p)}"
+
+
+def _signatures(table: Table, quote: str = "") -> list[str]:
+    return [f"{column.name}: {quote}{column.signature}{quote}" for column in table.columns]
+
+
+def _pipe(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

@@ -1,0 +1,101 @@
+"""Stored cells, read back: what a report knows. No model and no task is needed."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness.errors import UserError
+from harness.metrics.base import FloatArray, Metric, MetricContext
+from harness.registry import metrics
+from harness.spec import Cell
+from harness.store import STAGES, CorruptError, check, is_done, read_json, read_table
+
+
+@dataclass(frozen=True)
+class Result:
+    """One finished cell.
+
+    Attributes:
+        cell: Its coordinates and settings.
+        folder: Where it is stored.
+        ledger: What it spent (training and decoding).
+        scores: One entry a metric: key, name, score, signature, higher_is_better.
+        context: What its metrics were made with.
+        provenance: Machine and versions.
+    """
+
+    cell: Cell
+    folder: Path
+    ledger: dict[str, Any]
+    scores: tuple[dict[str, Any], ...]
+    context: MetricContext
+    provenance: dict[str, Any]
+
+    def statistics(self, key: str) -> tuple[list[str], FloatArray]:
+        """Ids and per-example statistics [examples, k] of one metric.
+
+        Raises:
+            CorruptError: The file can't be read.
+        """
+        table = read_table(self.folder / "score" / f"{key}.parquet")
+        columns = [table.column(name).to_numpy() for name in table.column_names if name != "id"]
+        return table.column("id").to_pylist(), np.stack(columns, axis=1).astype(np.float64)
+
+    def groups(self) -> list[str] | None:
+        """The document of every example, or None where the task gives none."""
+        table = read_table(self.folder / "decode" / "predictions.parquet")
+        groups: list[str] = table.column("group").to_pylist()
+        return None if any(group is None for group in groups) else groups
+
+    def metric(self, key: str) -> Metric:
+        """The metric, made as it was for scoring."""
+        metric: Metric = metrics().load(key).value(self.context)
+        return metric
+
+
+def read_result(folder: Path) -> Result:
+    """Read one finished cell, every file checked against its manifest.
+
+    Raises:
+        CorruptError: A stored file is damaged; it is named, not used and not deleted.
+    """
+    for stage in STAGES:
+        check(folder / stage)
+    try:
+        cell = Cell.model_validate(read_json(folder / "train" / "cell.json"))
+        scores = read_json(folder / "score" / "scores.json")
+        known = scores["context"]
+        context = MetricContext(known["target_language"], tuple(known["labels"]), known["references"])
+        entries = tuple(scores["metrics"])
+    except (KeyError, ValueError) as error:
+        raise CorruptError(
+            f"stored cell {folder} is not readable ({error})", hint="Move it away to have it made again."
+        ) from error
+    ledger = read_json(folder / "train" / "ledger.json")
+    decode = read_json(folder / "decode" / "ledger.json")
+    ledger |= {**decode, "truncated": ledger["truncated"] + decode["truncated"]}
+    return Result(cell, folder, ledger, entries, context, read_json(folder / "train" / "provenance.json"))
+
+
+def read_results(out: Path, only: Iterable[str] | None = None) -> list[Result]:
+    """Every finished cell of a results folder (or those of the given ids), in the order of their names.
+
+    Raises:
+        UserError: No such folder, or no finished cell in it.
+        CorruptError: As :func:`read_result`.
+    """
+    root = out / "cells"
+    if not root.is_dir():
+        raise UserError(
+            f"{out} is no results folder (it has no 'cells')",
+            hint="Give the folder that 'warmup-bench run' printed.",
+        )
+    wanted = None if only is None else set(only)
+    folders = sorted(p for p in root.iterdir() if p.is_dir() and (wanted is None or p.name in wanted))
+    finished = [folder for folder in folders if all(is_done(folder / stage) for stage in STAGES)]
+    if not finished:
+        raise UserError(f"{out} holds no finished cell", hint="Run 'warmup-bench run' to its end.")
+    return [read_result(folder) for folder in finished]

@@ -1,0 +1,167 @@
+"""The core that every method shares: sample warmups, then score [c ; sep ; y] in one teacher-forced pass.
+
+The policy that is scored is the policy that sampled: softmax of logits / temperature over all tokens but
+pad, eos and the decoder's start, no top-k, no top-p. A separator that the model wrote is part of c and is
+scored; one that is forced at the cap is not. Everything is summed over tokens in fp32.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from harness.backbones.base import Backbone, State
+
+CHUNK = 2**24
+"""Logits (positions x vocabulary) that stand in fp32 at once, 64 MiB; more are recomputed in the backward."""
+
+
+@dataclass(frozen=True, slots=True)
+class Warmups:
+    """Warmups, one a row.
+
+    Attributes:
+        tokens: [rows, cap], padded after a warmup's end; the separator is not among them.
+        lengths: Tokens of each, [rows].
+        ended: True where the model wrote the separator itself, [rows].
+        logp: log p(c|x) as the sampler saw it, [rows], fp32.
+    """
+
+    tokens: Tensor
+    lengths: Tensor
+    ended: Tensor
+    logp: Tensor
+
+
+def policy_logits(logits: Tensor, banned: Sequence[int], temperature: float = 1.0) -> Tensor:
+    """Logits [..., vocabulary] of the sampled policy, fp32: banned ids at -inf, over the temperature."""
+    scaled = logits.float() / temperature
+    if not banned:
+        return scaled
+    return scaled.index_fill(-1, torch.tensor(banned, device=logits.device), -torch.inf)
+
+
+@torch.no_grad()
+def sample_warmups(
+    backbone: Backbone, state: State, uniforms: Tensor, *, temperature: float = 1.0
+) -> Warmups:
+    """Draw one warmup a row by inverting the cumulative distribution.
+
+    Args:
+        backbone: The model, in eval mode: dropout is off while sampling.
+        state: Rows after :meth:`Backbone.encode` (and :meth:`State.repeat`); moved on in place.
+        uniforms: Uniform draws in [0, 1), [rows, cap]; a warmup has at most ``cap`` tokens.
+        temperature: Sampling temperature; the score uses the same.
+    """
+    rows, cap = uniforms.shape
+    tokens = torch.full((rows, cap), backbone.tokens.pad, dtype=torch.long, device=uniforms.device)
+    lengths = torch.zeros(rows, dtype=torch.long, device=uniforms.device)
+    ended = torch.zeros(rows, dtype=torch.bool, device=uniforms.device)
+    logp = torch.zeros(rows, device=uniforms.device)
+    banned = backbone.tokens.banned_in_warmup
+    for step in range(cap):
+        logits = policy_logits(backbone.logits(state.hidden), banned, temperature)
+        cumulative = logits.softmax(dim=-1).cumsum(dim=-1)
+        target = uniforms[:, step : step + 1] * cumulative[:, -1:]
+        token = torch.searchsorted(cumulative, target, right=True).clamp_(max=logits.shape[-1] - 1)
+        gain = logits.gather(1, token).squeeze(1) - logits.logsumexp(dim=-1)
+        token = token.squeeze(1)
+        logp += torch.where(ended, 0.0, gain)
+        ended |= token == backbone.tokens.separator
+        tokens[:, step] = torch.where(ended, backbone.tokens.pad, token)
+        lengths += ~ended
+        if step + 1 == cap or (step % 4 == 3 and bool(ended.all())):  # one synchronisation every 4 tokens
+            break
+        backbone.advance(state, token[:, None])
+    return Warmups(tokens, lengths, ended, logp)
+
+
+def no_warmups(rows: int, device: torch.device) -> Warmups:
+    """Empty warmups, for the direct path."""
+    zeros = torch.zeros(rows, dtype=torch.long, device=device)
+    return Warmups(zeros.new_zeros((rows, 0)), zeros, zeros.bool(), torch.zeros(rows, device=device))
+
+
+@dataclass(frozen=True, slots=True)
+class Sequences:
+    """What the decoder is made to write, [rows, length], with the positions that each sum runs over."""
+
+    tokens: Tensor
+    in_warmup: Tensor
+    in_target: Tensor
+
+
+def lay_out(
+    backbone: Backbone, warmups: Warmups, targets: Tensor, target_lengths: Tensor, *, direct: bool
+) -> Sequences:
+    """``c sep y eos`` in each row without inner padding, or ``y eos`` when ``direct``.
+
+    Args:
+        backbone: For its special tokens.
+        warmups: The warmups of the rows.
+        targets: Target ids with eos, right-padded, [rows, target].
+        target_lengths: Their lengths with eos, [rows].
+        direct: True for the path without a warmup and without a separator.
+    """
+    c_length, gap = warmups.lengths, 0 if direct else 1
+    length = int((c_length + gap + target_lengths).max())
+    position = torch.arange(length, device=targets.device).expand(targets.shape[0], length)
+    start = (c_length + gap)[:, None]
+    in_c = position < c_length[:, None]
+    in_target = (position >= start) & (position < start + target_lengths[:, None])
+    y = targets.gather(1, (position - start).clamp(0, targets.shape[1] - 1))
+    tokens = torch.where(in_target, y, backbone.tokens.pad)
+    if direct:
+        return Sequences(tokens, torch.zeros_like(in_target), in_target)
+    c = warmups.tokens.gather(1, position.clamp(max=warmups.tokens.shape[1] - 1))
+    at_separator = position == c_length[:, None]
+    tokens = torch.where(in_c, c, torch.where(at_separator, backbone.tokens.separator, tokens))
+    return Sequences(tokens, in_c | (at_separator & warmups.ended[:, None]), in_target)
+
+
+def score(
+    backbone: Backbone, state: State, sequences: Sequences, *, temperature: float = 1.0
+) -> tuple[Tensor, Tensor]:
+    """(lc, ly), each [rows] in fp32: summed log-probabilities of c under the sampled policy, and of y.
+
+    One teacher-forced pass over ``sequences`` from ``state`` (moved on in place).
+    """
+    first = state.hidden[:, None]
+    hidden = first
+    if sequences.tokens.shape[1] > 1:
+        hidden = torch.cat([first, backbone.advance(state, sequences.tokens[:, :-1])], dim=1)
+    banned = backbone.tokens.banned_in_warmup
+    lc = _summed_logp(backbone, hidden, sequences.tokens, sequences.in_warmup, banned, temperature)
+    ly = _summed_logp(backbone, hidden, sequences.tokens, sequences.in_target, (), 1.0)
+    return lc, ly
+
+
+def _summed_logp(
+    backbone: Backbone,
+    hidden: Tensor,
+    tokens: Tensor,
+    where: Tensor,
+    banned: Sequence[int],
+    temperature: float,
+) -> Tensor:
+    """Sum over the marked positions of each row of log p(token), [rows].
+
+    Logits are made for the marked positions only, and in chunks: the whole vocabulary of all rows never
+    stands in fp32 at once (a chunk beyond the first is recomputed in the backward pass).
+    """
+    picked, wanted = hidden[where], tokens[where]
+    size = max(1, CHUNK // backbone.vocabulary)
+
+    def chunk(h: Tensor, t: Tensor) -> Tensor:
+        logits = policy_logits(backbone.logits(h), banned, temperature)
+        return logits.gather(1, t[:, None]).squeeze(1) - logits.logsumexp(dim=-1)
+
+    if picked.shape[0] <= size:
+        values = chunk(picked, wanted)
+    else:
+        pieces = zip(torch.split(picked, size), torch.split(wanted, size), strict=True)
+        values = torch.cat([checkpoint(chunk, h, t, use_reentrant=False) for h, t in pieces])
+    rows = where.nonzero()[:, 0]
+    return torch.zeros(hidden.shape[0], device=hidden.device).index_add(0, rows, values)

@@ -1,0 +1,342 @@
+"""What a user asks for (:class:`RunSpec`), what one cell is (:class:`Cell`), and its content hash.
+
+Settings are merged in one order, the later winning: this module's defaults, the task's scale, the
+backbone's preset, the spec file, ``--set`` and the command-line options. A key that nobody reads is an
+error. Defaults not marked otherwise are our choice: the paper's own values are not known to us.
+"""
+
+import copy
+import difflib
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from harness.errors import UserError
+from harness.task import Scale
+
+HASH_VERSION = 1
+"""Raise it when the harness changes the numbers of an unchanged spec: older cells are then remade."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Budget(_Section):
+    """What a cell may spend in its training phase, after the shared warm start."""
+
+    steps: int = Field(default=150, ge=1, description="optimiser steps of each method")
+
+
+class WarmStart(_Section):
+    """The shared start of all methods of a seed: supervised steps on the direct path."""
+
+    steps: int = Field(default=600, ge=0, description="0: methods start from the backbone as it is")
+    learning_rate: float = Field(default=3e-3, gt=0)
+
+
+class Train(_Section):
+    """The training loop, the same for every method."""
+
+    batch_size: int = Field(default=48, ge=1, description="inputs a step")
+    micro_batch_size: int | None = Field(
+        default=None, ge=1, description="inputs at once; None: the whole batch"
+    )
+    learning_rate: float = Field(default=1e-3, gt=0)
+    lr_warmup_steps: int = Field(default=20, ge=0)
+    schedule: Literal["constant", "linear"] = "linear"
+    weight_decay: float = Field(default=0.0, ge=0)
+    max_grad_norm: float = Field(default=1.0, gt=0)
+    dropout: float = Field(default=0.0, ge=0, lt=1, description="off while sampling, always")
+    max_source_tokens: int = Field(default=128, ge=4)
+    max_target_tokens: int = Field(default=64, ge=2)
+    dtype: Literal["auto", "float32", "bfloat16"] = Field(
+        default="auto", description="auto: bfloat16 autocast where the device has it, else float32"
+    )
+    log_every: int = Field(default=10, ge=1)
+
+
+class Warmup(_Section):
+    """How warmups are sampled in training. Read by methods that have them."""
+
+    samples: int = Field(default=4, ge=1, description="warmups an input, n")
+    max_tokens: int = Field(default=8, ge=1, description="length cap, the separator not counted")
+    temperature: float = Field(default=1.0, gt=0, description="the score uses the same temperature")
+
+
+class Decode(_Section):
+    """Inference: a greedy warmup (where the method has one), then a greedy output."""
+
+    batch_size: int = Field(default=128, ge=1)
+    max_tokens: int = Field(default=64, ge=1, description="length cap of the output")
+
+
+class Limit(_Section):
+    """Examples of each split; None: all. The first ones, in the task's order."""
+
+    train: int | None = Field(default=None, ge=1)
+    validation: int | None = Field(default=None, ge=1)
+    test: int | None = Field(default=None, ge=1)
+
+
+class Settings(_Section):
+    """Everything that shapes a cell's numbers, besides its coordinates."""
+
+    budget: Budget = Budget()
+    warm_start: WarmStart = WarmStart()
+    train: Train = Train()
+    warmup: Warmup = Warmup()
+    decode: Decode = Decode()
+    limit: Limit = Limit()
+
+
+class Stats(_Section):
+    """The tests of the table."""
+
+    baseline: str = Field(default="sft", description="the method that the others are compared with")
+    randomizations: int = Field(default=10_000, ge=99)
+    resamples: int = Field(default=1_000, ge=99)
+    confidence: float = Field(default=0.95, gt=0.5, lt=1)
+    seed: int = Field(default=12345, ge=0)
+
+
+class RunSpec(BaseModel):
+    """A run: every combination of subset, backbone, method and seed is one cell.
+
+    The six sections of :class:`Settings` may stand at the top level (for all backbones) and under a
+    backbone's name (for it alone); both hold only what should differ from the defaults.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    task: str
+    scale: Scale | None = Field(default=None, description="None: the task's first")
+    subsets: tuple[str, ...] = Field(
+        default=(), description="e.g. translation directions; (): the task's first"
+    )
+    backbones: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="name -> settings for it alone"
+    )
+    methods: tuple[str, ...] = ("sft", "warmup")
+    seeds: tuple[int, ...] = (0, 1)
+    budget: dict[str, Any] = Field(default_factory=dict)
+    warm_start: dict[str, Any] = Field(default_factory=dict)
+    train: dict[str, Any] = Field(default_factory=dict)
+    warmup: dict[str, Any] = Field(default_factory=dict)
+    decode: dict[str, Any] = Field(default_factory=dict)
+    limit: dict[str, Any] = Field(default_factory=dict)
+    stats: Stats = Stats()
+    out: Path | None = None
+    data_dir: Path | None = None
+    offline: bool = False
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: int = Field(
+        default=1, ge=1, description="CPU threads of a worker; more may change the last bits"
+    )
+    workers: int | None = Field(default=None, ge=1, description="cells at once; None: one a core, one a GPU")
+
+    @field_validator("backbones", mode="before")
+    @classmethod
+    def _named(cls, value: Any) -> Any:
+        """A list of names is a mapping without settings."""
+        if isinstance(value, str):
+            value = [value]
+        return {str(name): {} for name in value} if isinstance(value, list | tuple) else value
+
+    @field_validator("seeds", mode="before")
+    @classmethod
+    def _counted(cls, value: Any) -> Any:
+        """``seeds: 5`` means 0, 1, 2, 3, 4."""
+        return tuple(range(value)) if isinstance(value, int) else value
+
+    @field_validator("subsets", "methods", "seeds")
+    @classmethod
+    def _distinct(cls, value: tuple[Any, ...]) -> tuple[Any, ...]:
+        if len(set(value)) != len(value):
+            raise ValueError(f"a value is repeated: {list(value)}")
+        return value
+
+    @field_validator("methods", "seeds")
+    @classmethod
+    def _some(cls, value: tuple[Any, ...]) -> tuple[Any, ...]:
+        if not value:
+            raise ValueError("at least one is needed")
+        return value
+
+    def sections(self) -> dict[str, Any]:
+        """The settings given for all backbones."""
+        return {name: getattr(self, name) for name in Settings.model_fields}
+
+
+class Cell(BaseModel):
+    """One training of one method: the unit of work and of storage."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    task: str
+    task_version: int
+    subset: str
+    scale: Scale
+    backbone: str
+    method: str
+    warmup: Literal["none", "sampled"] = Field(description="what the method does before its output")
+    seed: int
+    settings: Settings
+    data: str = Field(description="fingerprint of the examples after limits")
+    code: dict[str, str] = Field(description="version or file hash of the task, backbone and method plugins")
+
+    def identity(self) -> dict[str, Any]:
+        """What the numbers depend on: without the warmup settings where the method has no warmup."""
+        payload = self.model_dump(mode="json")
+        if self.warmup == "none":
+            payload["settings"].pop("warmup")
+        for key in ("log_every",):
+            payload["settings"]["train"].pop(key)
+        return payload
+
+    @property
+    def id(self) -> str:
+        """Folder name: readable coordinates and the first 8 digits of the content hash."""
+        slug = f"{self.task}.{self.subset}.{self.backbone}.{self.method}.seed{self.seed}"
+        return f"{slug}-{content_hash(self.identity())}"
+
+    @property
+    def warm_start_id(self) -> str:
+        """Folder name of the warm start, the same for every method of a seed."""
+        payload = self.identity()
+        payload["settings"].pop("warmup", None)
+        for key in ("budget", "decode"):
+            payload["settings"].pop(key)
+        payload["settings"]["train"].pop("learning_rate")
+        for key in ("method", "warmup"):
+            payload.pop(key)
+        payload["code"].pop("method")
+        slug = f"{self.task}.{self.subset}.{self.backbone}.seed{self.seed}"
+        return f"{slug}-{content_hash(payload)}"
+
+
+def content_hash(payload: Mapping[str, Any]) -> str:
+    """First 8 hex digits of the SHA-256 of canonical JSON, with the hash version."""
+    text = json.dumps({"hash_version": HASH_VERSION, **payload}, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge nested mappings, the later winning key by key; the arguments stay as they are."""
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        for key, value in layer.items():
+            old = merged.get(key)
+            nested = isinstance(old, Mapping) and isinstance(value, Mapping)
+            merged[key] = merge(old, value) if nested else copy.deepcopy(value)  # type: ignore[arg-type]
+    return merged
+
+
+def read_spec(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file (``safe_load``).
+
+    Raises:
+        UserError: The file is missing, no YAML, or no mapping.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(f"spec file {path} does not exist", origin="--spec") from error
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"spec file {path} can't be read: {reason}", origin="--spec") from error
+    if not isinstance(content, dict):
+        raise UserError(
+            f"spec file {path} holds no mapping", origin="--spec", hint="Write 'key: value' lines."
+        )
+    return {str(key): value for key, value in content.items()}
+
+
+def parse_assignment(text: str) -> dict[str, Any]:
+    """``train.learning_rate=1e-3`` as a nested mapping; the value is YAML.
+
+    Raises:
+        UserError: No ``=``, or a value that is no YAML.
+    """
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise UserError(
+            f"'{text}' is no key=value", origin="--set", hint="Example: --set train.batch_size=32"
+        )
+    try:
+        parsed = yaml.safe_load(value)
+        if isinstance(parsed, str):  # YAML 1.1 reads 1e-3 as a string
+            parsed = _number(parsed)
+    except yaml.YAMLError as error:
+        raise UserError(f"'{value}' is no YAML value", origin=f"--set {key}") from error
+    nested: Any = parsed
+    for part in reversed(key.strip().split(".")):
+        nested = {part: nested}
+    return dict(nested)
+
+
+def _number(text: str) -> Any:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def make_spec(content: Mapping[str, Any], origin: str) -> RunSpec:
+    """Validate a merged mapping, its settings sections included.
+
+    Raises:
+        UserError: An unknown key (the nearest one is told) or a value out of its range.
+    """
+    _known_keys(content, RunSpec, "", origin)
+    spec: RunSpec = _validated(RunSpec, content, origin)
+    make_settings(origin, spec.sections())
+    for name, section in spec.backbones.items():
+        if not isinstance(section, Mapping):
+            raise UserError(f"backbones.{name} must hold settings, not {section!r}", origin=origin)
+        make_settings(f"{origin}, backbones.{name}", section)
+    return spec
+
+
+def make_settings(origin: str, *layers: Mapping[str, Any]) -> Settings:
+    """Merge layers over the defaults and validate them.
+
+    Raises:
+        UserError: As :func:`make_spec`.
+    """
+    for layer in layers:
+        _known_keys(layer, Settings, "", origin)
+    settings: Settings = _validated(Settings, merge(*layers), origin)
+    return settings
+
+
+def _known_keys(content: Mapping[str, Any], model: type[BaseModel], prefix: str, origin: str) -> None:
+    fields = model.model_fields
+    for key, value in content.items():
+        if key not in fields:
+            near = difflib.get_close_matches(str(key), list(fields), n=2, cutoff=0.5)
+            meant = f"Did you mean {' or '.join(prefix + n for n in near)}?" if near else ""
+            raise UserError(
+                f"unknown key '{prefix}{key}'", origin=origin, hint=meant or f"Known: {', '.join(fields)}."
+            )
+        inner = Settings.model_fields.get(key) if model is RunSpec else None
+        kind = (inner or fields[key]).annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            if not isinstance(value, Mapping | BaseModel):
+                raise UserError(f"'{prefix}{key}' must hold keys of its own, not {value!r}", origin=origin)
+            if isinstance(value, Mapping):
+                _known_keys(value, kind, f"{prefix}{key}.", origin)
+
+
+def _validated(model: type[Any], content: Mapping[str, Any], origin: str) -> Any:
+    try:
+        return model.model_validate(dict(content))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise UserError(
+            f"'{where}' = {first['input']!r} is not valid: {first['msg']}", origin=origin
+        ) from error

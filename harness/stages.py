@@ -1,0 +1,233 @@
+"""The stages of a cell. Each reads what the one before it left on disk and writes one whole folder.
+
+warm start -> train -> decode -> score
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.examples import read_split
+from harness.ledger import Ledger
+from harness.metrics.base import Metric, MetricContext
+from harness.registry import methods, metrics, tasks
+from harness.spec import Cell
+from harness.store import STAGES, check, is_done, read_table, write_json, write_table, writing
+
+Report = Callable[[str, int, int, dict[str, float]], None]
+"""Called with (stage, done, total, figures)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a worker needs to run a cell or its warm start: plain data, sent between processes.
+
+    Attributes:
+        cell: The cell.
+        out: Results folder.
+        data: Folder with the examples.
+        task, method, backbone: References that the registries resolve (names or paths).
+        device: "cpu" or "cuda".
+        offline: True when nothing may be fetched.
+    """
+
+    cell: Cell
+    out: Path
+    data: Path
+    task: str
+    method: str
+    backbone: str
+    device: str
+    offline: bool
+
+    @property
+    def folder(self) -> Path:
+        """The cell's folder."""
+        return self.out / "cells" / self.cell.id
+
+    @property
+    def warm_start_folder(self) -> Path:
+        """The shared warm start's folder."""
+        return self.out / "warm-starts" / self.cell.warm_start_id
+
+
+def cell_done(folder: Path) -> bool:
+    """Whether every stage is there."""
+    return all(is_done(folder / stage) for stage in STAGES)
+
+
+def run_warm_start(job: Job, report: Report) -> None:
+    """Make the starting point that all methods of a seed share, unless it is there.
+
+    From scratch: random weights by the seed, a tokenizer of the training split, then supervised steps on the
+    direct path. From a checkpoint: the same steps from its weights (none by default).
+    """
+    if is_done(job.warm_start_folder):
+        check(job.warm_start_folder)
+        return
+    import torch
+
+    from harness.backbones.load import make_backbone, resolve_preset
+    from harness.batching import encode_examples
+    from harness.objective import Method, likelihood
+    from harness.train import Objective, train
+
+    cell, settings = job.cell, job.cell.settings
+    check(job.data)
+    examples = read_split(job.data, "train")
+    torch.manual_seed(cell.seed)
+    texts = [text for example in examples for text in (example.source, example.target)]
+    backbone = make_backbone(
+        resolve_preset(job.backbone).value, texts, dropout=settings.train.dropout, offline=job.offline
+    )
+    backbone.model.to(job.device)
+    direct = Method("warm start", "", "", "none", likelihood)
+    with writing(job.warm_start_folder) as folder:
+        ledger = Ledger()
+        if settings.warm_start.steps:
+            limits = settings.train.max_source_tokens, settings.train.max_target_tokens
+            items, _ = encode_examples(backbone, examples, *limits)
+            ledger = train(
+                backbone,
+                items,
+                Objective(direct, settings.warmup),
+                settings.train,
+                steps=settings.warm_start.steps,
+                learning_rate=settings.warm_start.learning_rate,
+                seed=cell.seed,
+                log=folder / "log.jsonl",
+                report=lambda done, total, figures: report("warm start", done, total, figures),
+            )
+        backbone.save(folder)
+        write_json(folder / "ledger.json", ledger.to_dict())
+
+
+def run_cell(job: Job, report: Report) -> None:
+    """Run the stages of a cell that are not there yet."""
+    for stage, run in (("train", _train), ("decode", _decode), ("score", _score)):
+        if is_done(job.folder / stage):
+            check(job.folder / stage)
+        else:
+            run(job, report)
+
+
+def _train(job: Job, report: Report) -> None:
+    import torch
+
+    from harness.batching import encode_examples
+    from harness.provenance import provenance
+    from harness.train import Objective, train
+
+    cell, settings = job.cell, job.cell.settings
+    check(job.data)
+    check(job.warm_start_folder)
+    torch.manual_seed(cell.seed + 1)
+    backbone = _load(job, job.warm_start_folder)
+    method = methods().load(job.method).value
+    limits = settings.train.max_source_tokens, settings.train.max_target_tokens
+    items, cut = encode_examples(backbone, read_split(job.data, "train"), *limits)
+    with writing(job.folder / "train") as folder:
+        ledger = train(
+            backbone,
+            items,
+            Objective(method, settings.warmup),
+            settings.train,
+            steps=settings.budget.steps,
+            learning_rate=settings.train.learning_rate,
+            seed=cell.seed + 7919,  # another data order than the warm start's
+            log=folder / "log.jsonl",
+            report=lambda done, total, figures: report("train", done, total, figures),
+        )
+        ledger.truncated = cut
+        backbone.save(folder / "model")
+        write_json(folder / "ledger.json", ledger.to_dict())
+        write_json(folder / "provenance.json", provenance(job.device, settings.train.dtype))
+        write_json(folder / "cell.json", cell.model_dump(mode="json"))
+
+
+def _decode(job: Job, report: Report) -> None:
+    from harness.decode import decode_all
+
+    cell, settings = job.cell, job.cell.settings
+    check(job.folder / "train")
+    backbone = _load(job, job.folder / "train" / "model")
+    examples = read_split(job.data, "test")
+    encoded = [backbone.source_ids(example.source, settings.train.max_source_tokens) for example in examples]
+    started = time.perf_counter()
+    decoded, flops = decode_all(
+        backbone,
+        [ids for ids, _ in encoded],
+        warmup_cap=settings.warmup.max_tokens if cell.warmup == "sampled" else 0,
+        output_cap=settings.decode.max_tokens,
+        batch_size=settings.decode.batch_size,
+        dtype=settings.train.dtype,
+        report=lambda done, total: report("decode", done, total, {}),
+    )
+    seconds = time.perf_counter() - started
+    with writing(job.folder / "decode") as folder:
+        columns = {
+            "id": [example.id for example in examples],
+            "group": [example.group for example in examples],
+            "source": [example.source for example in examples],
+            "references": [list(example.golds) for example in examples],
+            "hypothesis": [backbone.text(d.output) for d in decoded],
+            "warmup": [backbone.text(d.warmup) if cell.warmup == "sampled" else None for d in decoded],
+            "warmup_tokens": [len(d.warmup) for d in decoded],
+            "warmup_forced": [d.forced for d in decoded],
+            "finished": [d.finished for d in decoded],
+            "source_cut": [cut for _, cut in encoded],
+        }
+        write_table(folder / "predictions.parquet", columns)
+        spent = {
+            "decode_flops": flops,
+            "decode_seconds": seconds,
+            "truncated": sum(cut for _, cut in encoded),
+        }
+        write_json(folder / "ledger.json", spent)
+
+
+def _score(job: Job, report: Report) -> None:
+    card = tasks().load(job.task).value.card
+    check(job.folder / "decode")
+    table = read_table(job.folder / "decode" / "predictions.parquet")
+    counts = {len(golds) for golds in table["references"].to_pylist()}
+    context = MetricContext(
+        card.subsets[job.cell.subset].target_language, card.labels, counts.pop() if len(counts) == 1 else -1
+    )
+    with writing(job.folder / "score") as folder:
+        scores = []
+        for done, name in enumerate(card.metrics):
+            report("score", done, len(card.metrics), {})
+            metric: Metric = metrics().load(name).value(context)
+            scores.append(score_predictions(metric, table, folder / f"{name}.parquet"))
+        write_json(folder / "scores.json", {"metrics": scores, "context": asdict(context)})
+        report("score", len(card.metrics), len(card.metrics), {})
+
+
+def score_predictions(metric: Metric, predictions: Any, path: Path) -> dict[str, Any]:
+    """Write the per-example statistics of one metric and return its score with its signature."""
+    statistics = metric.segment_statistics(
+        predictions["hypothesis"].to_pylist(),
+        predictions["references"].to_pylist(),
+        predictions["source"].to_pylist(),
+    )
+    columns = {"id": predictions["id"].to_pylist()}
+    columns |= {f"s{i}": statistics[:, i] for i in range(statistics.shape[1])}
+    write_table(path, columns)
+    return {
+        "key": path.stem,
+        "name": metric.name,
+        "score": float(metric.aggregate(statistics.sum(axis=0))),
+        "higher_is_better": metric.higher_is_better,
+        "signature": metric.signature(),
+    }
+
+
+def _load(job: Job, folder: Path) -> Any:
+    from harness.backbones.load import load_backbone
+
+    backbone = load_backbone(str(folder), dropout=job.cell.settings.train.dropout)
+    backbone.model.to(job.device)
+    return backbone

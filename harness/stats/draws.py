@@ -1,0 +1,66 @@
+"""The random draws of the tests, in blocks: swap masks and resample counts.
+
+They depend on nothing but the seed, the number of units and the number of rounds (fewer rounds give the
+first of the same draws), never on a metric or on the size of a block. So all metrics and methods of one
+table share them. Rows come as float64, ready for a matrix product: sums of counts stay exact up to 2**53.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from harness.metrics.base import FloatArray
+
+BLOCK_BYTES = 2**24
+"""Size of one block of draws as float64; a test needs a few times as much beside its input."""
+
+
+def swap_masks(units: int, rounds: int, seed: int) -> Iterator[FloatArray]:
+    """Yield ``rounds`` fair coin flips of every unit as blocks [rows, units] of 0.0 and 1.0."""
+    bits = _generator(seed, "randomization").bit_generator
+    words = -(-units // 64)
+    for rows in _blocks(units, rounds):
+        # Raw words: numpy guarantees the stream of a bit generator over its versions.
+        raw = bits.random_raw(rows * words).astype("<u8", copy=False).view(np.uint8).reshape(rows, -1)
+        yield np.unpackbits(raw, axis=1, count=units).astype(np.float64)
+
+
+def every_swap(units: int) -> Iterator[FloatArray]:
+    """Yield all ``2**units`` masks, the empty one first, as blocks [rows, units] of 0.0 and 1.0."""
+    start = 0
+    for rows in _blocks(units, 2**units):
+        codes = np.arange(start, start + rows)
+        yield (codes[:, None] >> np.arange(units) & 1).astype(np.float64)
+        start += rows
+
+
+def resample_counts(units: int, rounds: int, seed: int) -> Iterator[FloatArray]:
+    """Yield how often each unit is drawn in samples of size ``units`` with replacement, [rows, units]."""
+    rng = _generator(seed, "bootstrap")
+    for rows in _blocks(units, rounds):
+        yield _counts(rng, units, rows)
+
+
+def seed_counts(seeds: int, rounds: int, seed: int) -> FloatArray:
+    """Return how often each training seed is drawn in samples of size ``seeds``, [rounds, seeds].
+
+    From a stream of its own, so that the number of seeds does not change the draws of examples.
+    """
+    return _counts(_generator(seed, "bootstrap of seeds"), seeds, rounds)
+
+
+def _generator(seed: int, purpose: str) -> np.random.Generator:
+    return np.random.default_rng([seed, *purpose.encode()])
+
+
+def _counts(rng: np.random.Generator, units: int, rows: int) -> FloatArray:
+    """Multinomial counts by counting index draws: exact, and faster than ``Generator.multinomial``."""
+    cells = rng.integers(0, units, size=(rows, units)) + units * np.arange(rows)[:, None]
+    return np.bincount(cells.ravel(), minlength=rows * units).reshape(rows, units).astype(np.float64)
+
+
+def _blocks(units: int, rounds: int) -> Iterator[int]:
+    """Split the rounds into blocks whose float64 rows fit in :data:`BLOCK_BYTES` (one row at least)."""
+    rows = max(1, BLOCK_BYTES // (8 * max(units, 32)))
+    for start in range(0, rounds, rows):
+        yield min(rows, rounds - start)

@@ -1,0 +1,158 @@
+"""Compare two systems on the same examples and matched seeds: difference, interval and p value."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from harness.errors import UserError
+from harness.metrics.base import FloatArray
+from harness.stats.bootstrap import bootstrap_differences, percentile_interval
+from harness.stats.randomization import randomization_test
+from harness.stats.scoring import Aggregate, finite_scores
+from harness.stats.seeds import seed_level_note
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """System B against system A, the baseline, in the metric's own units.
+
+    Attributes:
+        score_a: Corpus score of A for each seed.
+        score_b: Corpus score of B for each seed.
+        difference: Mean over seeds of ``score_b - score_a``.
+        low: Lower end of the bootstrap percentile interval of the difference.
+        high: Its upper end.
+        p_value: Two-sided p of the paired randomisation, given the trained models.
+        confidence: Nominal coverage of the interval.
+        randomizations: Swaps behind ``p_value``: all there are where that is fewer than asked for.
+        resamples: Bootstrap resamples behind the interval.
+        seeds: Matched seeds.
+        examples: Test examples.
+        groups: Units that were swapped and resampled: the examples, unless groups were given.
+        notes: What a reader must know of the numbers, one plain sentence each.
+    """
+
+    score_a: tuple[float, ...]
+    score_b: tuple[float, ...]
+    difference: float
+    low: float
+    high: float
+    p_value: float
+    confidence: float
+    randomizations: int
+    resamples: int
+    seeds: int
+    examples: int
+    groups: int
+    notes: tuple[str, ...]
+
+
+def compare(
+    a: ArrayLike,
+    b: ArrayLike,
+    aggregate: Aggregate,
+    *,
+    ids: Sequence[str],
+    groups: Sequence[str | None] | None = None,
+    randomizations: int = 10_000,
+    resamples: int = 1_000,
+    seed: int = 12345,
+    confidence: float = 0.95,
+) -> Comparison:
+    """Compare statistics [seeds, examples, k] of A and B: same seeds, same examples, same order.
+
+    Args:
+        a: Segment statistics of the baseline.
+        b: Segment statistics of the other system.
+        aggregate: The metric's, from summed statistics [..., k] to scores [...].
+        ids: The examples' ids, in order; an error names them.
+        groups: The examples' groups (documents), which are swapped and resampled whole; an example whose
+            group is None is a unit by itself.
+        randomizations: Random swaps; all swaps are tried where they are no more than this.
+        resamples: Bootstrap resamples.
+        seed: Of the draws, which depend on nothing else but the numbers of units and rounds.
+        confidence: Coverage of the interval, between 0 and 1.
+
+    Raises:
+        UserError: for shapes or ids that do not match, and for a statistic that is not finite.
+        ValueError: for a number of rounds below 1 or a confidence outside of 0..1.
+    """
+    if randomizations < 1 or resamples < 1 or not 0.0 < confidence < 1.0:
+        raise ValueError(f"cannot use {randomizations=}, {resamples=}, {confidence=}")
+    a, b = _checked(a, b, ids)
+    units = _unit_numbers(ids, groups)
+    score_a, score_b = (finite_scores(aggregate, side.sum(axis=1)) for side in (a, b))
+    a, b = _unit_sums(a, units), _unit_sums(b, units)
+    test = randomization_test(a, b, aggregate, randomizations, seed)
+    low, high = percentile_interval(bootstrap_differences(a, b, aggregate, resamples, seed), confidence)
+    notes = [
+        seed_level_note(len(a)),
+        f"p is exact: all {test.rounds} distinct swaps were tried" if test.exact else None,
+        f"swapped and resampled by {a.shape[1]} groups" if a.shape[1] < len(ids) else None,
+    ]
+    return Comparison(
+        score_a=tuple(score_a.tolist()),
+        score_b=tuple(score_b.tolist()),
+        difference=float((score_b - score_a).mean()),
+        low=low,
+        high=high,
+        p_value=test.p_value,
+        confidence=confidence,
+        randomizations=test.rounds,
+        resamples=resamples,
+        seeds=len(a),
+        examples=len(ids),
+        groups=a.shape[1],
+        notes=tuple(note for note in notes if note),
+    )
+
+
+def _checked(a: ArrayLike, b: ArrayLike, ids: Sequence[str]) -> tuple[FloatArray, FloatArray]:
+    """Both as float64 [seeds, examples, k], or one clear error."""
+    pair = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
+    shape = pair[0].shape
+    if shape != pair[1].shape or len(shape) != 3 or 0 in shape:
+        raise UserError(
+            f"cannot pair statistics of shapes {shape} and {pair[1].shape} ([seeds, examples, k])",
+            hint="Both systems need the same seeds, the same examples and the same metric, and one at least.",
+        )
+    if shape[1] != len(ids):
+        raise UserError(
+            f"{len(ids)} ids for statistics of {shape[1]} examples", hint="Pass one id an example."
+        )
+    if len(set(ids)) < len(ids):
+        twice = next(name for i, name in enumerate(ids) if name in ids[:i])
+        raise UserError(f"example id {twice!r} occurs twice", hint="Pairing needs ids that are unique.")
+    for system, statistics in zip("AB", pair, strict=True):
+        wrong = np.argwhere(~np.isfinite(statistics))
+        if len(wrong):
+            run, example, _ = wrong[0]
+            raise UserError(
+                f"a statistic of example {ids[example]!r} is not finite (system {system}, run {run})",
+                hint="Score it again, or leave the example out of both systems.",
+            )
+    return pair
+
+
+def _unit_numbers(ids: Sequence[str], groups: Sequence[str | None] | None) -> np.ndarray | None:
+    """The number of each example's unit, in the order of first appearance; None where each is its own."""
+    if groups is None or all(group is None for group in groups):
+        return None
+    if len(groups) != len(ids):
+        raise UserError(f"{len(groups)} groups for {len(ids)} examples", hint="Pass one group an example.")
+    numbers: dict[tuple[bool, str], int] = {}
+    keys = (
+        (group is None, name if group is None else group) for name, group in zip(ids, groups, strict=True)
+    )
+    return np.array([numbers.setdefault(key, len(numbers)) for key in keys])
+
+
+def _unit_sums(statistics: FloatArray, units: np.ndarray | None) -> FloatArray:
+    """Sum statistics [seeds, examples, k] over the examples of each unit: [seeds, units, k]."""
+    if units is None:
+        return statistics
+    order = np.argsort(units, kind="stable")
+    starts = np.flatnonzero(np.diff(units[order], prepend=-1))
+    return np.add.reduceat(statistics[:, order], starts, axis=1)

@@ -1,0 +1,204 @@
+"""The result store: folders that are whole or absent.
+
+Layout of a results folder::
+
+    specs/<hash>.yaml                     every resolved spec that ran here
+    data/<task>.<subset>.<scale>-<fingerprint>/   the examples as they were used
+    warm-starts/<id>/                     shared starting points
+    cells/<cell id>/cell.json             coordinates and settings
+    cells/<cell id>/{train,decode,score}/ one folder a stage, DONE.json written last
+
+A stage is written into a temporary sibling, every file synced, then renamed: a reader sees all of it or
+none. ``DONE.json`` carries the size and SHA-256 of every file, so damage is found before it is used.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from harness.errors import UserError
+
+SCHEMA_VERSION = 1
+DONE = "DONE.json"
+STAGES = ("train", "decode", "score")
+
+
+class CorruptError(UserError):
+    """A stored folder that is not what its manifest says. It is never used and never deleted."""
+
+
+def is_done(folder: Path) -> bool:
+    """Whether the folder was written to its end."""
+    return (folder / DONE).is_file()
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[Path]:
+    """Write a folder whole or not at all: yields a temporary folder that is renamed on success.
+
+    Raises:
+        UserError: The place can't be written (read-only, no space, no folder).
+    """
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir()
+        yield temporary
+        _write_manifest(temporary)
+        try:
+            temporary.rename(folder)
+        except OSError:
+            if not is_done(folder):  # another process may have finished the same work first
+                raise
+        _sync(folder.parent)
+    except OSError as error:
+        raise UserError(
+            f"can't write {folder}: {error.strerror or error}", origin="--out", hint="Choose another --out."
+        ) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def check(folder: Path) -> Path:
+    """Verify a finished folder against its manifest and return it.
+
+    Raises:
+        CorruptError: A file is missing, has another size or other bytes, or the manifest can't be read.
+    """
+    manifest = read_json(folder / DONE)
+    version = manifest.get("schema_version")
+    if not isinstance(version, int) or version > SCHEMA_VERSION:
+        raise UserError(
+            f"{folder} has schema version {version}, this program reads up to {SCHEMA_VERSION}",
+            hint="Upgrade warmup-bench.",
+        )
+    for name, (size, digest) in manifest["files"].items():
+        path = folder / name
+        if not path.is_file():
+            raise _corrupt(path, "is missing")
+        if path.stat().st_size != size:
+            raise _corrupt(path, f"has {path.stat().st_size} bytes, not {size}")
+        if _digest(path) != digest:
+            raise _corrupt(path, "has other contents than were stored")
+    return folder
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a stored file.
+
+    Raises:
+        CorruptError: It can't be read as one.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise _corrupt(path, f"can't be read ({error})") from error
+    if not isinstance(content, dict):
+        raise _corrupt(path, "holds no object")
+    return content
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write readable JSON, keys sorted."""
+    path.write_text(
+        json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
+
+
+def write_file(path: Path, text: str) -> None:
+    """Write one text file whole or not at all.
+
+    Raises:
+        UserError: The place can't be written.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(text, encoding="utf-8")
+        _sync(temporary)
+        temporary.replace(path)
+        _sync(path.parent)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise UserError(
+            f"can't write {path}: {error.strerror or error}", origin="--out", hint="Choose another --out."
+        ) from error
+
+
+def require_writable(out: Path) -> None:
+    """Fail before the first step where results can't be stored.
+
+    Raises:
+        UserError: ``out`` is a file, or can't be made or written.
+    """
+    probe = out / f".probe.{os.getpid()}"
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        probe.write_text("", encoding="utf-8")
+        probe.unlink()
+    except OSError as error:
+        raise UserError(
+            f"results folder {out} is not writable: {error.strerror or error}",
+            origin="--out",
+            hint="Choose another --out.",
+        ) from error
+
+
+def write_table(path: Path, columns: dict[str, Any]) -> None:
+    """Write columns of equal length as parquet."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pq.write_table(pa.table(columns), path)
+
+
+def read_table(path: Path) -> Any:
+    """A stored parquet file as a pyarrow table.
+
+    Raises:
+        CorruptError: It can't be read.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return pq.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        raise _corrupt(path, f"can't be read ({error})") from error
+
+
+def _corrupt(path: Path, what: str) -> CorruptError:
+    folder = path.parent
+    return CorruptError(
+        f"stored file {path} {what}; its folder is not used",
+        hint=f"Restore it, or move {folder} away to have it made again.",
+    )
+
+
+def _write_manifest(folder: Path) -> None:
+    files = {}
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        _sync(path)
+        files[str(path.relative_to(folder))] = (path.stat().st_size, _digest(path))
+    write_json(folder / DONE, {"schema_version": SCHEMA_VERSION, "files": files})
+    _sync(folder / DONE)
+    _sync(folder)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

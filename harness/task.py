@@ -1,0 +1,129 @@
+"""What a task is: a validated card, and one function that loads its examples.
+
+A task module holds one :class:`Task` in a variable. It is found by an entry point of the group
+``warmup_bench.tasks`` or by a file path (``--task ./my_task.py``, variable ``TASK``).
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Scale = Literal["mini", "small", "paper"]
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One input with its target.
+
+    Attributes:
+        id: Stable and unique within its split; the unit of pairing in every test.
+        source: What the model reads.
+        target: What the model is trained to write.
+        references: What a hypothesis is scored against; ``(target,)`` when empty.
+        group: Document that the example belongs to; examples of one group are resampled together.
+    """
+
+    id: str
+    source: str
+    target: str
+    references: tuple[str, ...] = ()
+    group: str | None = None
+
+    @property
+    def golds(self) -> tuple[str, ...]:
+        """The references, or the target where none are given."""
+        return self.references or (self.target,)
+
+
+@dataclass(frozen=True, slots=True)
+class Splits:
+    """The three splits of a task. Training reads ``train``, choices read ``validation``, tables ``test``."""
+
+    train: Sequence[Example]
+    validation: Sequence[Example]
+    test: Sequence[Example]
+
+    def fingerprint(self) -> str:
+        """SHA-256 (16 hex digits) over every field of every example, in order."""
+        digest = hashlib.sha256()
+        for name, split in (("train", self.train), ("validation", self.validation), ("test", self.test)):
+            digest.update(f"{name}\x1d{len(split)}\x1d".encode())
+            for ex in split:
+                fields = (ex.id, ex.source, ex.target, *ex.references, ex.group or "")
+                digest.update(("\x1f".join(fields) + "\x1e").encode())
+        return digest.hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadRequest:
+    """What the harness asks a task for.
+
+    Attributes:
+        subset: One of the card's subsets, e.g. a direction ``de-en``.
+        scale: One of the card's scales.
+        data_dir: Folder with the data files, from ``--data-dir`` or ``WARMUP_BENCH_DATA``; None: the hub.
+        offline: True when nothing may be fetched from a network.
+    """
+
+    subset: str
+    scale: Scale
+    data_dir: Path | None = None
+    offline: bool = False
+
+
+class Subset(BaseModel):
+    """A part of a task that is trained and reported by itself, such as a translation direction."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    source_language: str = Field(default="en", description="ISO 639-1 code of the source")
+    target_language: str = Field(default="en", description="ISO 639-1 code of the target")
+
+
+class ScaleCard(BaseModel):
+    """What a task uses at one scale; ``settings`` are its defaults of the run spec's sections."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    data: str
+    settings: dict[str, Any] = Field(default_factory=dict)
+
+
+class TaskCard(BaseModel):
+    """The facts of a task, validated when its module is loaded."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_.+-]*$")
+    version: int = Field(ge=1, description="raise it when a change alters the examples")
+    title: str
+    licence: str
+    citation: str
+    metrics: tuple[str, ...] = Field(min_length=1, description="the first one is the main metric")
+    labels: tuple[str, ...] = Field(
+        default=(), description="closed set of targets, for classification metrics"
+    )
+    subsets: dict[str, Subset] = Field(min_length=1, description="the first one is the default")
+    scales: dict[Scale, ScaleCard] = Field(min_length=1, description="the first one is the default")
+
+    @model_validator(mode="after")
+    def _distinct(self) -> "TaskCard":
+        for what in ("metrics", "labels"):
+            values = getattr(self, what)
+            if len(set(values)) != len(values):
+                raise ValueError(f"{what} repeats a value: {values}")
+        return self
+
+
+@dataclass(frozen=True)
+class Task:
+    """A card and its loader: ``load(request) -> Splits``, deterministic for a given request."""
+
+    card: TaskCard
+    load: Callable[[LoadRequest], Splits]
+
+
+def numbered(prefix: str, pairs: Iterable[tuple[str, str]]) -> list[Example]:
+    """Make examples with ids ``prefix-00000``, ``prefix-00001``, … from (source, target) pairs in order."""
+    return [Example(f"{prefix}-{i:05d}", source, target) for i, (source, target) in enumerate(pairs)]
