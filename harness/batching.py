@@ -64,17 +64,21 @@ def _pad(rows: Sequence[list[int]], pad: int) -> tuple[Tensor, Tensor]:
 
 
 def training_order(items: Sequence[Encoded], batch_size: int, seed: int) -> Iterator[list[int]]:
-    """Endless batches of indices: a function of seed and data only, so every method meets the same."""
+    """Endless batches of indices: a function of seed and data only, so every method meets the same.
+
+    Batches are whole: what an epoch leaves over is left out of it, at random.
+    """
     generator = torch.Generator().manual_seed(seed)
     batch_size = min(batch_size, len(items))
     pool = batch_size * POOL
     while True:
         order = torch.randperm(len(items), generator=generator).tolist()
+        # Before the sort by length: else the longest would be left over, in a small data set always the same.
+        order = order[: len(order) - len(order) % batch_size]
         for start in range(0, len(order), pool):
             part = sorted(
                 order[start : start + pool], key=lambda i: len(items[i].source) + len(items[i].target)
             )
             batches = [part[i : i + batch_size] for i in range(0, len(part), batch_size)]
-            whole = [batch for batch in batches if len(batch) == batch_size]
-            for index in torch.randperm(len(whole), generator=generator).tolist():
-                yield whole[index]
+            for index in torch.randperm(len(batches), generator=generator).tolist():
+                yield batches[index]

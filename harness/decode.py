@@ -117,7 +117,8 @@ def decode_all(
         outputs.update(zip(picked, decoded, strict=True))
         lengths = np.array([len(sources[i]) for i in picked])
         gap = 1 if warmup_cap > 0 else 0
-        fed = np.array([len(d.warmup) + gap + len(d.output) for d in decoded])
+        # The last token written, eos or the one at the cap, is never fed back.
+        fed = np.array([len(d.warmup) + gap + len(d.output) - (not d.finished) for d in decoded])
         flops += backbone.costs.encode(lengths) + backbone.costs.advance(lengths, fed)
         flops += backbone.costs.predict(float((fed + 1).sum()))
         report(start + len(picked), len(order))

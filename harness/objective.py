@@ -26,7 +26,7 @@ class Rollout:
         lc: log p(c_i | x), [batch, samples], fp32; 0 where the method has no warmup.
         ly: log p(y | x, c_i), [batch, samples], fp32.
         lengths: Tokens of c_i without the separator, [batch, samples].
-        forced: True where the separator was forced at the length cap, [batch, samples].
+        forced: True where the separator was forced at the length cap, [batch, samples]; False without a c.
     """
 
     lc: Tensor
@@ -37,7 +37,7 @@ class Rollout:
     @property
     def effective_sample_size(self) -> Tensor:
         """1 / sum_i s_i^2 with s = softmax(ly) over the samples (Kong 1992), [batch], in 1..samples."""
-        return 1.0 / self.ly.float().softmax(dim=1).square().sum(dim=1)
+        return 1.0 / self.ly.softmax(dim=1).square().sum(dim=1)
 
 
 @dataclass(frozen=True, slots=True)

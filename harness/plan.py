@@ -53,10 +53,6 @@ class Plan:
         name = self.task.value.card.name
         return self.out / "data" / f"{name}.{subset}.{self.spec.scale}-{self.fingerprints[subset]}"
 
-    def warm_starts(self) -> dict[str, Cell]:
-        """One cell for each distinct warm start, by its id."""
-        return {cell.warm_start_id: cell for cell in reversed(self.cells)}
-
 
 def make_plan(spec: RunSpec) -> Plan:
     """Resolve names, merge settings, load the data and lay out the cells.
@@ -87,16 +83,15 @@ def make_plan(spec: RunSpec) -> Plan:
     chosen_methods = _by_name(methods().load(reference) for reference in spec.methods)
     if len(chosen_methods) < len(spec.methods):
         raise UserError("two methods have one name", origin="--method", hint="Rename one of them.")
-    task_settings = dict(card.scales[scale].settings)
-    default_backbone = task_settings.pop("backbone", "mini-t5")
-    references = spec.backbones or {default_backbone: {}}
+    scale_card = card.scales[scale]
+    references = spec.backbones or {scale_card.backbone: {}}
     resolved = {reference: resolve_preset(reference) for reference in references}
     device = choose_device(spec.device)
     settings: dict[str, Settings] = {}
     for reference, entry in resolved.items():
         merged = make_settings(
             f"settings of {reference}",
-            task_settings,
+            scale_card.settings,
             entry.value.settings,
             spec.sections(),
             references[reference],
@@ -140,7 +135,9 @@ def make_plan(spec: RunSpec) -> Plan:
         update={
             "scale": scale,
             "subsets": tuple(subsets),
-            "backbones": {reference: s.model_dump(mode="json") for reference, s in settings.items()},
+            "backbones": {
+                reference: s.model_dump(mode="json", exclude_none=True) for reference, s in settings.items()
+            },
             **{name: {} for name in Settings.model_fields},
             "out": out,
             "offline": offline,
@@ -214,8 +211,18 @@ UTILISATION = 0.35
 """Share of the measured matrix rate that training reaches (our choice; printed with every estimate)."""
 
 
-def estimate(plan: Plan, pending: list[Cell], warm_starts: list[Cell], workers: int) -> Estimate:
-    """Estimate what is still to be done, from the models' shapes and the mean lengths of 200 examples."""
+def estimate(
+    plan: Plan, *, warm_starts: list[Cell], trainings: list[Cell], cells: list[Cell], workers: int
+) -> Estimate:
+    """Estimate what is still to be done, from the models' shapes and the mean lengths of 200 examples.
+
+    Args:
+        plan: The plan.
+        warm_starts: A cell of each warm start to make.
+        trainings: A cell of each training to run.
+        cells: The cells to decode and score.
+        workers: Processes that share the work.
+    """
     import numpy as np
     import torch
 
@@ -226,9 +233,11 @@ def estimate(plan: Plan, pending: list[Cell], warm_starts: list[Cell], workers: 
     flops, disk = 0.0, 0
     for reference, preset in plan.presets.items():
         for subset, splits in plan.data.items():
-            mine = [c for c in pending if (c.backbone, c.subset) == (preset.name, subset)]
-            starts = [c for c in warm_starts if (c.backbone, c.subset) == (preset.name, subset)]
-            if not mine and not starts:
+            starts, trained, decoded = (
+                [c for c in kind if (c.backbone, c.subset) == (preset.name, subset)]
+                for kind in (warm_starts, trainings, cells)
+            )
+            if not decoded:
                 continue
             settings = plan.settings(reference)
             texts = [t for ex in splits.train[:200] for t in (ex.source, ex.target)]
@@ -248,11 +257,11 @@ def estimate(plan: Plan, pending: list[Cell], warm_starts: list[Cell], workers: 
             sampled = BACKWARD * (read + settings.warmup.samples * planned) + settings.warmup.samples * draft
             batch, tests = settings.train.batch_size, len(splits.test)
             flops += len(starts) * settings.warm_start.steps * batch * direct
-            for cell in mine:
-                each = direct if cell.warmup == "none" else sampled
-                flops += settings.budget.steps * batch * each
+            for cell in trained:
+                flops += settings.budget.steps * batch * (direct if cell.warmup == "none" else sampled)
+            for cell in decoded:
                 flops += tests * (read + (answer if cell.warmup == "none" else planned))
-            disk += (len(mine) + len(starts)) * (4 * costs.parameters + 300 * tests)
+            disk += (len(trained) + len(starts)) * 4 * costs.parameters + len(decoded) * 300 * tests
     rate = UTILISATION * _matrix_rate(plan.device)
     return Estimate(flops, flops / rate / max(1, workers), disk, rate)
 

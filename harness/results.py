@@ -65,7 +65,7 @@ def read_result(folder: Path) -> Result:
     for stage in STAGES:
         check(folder / stage)
     try:
-        cell = Cell.model_validate(read_json(folder / "train" / "cell.json"))
+        cell = Cell.model_validate(read_json(folder / "decode" / "cell.json"))
         scores = read_json(folder / "score" / "scores.json")
         known = scores["context"]
         context = MetricContext(known["target_language"], tuple(known["labels"]), known["references"])
@@ -74,10 +74,11 @@ def read_result(folder: Path) -> Result:
         raise CorruptError(
             f"stored cell {folder} is not readable ({error})", hint="Move it away to have it made again."
         ) from error
-    ledger = read_json(folder / "train" / "ledger.json")
+    training = check(folder.parent.parent / "trainings" / cell.training_id)
+    ledger = read_json(training / "ledger.json")
     decode = read_json(folder / "decode" / "ledger.json")
     ledger |= {**decode, "truncated": ledger["truncated"] + decode["truncated"]}
-    return Result(cell, folder, ledger, entries, context, read_json(folder / "train" / "provenance.json"))
+    return Result(cell, folder, ledger, entries, context, read_json(training / "provenance.json"))
 
 
 def read_results(out: Path, only: Iterable[str] | None = None) -> list[Result]:

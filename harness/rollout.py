@@ -15,7 +15,8 @@ from torch.utils.checkpoint import checkpoint
 from harness.backbones.base import Backbone, State
 
 CHUNK = 2**24
-"""Logits (positions x vocabulary) that stand in fp32 at once, 64 MiB; more are recomputed in the backward."""
+"""Logits (positions x vocabulary) that stand in fp32 at once, 64 MiB; where there are more, each chunk of
+them is recomputed in the backward pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,8 @@ def sample_warmups(
     banned = backbone.tokens.banned_in_warmup
     for step in range(cap):
         logits = policy_logits(backbone.logits(state.hidden), banned, temperature)
-        cumulative = logits.softmax(dim=-1).cumsum(dim=-1)
+        # Summed in fp64: a parallel sum in fp32 need not be monotone, and could then draw a banned token.
+        cumulative = logits.softmax(dim=-1).cumsum(dim=-1, dtype=torch.float64)
         target = uniforms[:, step : step + 1] * cumulative[:, -1:]
         token = torch.searchsorted(cumulative, target, right=True).clamp_(max=logits.shape[-1] - 1)
         gain = logits.gather(1, token).squeeze(1) - logits.logsumexp(dim=-1)
@@ -149,7 +151,7 @@ def _summed_logp(
     """Sum over the marked positions of each row of log p(token), [rows].
 
     Logits are made for the marked positions only, and in chunks: the whole vocabulary of all rows never
-    stands in fp32 at once (a chunk beyond the first is recomputed in the backward pass).
+    stands in fp32 at once (where there are several chunks, each is recomputed in the backward pass).
     """
     picked, wanted = hidden[where], tokens[where]
     size = max(1, CHUNK // backbone.vocabulary)

@@ -1,18 +1,17 @@
 """From a plan to stored cells: what is to be done, doing it, and what came of it."""
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import yaml
 
 from harness.examples import write_examples
-from harness.executors import Listener
-from harness.executors.local import run_jobs
+from harness.executors import Kind, Listener, Step
+from harness.executors.local import run_steps
 from harness.plan import Plan
 from harness.spec import Cell, content_hash
-from harness.stages import Job, cell_done
-from harness.store import check, is_done, require_writable, write_file, writing
+from harness.stages import Job
+from harness.store import STAGES, check, is_done, require_writable, write_file, writing
 
 
 @dataclass(frozen=True)
@@ -22,14 +21,18 @@ class Work:
     Attributes:
         done: Cells that are stored already (their files were checked).
         pending: Cells to run.
-        warm_starts: One cell for each warm start to make.
+        steps: The folders to make for them, each after what it needs.
         workers: Processes to use.
     """
 
     done: tuple[Cell, ...]
     pending: tuple[Cell, ...]
-    warm_starts: tuple[Cell, ...]
+    steps: tuple[Step, ...]
     workers: int
+
+    def of_kind(self, kind: Kind) -> list[Cell]:
+        """The cells of the steps of one kind."""
+        return [step.job.cell for step in self.steps if step.kind == kind]
 
 
 def outstanding(plan: Plan) -> Work:
@@ -40,23 +43,30 @@ def outstanding(plan: Plan) -> Work:
     """
     done: list[Cell] = []
     pending: list[Cell] = []
-    for cell in plan.cells:
-        folder = plan.out / "cells" / cell.id
-        for stage in folder.iterdir() if folder.is_dir() else ():
-            if is_done(stage):
-                check(stage)
-        (done if cell_done(folder) else pending).append(cell)
-    needed = {cell.warm_start_id for cell in pending}
-    starts = [
-        cell
-        for key, cell in plan.warm_starts().items()
-        if key in needed and not is_done(plan.out / "warm-starts" / key)
-    ]
-    return Work(tuple(done), tuple(pending), tuple(starts), _workers(plan, len(pending)))
+    steps: dict[str, Step] = {}
+    for job in _jobs(plan):
+        wanted = [job.training_folder, *(job.folder / stage for stage in STAGES)]
+        stored = [check(folder) for folder in wanted if is_done(folder)]
+        if len(stored) == len(wanted):
+            done.append(job.cell)
+            continue
+        pending.append(job.cell)
+        chain: list[tuple[Kind, str]] = [("cell", job.cell.id)]
+        if not is_done(job.training_folder):
+            chain.insert(0, ("training", f"training {job.cell.training_id}"))
+            if not is_done(job.warm_start_folder):
+                chain.insert(0, ("warm start", f"warm start {job.cell.warm_start_id}"))
+        needs = None
+        for kind, key in chain:
+            steps.setdefault(key, Step(key, kind, job, needs))
+            needs = key
+    order: dict[Kind, int] = {"warm start": 0, "training": 1, "cell": 2}
+    ordered = tuple(sorted(steps.values(), key=lambda step: order[step.kind]))
+    return Work(tuple(done), tuple(pending), ordered, _workers(plan, len(pending)))
 
 
 def execute(plan: Plan, work: Work, listener: Listener) -> dict[str, str]:
-    """Store the examples and the resolved spec, run what is outstanding, return failures by cell id.
+    """Store the examples and the resolved spec, run what is outstanding, return failures by step.
 
     Raises:
         UserError: The results folder can't be written.
@@ -70,13 +80,7 @@ def execute(plan: Plan, work: Work, listener: Listener) -> dict[str, str]:
             with writing(folder) as temporary:
                 write_examples(temporary, splits)
     save_spec(plan)
-    return run_jobs(
-        _jobs(plan, work.warm_starts),
-        _jobs(plan, work.pending),
-        workers=work.workers,
-        threads=plan.spec.threads,
-        listener=listener,
-    )
+    return run_steps(work.steps, workers=work.workers, threads=plan.spec.threads, listener=listener)
 
 
 def spec_text(plan: Plan) -> str:
@@ -93,7 +97,7 @@ def save_spec(plan: Plan) -> None:
     write_file(path, text)
 
 
-def _jobs(plan: Plan, cells: Sequence[Cell]) -> list[Job]:
+def _jobs(plan: Plan) -> list[Job]:
     references = {entry.name: reference for reference, entry in plan.presets.items()}
     sources = {m.value.name: r for m, r in zip(plan.methods.values(), plan.spec.methods, strict=True)}
     return [
@@ -107,7 +111,7 @@ def _jobs(plan: Plan, cells: Sequence[Cell]) -> list[Job]:
             device=plan.device,
             offline=plan.spec.offline,
         )
-        for cell in cells
+        for cell in plan.cells
     ]
 
 

@@ -30,22 +30,25 @@ class _Section(BaseModel):
 class Budget(_Section):
     """What a cell may spend in its training phase, after the shared warm start."""
 
-    steps: int = Field(default=150, ge=1, description="optimiser steps of each method")
+    steps: int = Field(default=250, ge=1, description="optimiser steps of each method")
 
 
 class WarmStart(_Section):
     """The shared start of all methods of a seed: supervised steps on the direct path."""
 
-    steps: int = Field(default=600, ge=0, description="0: methods start from the backbone as it is")
-    learning_rate: float = Field(default=3e-3, gt=0)
+    steps: int = Field(default=500, ge=0, description="0: methods start from the backbone as it is")
+    learning_rate: float = Field(default=1e-3, gt=0)
 
 
 class Train(_Section):
     """The training loop, the same for every method."""
 
-    batch_size: int = Field(default=48, ge=1, description="inputs a step")
+    batch_size: int = Field(default=32, ge=1, description="inputs a step")
     micro_batch_size: int | None = Field(
         default=None, ge=1, description="inputs at once; None: the whole batch"
+    )
+    optimizer: Literal["adamw", "adafactor"] = Field(
+        default="adamw", description="adafactor: steps relative to each weight's size, T5's own optimiser"
     )
     learning_rate: float = Field(default=1e-3, gt=0)
     lr_warmup_steps: int = Field(default=20, ge=0)
@@ -65,7 +68,7 @@ class Warmup(_Section):
     """How warmups are sampled in training. Read by methods that have them."""
 
     samples: int = Field(default=4, ge=1, description="warmups an input, n")
-    max_tokens: int = Field(default=8, ge=1, description="length cap, the separator not counted")
+    max_tokens: int = Field(default=6, ge=1, description="length cap, the separator not counted")
     temperature: float = Field(default=1.0, gt=0, description="the score uses the same temperature")
 
 
@@ -193,8 +196,7 @@ class Cell(BaseModel):
         payload = self.model_dump(mode="json")
         if self.warmup == "none":
             payload["settings"].pop("warmup")
-        for key in ("log_every",):
-            payload["settings"]["train"].pop(key)
+        payload["settings"]["train"].pop("log_every")
         return payload
 
     @property
@@ -202,6 +204,14 @@ class Cell(BaseModel):
         """Folder name: readable coordinates and the first 8 digits of the content hash."""
         slug = f"{self.task}.{self.subset}.{self.backbone}.{self.method}.seed{self.seed}"
         return f"{slug}-{content_hash(self.identity())}"
+
+    @property
+    def training_id(self) -> str:
+        """Folder name of the trained model, the same however it is decoded."""
+        payload = self.identity()
+        payload["settings"].pop("decode")
+        slug = f"{self.task}.{self.subset}.{self.backbone}.{self.method}.seed{self.seed}"
+        return f"{slug}-{content_hash(payload)}"
 
     @property
     def warm_start_id(self) -> str:

@@ -1,6 +1,8 @@
 """The stages of a cell. Each reads what the one before it left on disk and writes one whole folder.
 
-warm start -> train -> decode -> score
+warm start -> training -> decode -> score
+
+The warm start is shared by the methods of a seed, and a training by the cells that only decode otherwise.
 """
 
 import time
@@ -14,7 +16,7 @@ from harness.ledger import Ledger
 from harness.metrics.base import Metric, MetricContext
 from harness.registry import methods, metrics, tasks
 from harness.spec import Cell
-from harness.store import STAGES, check, is_done, read_table, write_json, write_table, writing
+from harness.store import check, is_done, read_table, write_json, write_table, writing
 
 Report = Callable[[str, int, int, dict[str, float]], None]
 """Called with (stage, done, total, figures)."""
@@ -44,18 +46,18 @@ class Job:
 
     @property
     def folder(self) -> Path:
-        """The cell's folder."""
+        """The cell's folder, with its decode and score stages."""
         return self.out / "cells" / self.cell.id
+
+    @property
+    def training_folder(self) -> Path:
+        """The trained model's folder."""
+        return self.out / "trainings" / self.cell.training_id
 
     @property
     def warm_start_folder(self) -> Path:
         """The shared warm start's folder."""
         return self.out / "warm-starts" / self.cell.warm_start_id
-
-
-def cell_done(folder: Path) -> bool:
-    """Whether every stage is there."""
-    return all(is_done(folder / stage) for stage in STAGES)
 
 
 def run_warm_start(job: Job, report: Report) -> None:
@@ -105,15 +107,19 @@ def run_warm_start(job: Job, report: Report) -> None:
 
 
 def run_cell(job: Job, report: Report) -> None:
-    """Run the stages of a cell that are not there yet."""
-    for stage, run in (("train", _train), ("decode", _decode), ("score", _score)):
+    """Decode and score the test set, unless that is there."""
+    for stage, run in (("decode", _decode), ("score", _score)):
         if is_done(job.folder / stage):
             check(job.folder / stage)
         else:
             run(job, report)
 
 
-def _train(job: Job, report: Report) -> None:
+def run_training(job: Job, report: Report) -> None:
+    """Train the cell's method from the shared warm start, unless that is there."""
+    if is_done(job.training_folder):
+        check(job.training_folder)
+        return
     import torch
 
     from harness.batching import encode_examples
@@ -128,7 +134,7 @@ def _train(job: Job, report: Report) -> None:
     method = methods().load(job.method).value
     limits = settings.train.max_source_tokens, settings.train.max_target_tokens
     items, cut = encode_examples(backbone, read_split(job.data, "train"), *limits)
-    with writing(job.folder / "train") as folder:
+    with writing(job.training_folder) as folder:
         ledger = train(
             backbone,
             items,
@@ -138,21 +144,20 @@ def _train(job: Job, report: Report) -> None:
             learning_rate=settings.train.learning_rate,
             seed=cell.seed + 7919,  # another data order than the warm start's
             log=folder / "log.jsonl",
-            report=lambda done, total, figures: report("train", done, total, figures),
+            report=lambda done, total, figures: report("training", done, total, figures),
         )
         ledger.truncated = cut
         backbone.save(folder / "model")
         write_json(folder / "ledger.json", ledger.to_dict())
         write_json(folder / "provenance.json", provenance(job.device, settings.train.dtype))
-        write_json(folder / "cell.json", cell.model_dump(mode="json"))
 
 
 def _decode(job: Job, report: Report) -> None:
     from harness.decode import decode_all
 
     cell, settings = job.cell, job.cell.settings
-    check(job.folder / "train")
-    backbone = _load(job, job.folder / "train" / "model")
+    check(job.training_folder)
+    backbone = _load(job, job.training_folder / "model")
     examples = read_split(job.data, "test")
     encoded = [backbone.source_ids(example.source, settings.train.max_source_tokens) for example in examples]
     started = time.perf_counter()
@@ -186,6 +191,7 @@ def _decode(job: Job, report: Report) -> None:
             "truncated": sum(cut for _, cut in encoded),
         }
         write_json(folder / "ledger.json", spent)
+        write_json(folder / "cell.json", cell.model_dump(mode="json"))
 
 
 def _score(job: Job, report: Report) -> None:

@@ -5,10 +5,10 @@ Layout of a results folder::
     specs/<hash>.yaml                     every resolved spec that ran here
     data/<task>.<subset>.<scale>-<fingerprint>/   the examples as they were used
     warm-starts/<id>/                     shared starting points
-    cells/<cell id>/cell.json             coordinates and settings
-    cells/<cell id>/{train,decode,score}/ one folder a stage, DONE.json written last
+    trainings/<id>/                       trained models with their logs and ledgers
+    cells/<cell id>/{decode,score}/       predictions; statistics and scores
 
-A stage is written into a temporary sibling, every file synced, then renamed: a reader sees all of it or
+A folder is written into a temporary sibling, every file synced, then renamed: a reader sees all of it or
 none. ``DONE.json`` carries the size and SHA-256 of every file, so damage is found before it is used.
 """
 
@@ -17,7 +17,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,8 @@ from harness.errors import UserError
 
 SCHEMA_VERSION = 1
 DONE = "DONE.json"
-STAGES = ("train", "decode", "score")
+STAGES = ("decode", "score")
+"""Folders of a cell."""
 
 
 class CorruptError(UserError):
@@ -125,7 +126,8 @@ def write_file(path: Path, text: str) -> None:
         temporary.replace(path)
         _sync(path.parent)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise UserError(
             f"can't write {path}: {error.strerror or error}", origin="--out", hint="Choose another --out."
         ) from error

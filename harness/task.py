@@ -88,6 +88,7 @@ class ScaleCard(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     data: str
+    backbone: str = Field(default="mini-t5", description="used where none is asked for")
     settings: dict[str, Any] = Field(default_factory=dict)
 
 

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from harness.backbones.costs import Costs
+from harness.backbones.head import head_scale
 
 LAYOUT = "warmup_bench.json"
 """File beside a saved model that keeps its separator and prompt."""
@@ -42,7 +43,8 @@ class SpecialTokens:
     @property
     def banned_in_output(self) -> tuple[int, ...]:
         """The output ends at eos."""
-        return (self.pad, self.separator, *self.never)
+        # A tokenizer without a pad token pads with eos, which must stay free to end the output.
+        return tuple({self.pad, self.separator, *self.never} - {self.eos})
 
 
 @dataclass(slots=True)
@@ -105,8 +107,8 @@ class Backbone(ABC):
         """Wrap a loaded model; use :func:`harness.backbones.load.load_backbone`."""
         self.model, self.tokenizer, self.tokens, self.costs = model, tokenizer, tokens, costs
         self._head = model.get_output_embeddings()
-        self._head_bias = getattr(model, "final_logits_bias", None)
-        self._head_scale = _head_scale(model.config)
+        self._head_scale = 1.0
+        self._head_scale = head_scale(self)
 
     @property
     def device(self) -> torch.device:
@@ -138,7 +140,8 @@ class Backbone(ABC):
     def logits(self, hidden: Tensor) -> Tensor:
         """Logits [..., vocabulary] of hidden states [..., width], in the dtype of the computation."""
         out: Tensor = self._head(hidden * self._head_scale if self._head_scale != 1.0 else hidden)
-        return out if self._head_bias is None else out + self._head_bias.to(out.dtype)
+        bias = getattr(self.model, "final_logits_bias", None)  # BART's, a buffer that moves with the model
+        return out if bias is None else out + bias.to(out.dtype)
 
     def target_ids(self, text: str, max_tokens: int) -> tuple[list[int], bool]:
         """Token ids of a target, without special tokens and cut to ``max_tokens``; whether it was cut."""
@@ -248,7 +251,7 @@ class DecoderOnly(Backbone):
 
         lengths = mask.sum(dim=1)
         positions = torch.arange(source.shape[1], device=source.device).expand_as(source)
-        out = self.model.get_decoder()(
+        out = self.model.base_model(
             input_ids=source,
             attention_mask=mask,
             position_ids=positions,
@@ -264,7 +267,7 @@ class DecoderOnly(Backbone):
         written = state.cache.get_seq_length() - state.source_mask.shape[1]
         ones = state.source_mask.new_ones((state.rows, written + width))
         steps = torch.arange(width, device=tokens.device)
-        out = self.model.get_decoder()(
+        out = self.model.base_model(
             input_ids=tokens,
             attention_mask=torch.cat([state.source_mask, ones], dim=1),
             position_ids=state.position[:, None] + steps,
@@ -274,11 +277,3 @@ class DecoderOnly(Backbone):
         hidden: Tensor = out.last_hidden_state
         state.hidden, state.position = hidden[:, -1], state.position + width
         return hidden
-
-
-def _head_scale(config: Any) -> float:
-    """T5 with tied embeddings scales its decoder's output by width^-0.5 (Raffel et al. 2020)."""
-    if config.model_type not in {"t5", "mt5", "umt5"}:
-        return 1.0
-    scaled = getattr(config, "scale_decoder_outputs", config.tie_word_embeddings)
-    return float(config.d_model**-0.5) if scaled else 1.0

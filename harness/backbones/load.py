@@ -19,6 +19,15 @@ from harness.registry import Entry, backbones
 RESERVED = (SEPARATOR, "<|reserved_special_token_0|>", "<|fim_middle|>", "<|file_separator|>", "<file_sep>")
 """Tokens that pretrained vocabularies have and plain text never uses; the first found is the separator."""
 ADDED_SEPARATOR = "<|warmup_end|>"
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer.model",
+    "spiece.model",
+    "source.spm",
+    "vocab.json",
+    "vocab.txt",
+)
+"""A folder without any of them would get an empty tokenizer from transformers, silently."""
 
 
 def resolve_preset(reference: str) -> Entry[Preset]:
@@ -90,7 +99,7 @@ def load_backbone(
     """Load a checkpoint by hub id or local folder, in fp32 (training casts per operation where asked to).
 
     Raises:
-        UserError: It is not there, unreachable, or not in safetensors.
+        UserError: It is not there, unreachable, not in safetensors, corrupt, or lacks some of its weights.
     """
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
@@ -100,24 +109,34 @@ def load_backbone(
         "local_files_only": offline or Path(checkpoint).is_dir(),
         "trust_remote_code": False,
     }
+    folder = Path(checkpoint)
+    saved = folder / LAYOUT
     try:
+        if folder.is_dir() and not any((folder / name).is_file() for name in TOKENIZER_FILES):
+            raise FileNotFoundError(f"no tokenizer file ({', '.join(TOKENIZER_FILES)})")
+        layout = json.loads(saved.read_text(encoding="utf-8")) if saved.is_file() else {}
         config = AutoConfig.from_pretrained(checkpoint, **where)
         _set_dropout(config, dropout)
         tokenizer = AutoTokenizer.from_pretrained(checkpoint, **where)
         auto = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
-        model = auto.from_pretrained(
-            checkpoint, config=config, use_safetensors=True, torch_dtype=torch.float32, **where
+        model, info = auto.from_pretrained(
+            checkpoint,
+            config=config,
+            use_safetensors=True,
+            torch_dtype=torch.float32,
+            output_loading_info=True,
+            **where,
         )
-    except (OSError, ValueError, KeyError) as error:
-        reason = str(error).strip().splitlines()[0]
+        if info["missing_keys"]:  # transformers would go on with random weights in their place
+            raise ValueError(f"no weights for {', '.join(sorted(info['missing_keys'])[:3])}")
+    except Exception as error:  # a corrupt file may raise anything in the libraries that read it
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UserError(
             f"checkpoint {checkpoint} can't be loaded: {reason}",
-            origin="the hub" if not Path(checkpoint).is_dir() else "a local folder",
+            origin="the hub" if not folder.is_dir() else "a local folder",
             hint="With a network, run once without --offline to fill the cache, "
             "or pass --backbone FOLDER with config.json, tokenizer files and model.safetensors.",
         ) from error
-    saved = Path(checkpoint) / LAYOUT
-    layout = json.loads(saved.read_text(encoding="utf-8")) if saved.is_file() else {}
     return _wrap(
         model,
         tokenizer,
@@ -137,7 +156,7 @@ def quiet_transformers() -> None:
 
 
 def _set_dropout(config: Any, rate: float) -> None:
-    """Every dropout of the configuration gets one declared rate: T5's, Llama's, BART's, GPT-2's keys."""
+    """Every dropout of the configuration gets one declared rate: T5's, Llama's, BART's, GPT-2's, NeoX's."""
     for key in (
         "dropout_rate",
         "dropout",
@@ -146,9 +165,13 @@ def _set_dropout(config: Any, rate: float) -> None:
         "attn_pdrop",
         "embd_pdrop",
         "resid_pdrop",
+        "hidden_dropout",
     ):
         if hasattr(config, key):
             setattr(config, key, rate)
+    for key in ("encoder_layerdrop", "decoder_layerdrop", "layerdrop"):
+        if hasattr(config, key):
+            setattr(config, key, 0.0)  # a layer that is skipped would leave a hole in the cache
 
 
 def _wrap(
@@ -159,6 +182,12 @@ def _wrap(
     prompt_suffix: str,
     prompt: tuple[list[int], list[int]] | None = None,
 ) -> Backbone:
+    if tokenizer.eos_token_id is None:
+        raise UserError(
+            "the tokenizer has no end-of-sequence token",
+            origin=f"checkpoint {tokenizer.name_or_path}",
+            hint="Set eos_token in its tokenizer_config.json.",
+        )
     vocabulary = tokenizer.get_vocab()
     mark = separator or next((token for token in (*RESERVED, ADDED_SEPARATOR) if token in vocabulary), None)
     if mark is None or mark not in vocabulary:

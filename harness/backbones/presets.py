@@ -51,10 +51,14 @@ MINI_T5 = Preset(
         "feed_forward_proj": "relu",
         "tie_word_embeddings": True,
     },
+    settings={
+        "warm_start": {"learning_rate": 3e-2},
+        "train": {"optimizer": "adafactor", "learning_rate": 1e-2},
+    },
 )
 MINI_LLAMA = Preset(
     name="mini-llama",
-    summary="Llama from scratch, 3 layers, width 128, about 1.1M parameters",
+    summary="Llama from scratch, 3 layers, width 128, about 0.9M parameters",
     architecture="decoder-only",
     config={
         "model_type": "llama",
@@ -66,6 +70,7 @@ MINI_LLAMA = Preset(
         "max_position_embeddings": 1024,
         "tie_word_embeddings": True,
     },
+    settings={"warm_start": {"learning_rate": 3e-3}, "train": {"learning_rate": 1e-3}},
 )
 _PRETRAINED = {"train": {"learning_rate": 3e-4, "batch_size": 32}, "warm_start": {"steps": 0}}
 T5_SMALL = Preset(

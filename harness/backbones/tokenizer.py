@@ -30,6 +30,5 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Any:
         tokenizer_object=core,
         pad_token=PAD,
         eos_token=EOS,
-        extra_special_tokens=None,
         additional_special_tokens=[SEPARATOR, ANSWER],
     )

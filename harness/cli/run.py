@@ -41,7 +41,7 @@ def run_command(
     failures: dict[str, str] = {}
     if work.pending:
         print_counts(console, work)
-        with ProgressDisplay(console, len(work.pending) + len(work.warm_starts)) as display:
+        with ProgressDisplay(console, len(work.steps)) as display:
             failures = execute(plan, work, display)
     else:
         console.print(f"All {len(work.done)} cells are stored already; nothing is trained.")
@@ -92,7 +92,7 @@ def _option(key: str, value: Any) -> Any:
         return [name for item in value for name in item.split(",") if name]
     if key == "seeds":
         try:
-            numbers = [int(part) for part in value.split(",")]
+            numbers = [int(part) for part in value.split(",") if part.strip()]
         except ValueError as error:
             raise UserError(f"'{value}' are no seeds", origin="--seeds", hint="Give 3, or 0,1,7.") from error
         return numbers if "," in value else numbers[0]
@@ -105,9 +105,10 @@ def _option(key: str, value: Any) -> Any:
 
 def print_counts(console: Console, work: "Work") -> None:
     """Say what is about to run."""
+    starts, trainings = len(work.of_kind("warm start")), len(work.of_kind("training"))
     console.print(
-        f"{len(work.pending)} cells to run, {len(work.done)} stored already, "
-        f"{len(work.warm_starts)} warm starts to make, {work.workers} at a time.",
+        f"{len(work.pending)} cells to run, {len(work.done)} stored already; "
+        f"{starts} warm starts and {trainings} trainings to make, {work.workers} at a time.",
         highlight=False,
     )
 
@@ -122,7 +123,13 @@ def _print_plan(console: Console, plan: "Plan", work: "Work") -> None:
         console.print(f"  {state}  {cell.id}", highlight=False)
     if not work.pending:
         return
-    cost = estimate(plan, list(work.pending), list(work.warm_starts), work.workers)
+    cost = estimate(
+        plan,
+        warm_starts=work.of_kind("warm start"),
+        trainings=work.of_kind("training"),
+        cells=work.of_kind("cell"),
+        workers=work.workers,
+    )
     console.print(
         f"Estimate: {flops(cost.flops)} FLOPs, about {cost.seconds / 60:.1f} minutes at "
         f"{cost.rate / 1e9:.0f} GFLOP/s a worker, {cost.disk / 1e6:.0f} MB on disk in {plan.out}.",

@@ -4,15 +4,36 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from harness.stages import Job
+
+Kind = Literal["warm start", "training", "cell"]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One folder to make.
+
+    Attributes:
+        key: The folder's id.
+        kind: What it is.
+        job: The cell that it is made for.
+        needs: Key of the step that must be done before; None: what it needs is stored.
+    """
+
+    key: str
+    kind: Kind
+    job: Job
+    needs: str | None = None
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What happens to a job.
+    """What happens to a step.
 
     Attributes:
-        job: Id of the cell or warm start.
+        job: The step's key.
         kind: "started", "progress", "done" or "failed".
-        stage: "warm start", "train", "decode" or "score".
+        stage: "warm start", "training", "decode" or "score".
         done, total: Progress within the stage.
         figures: Latest figures, e.g. loss and effective sample size.
         message: Reason of a failure.

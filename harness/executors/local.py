@@ -15,32 +15,33 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 from harness.errors import UserError
-from harness.executors import Event, Listener
-from harness.stages import Job, run_cell, run_warm_start
+from harness.executors import Event, Kind, Listener, Step
+from harness.stages import Job, Report, run_cell, run_training, run_warm_start
 
-Step = Callable[[Job, Any], None]
+STAGES: dict[Kind, Callable[[Job, Report], None]] = {
+    "warm start": run_warm_start,
+    "training": run_training,
+    "cell": run_cell,
+}
 MIN_INTERVAL = 0.2
 """Seconds between two progress events of one job."""
 _channel: Any = None
 
 
-def run_jobs(
-    warm_starts: Sequence[Job], cells: Sequence[Job], *, workers: int, threads: int, listener: Listener
-) -> dict[str, str]:
-    """Run warm starts and cells, each cell once its warm start is there.
+def run_steps(steps: Sequence[Step], *, workers: int, threads: int, listener: Listener) -> dict[str, str]:
+    """Run steps, each once the one that it needs is done.
 
     Args:
-        warm_starts: Jobs whose warm start is to be made.
-        cells: Jobs whose cell is to be run.
+        steps: In the order in which they should start where several can.
         workers: Processes; 1 runs everything in this one.
         threads: CPU threads of each.
         listener: Called with every event, from one thread at a time.
 
     Returns:
-        The reason of every failure, by job id. A failure stops only what depends on it.
+        The reason of every failure, by key. A failure stops only what depends on it.
     """
     if workers == 1:
-        return _run_here(warm_starts, cells, threads, listener)
+        return _run_here(steps, threads, listener)
     context = multiprocessing.get_context("spawn")
     channel = context.Queue()
     drain = threading.Thread(target=_drain, args=(channel, listener), daemon=True)
@@ -51,7 +52,7 @@ def run_jobs(
     try:
         with ProcessPoolExecutor(workers, context, _set_up, (channel, threads)) as pool:
             try:
-                return _schedule(pool, warm_starts, cells)
+                return _schedule(pool, steps)
             except KeyboardInterrupt:
                 pool.shutdown(wait=False, cancel_futures=True)
                 for process in multiprocessing.active_children():
@@ -66,63 +67,52 @@ def run_jobs(
         drain.join(timeout=5)
 
 
-def _schedule(pool: ProcessPoolExecutor, warm_starts: Sequence[Job], cells: Sequence[Job]) -> dict[str, str]:
+def _schedule(pool: ProcessPoolExecutor, steps: Sequence[Step]) -> dict[str, str]:
     failures: dict[str, str] = {}
-    waiting = {
-        job.cell.warm_start_id: [c for c in cells if c.cell.warm_start_id == job.cell.warm_start_id]
-        for job in warm_starts
-    }
-    running: dict[Future[str], tuple[str, Job]] = {}
-
-    def submit(kind: str, job: Job) -> None:
-        running[pool.submit(_run, kind, job)] = (kind, job)
-
-    for job in warm_starts:
-        submit("warm start", job)
-    for job in cells:
-        if job.cell.warm_start_id not in waiting:
-            submit("cell", job)
-    while running:
+    waiting = list(steps)
+    done: set[str] = set()
+    running: dict[Future[str], Step] = {}
+    while waiting or running:
+        for step in list(waiting):
+            if step.needs in failures:
+                failures[step.key] = _inherited(failures[step.needs])
+                waiting.remove(step)
+            elif step.needs is None or step.needs in done:
+                running[pool.submit(_run, step)] = step
+                waiting.remove(step)
         finished, _ = wait(running, return_when=FIRST_COMPLETED)
         for future in finished:
-            kind, job = running.pop(future)
+            step = running.pop(future)
             try:
                 reason = future.result()
             except BrokenProcessPool:
                 reason = "its process was killed (out of memory?)"
-            if kind == "cell":
-                if reason:
-                    failures[job.cell.id] = reason
-                continue
-            for dependent in waiting.pop(job.cell.warm_start_id):
-                if reason:
-                    failures[dependent.cell.id] = f"its warm start failed: {reason}"
-                else:
-                    submit("cell", dependent)
+            if reason:
+                failures[step.key] = reason
+            done.add(step.key)
     return failures
 
 
-def _run_here(
-    warm_starts: Sequence[Job], cells: Sequence[Job], threads: int, listener: Listener
-) -> dict[str, str]:
+def _run_here(steps: Sequence[Step], threads: int, listener: Listener) -> dict[str, str]:
     import torch
 
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     failures: dict[str, str] = {}
-    failed_starts: dict[str, str] = {}
     try:
-        for job in warm_starts:
-            if reason := _guarded("warm start", job, listener):
-                failed_starts[job.cell.warm_start_id] = reason
-        for job in cells:
-            reason = failed_starts.get(job.cell.warm_start_id, "")
-            reason = f"its warm start failed: {reason}" if reason else _guarded("cell", job, listener)
-            if reason:
-                failures[job.cell.id] = reason
+        for step in steps:  # what a step needs stands before it
+            if step.needs in failures:
+                failures[step.key] = _inherited(failures[step.needs])
+            elif reason := _guarded(step, listener):
+                failures[step.key] = reason
     finally:
         torch.set_num_threads(before)
     return failures
+
+
+def _inherited(reason: str) -> str:
+    start = "what it needs failed: "
+    return reason if reason.startswith(start) else start + reason
 
 
 def _set_up(channel: Any, threads: int) -> None:
@@ -141,14 +131,12 @@ def _drain(channel: Any, listener: Listener) -> None:
         listener(event)
 
 
-def _run(kind: str, job: Job) -> str:
-    return _guarded(kind, job, _channel.put)
+def _run(step: Step) -> str:
+    return _guarded(step, _channel.put)
 
 
-def _guarded(kind: str, job: Job, listener: Listener) -> str:
-    """Run a job and return why it failed, or an empty string."""
-    name = job.cell.warm_start_id if kind == "warm start" else job.cell.id
-    step: Step = run_warm_start if kind == "warm start" else run_cell
+def _guarded(step: Step, listener: Listener) -> str:
+    """Run a step and return why it failed, or an empty string."""
     last = 0.0
 
     def report(stage: str, done: int, total: int, figures: dict[str, float]) -> None:
@@ -156,17 +144,17 @@ def _guarded(kind: str, job: Job, listener: Listener) -> str:
         now = time.monotonic()
         if done == total or now - last >= MIN_INTERVAL:
             last = now
-            listener(Event(name, "progress", stage, done, total, figures))
+            listener(Event(step.key, "progress", stage, done, total, figures))
 
-    listener(Event(name, "started"))
+    listener(Event(step.key, "started"))
     try:
-        step(job, report)
+        STAGES[step.kind](step.job, report)
     except UserError as error:
         reason = str(error)
     except Exception as error:
         reason = f"{type(error).__name__}: {error}\n{traceback.format_exc()}"
     else:
-        listener(Event(name, "done"))
+        listener(Event(step.key, "done"))
         return ""
-    listener(Event(name, "failed", message=reason))
+    listener(Event(step.key, "failed", message=reason))
     return reason

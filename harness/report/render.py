@@ -3,28 +3,35 @@
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from harness.report.table import Figure, Row, Table, format_p
+from harness.report.table import Column, Figure, Row, Table, format_p
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+FIXED_WIDTH, METRIC_WIDTH = 24, 27
+"""Characters that method and costs take in a terminal table, and those that one metric takes."""
 SUPERSCRIPT = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
 
 def print_tables(tables: Sequence[Table], console: "Console") -> None:
     """Print tables to a terminal."""
+    from rich.box import SIMPLE_HEAD
     from rich.padding import Padding
     from rich.table import Table as Grid
     from rich.text import Text
 
+    fitting = max(1, (console.width - FIXED_WIDTH) // METRIC_WIDTH)
     for table in tables:
-        grid = Grid(title=_heading(table), title_justify="left", title_style="bold", header_style="bold")
-        for header in _headers(table, line="\n"):
-            grid.add_column(header, justify="left" if header == "method" else "right", no_wrap=True)
-        for row in table.rows:
-            grid.add_row(*(Text(text) for text in _cells(table, row, line="\n")))
         console.print()
-        console.print(grid)
+        console.print(Text(_heading(table), style="bold"))
+        for start in range(0, len(table.columns), fitting):
+            part = table.columns[start : start + fitting]
+            grid = Grid(header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+            for header in _headers(table, part, line="\n"):
+                grid.add_column(header, justify="left" if header == "method" else "right", no_wrap=True)
+            for row in table.rows:
+                grid.add_row(*(Text(text) for text in _cells(table, part, row, line="\n")), end_section=True)
+            console.print(grid)
         console.print(Text(table.verdict, style="bold"))
         for note in (*table.notes, *_signatures(table)):
             console.print(Padding(Text(note, style="dim"), (0, 0, 0, 2)))
@@ -34,13 +41,13 @@ def markdown(tables: Sequence[Table]) -> str:
     """Tables as GitHub Markdown."""
     blocks = []
     for table in tables:
-        headers = _headers(table, line=" ")
+        headers = _headers(table, table.columns, line=" ")
         lines = [
             f"**{_heading(table)}**",
             "",
             _pipe(headers),
             _pipe([":--" if h == "method" else "--:" for h in headers]),
-            *(_pipe(_cells(table, row, line="<br>")) for row in table.rows),
+            *(_pipe(_cells(table, table.columns, row, line="<br>")) for row in table.rows),
             "",
             table.verdict,
             "",
@@ -71,23 +78,23 @@ def _heading(table: Table) -> str:
     )
 
 
-def _headers(table: Table, line: str) -> list[str]:
+def _headers(table: Table, columns: Sequence[Column], line: str) -> list[str]:
     headers = ["method"]
-    for column in table.columns:
+    for column in columns:
         headers += [column.name, f"Δ {column.name}{line}[{table.confidence:.0%} CI]{line}p"]
-    return [*headers, f"train{line}FLOPs", f"train{line}s", f"decode{line}s"]
+    return [*headers, f"training{line}FLOPs{line}seconds"]
 
 
-def _cells(table: Table, row: Row, line: str) -> list[str]:
+def _cells(table: Table, columns: Sequence[Column], row: Row, line: str) -> list[str]:
     cells = [row.method]
-    for column in table.columns:
+    for column in columns:
         figure = row.figures[column.key]
-        cells += [_score(figure), _difference(figure, line, row.method == table.baseline)]
-    return [*cells, flops(row.train_flops), f"{row.train_seconds:.1f}", f"{row.decode_seconds:.1f}"]
+        cells += [_score(figure, line), _difference(figure, line, row.method == table.baseline)]
+    return [*cells, f"{flops(row.train_flops)}{line}{row.train_seconds:.1f} s"]
 
 
-def _score(figure: Figure) -> str:
-    spread = "" if figure.spread is None else f" ± {figure.spread:.2f}"
+def _score(figure: Figure, line: str) -> str:
+    spread = "" if figure.spread is None else f"{line}± {figure.spread:.2f}"
     return f"{figure.mean:.2f}{spread}"
 
 

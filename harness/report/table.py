@@ -248,5 +248,5 @@ def _notes(first: Result, comparisons: dict[tuple[str, str], Comparison], stats:
 
 
 def format_p(p: float) -> str:
-    """Three decimals, or the power of ten below them; never 0."""
-    return f"{p:.3f}" if p >= 0.001 else f"{p:.1e}"
+    """Three decimals, or one significant digit below them; never 0."""
+    return f"{p:.3f}" if p >= 0.001 else f"{p:.1g}"

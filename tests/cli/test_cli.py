@@ -1,0 +1,266 @@
+"""The real command line on a tiny task and a tiny backbone, both plugin files, in a process of its own."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import sacrebleu
+import yaml
+from plugin_files import write_plugins
+
+COMMAND = [
+    sys.executable,
+    "-c",
+    "import sys; sys.argv[0] = 'warmup-bench'; from harness.cli import main; main()",
+]
+
+
+def call(*arguments: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {k: v for k, v in os.environ.items() if k != "WARMUP_BENCH_DATA"}
+    environment |= {
+        "COLUMNS": "200",
+        "NO_COLOR": "1",
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+        **variables,
+    }
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str], str]:
+    """A run with two workers: its folder, its arguments and what it printed."""
+    place = tmp_path_factory.mktemp("cli")
+    files = write_plugins(place)
+    arguments = ["run", "--task", files["task"], "--backbone", files["backbone"], "--seeds", "2"]
+    arguments += ["--method", "sft,warmup", "--method", files["method"], "--set", "stats.randomizations=500"]
+    done = call(*arguments, "--out", "out", "--workers", "2", cwd=place)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return place, arguments, done.stdout
+
+
+def cells(out: Path) -> list[Path]:
+    return sorted((out / "cells").iterdir())
+
+
+def test_every_stage_of_every_cell_is_stored(finished: tuple[Path, list[str], str]) -> None:
+    place, _, printed = finished
+    found = cells(place / "out")
+    assert [f.name.rsplit("-", 1)[0] for f in found] == [
+        f"backwards.all.nano.{method}.seed{seed}" for method in ("frozen", "sft", "warmup") for seed in (0, 1)
+    ]
+    assert len(list((place / "out" / "warm-starts").iterdir())) == 2
+    for folder in found:
+        rows = pq.read_table(folder / "decode" / "predictions.parquet").to_pylist()
+        assert [row["id"] for row in rows] == [f"e-{i:05d}" for i in range(40)]
+        assert all((row["warmup"] is None) == (".sft." in folder.name) for row in rows)
+        stored = {
+            s["key"]: s["score"]
+            for s in json.loads((folder / "score" / "scores.json").read_text())["metrics"]
+        }
+        hypotheses, golds = [r["hypothesis"] for r in rows], [[r["references"][0] for r in rows]]
+        expected = sacrebleu.corpus_chrf(hypotheses, golds, word_order=2).score
+        assert stored["chrf++"] == pytest.approx(expected, abs=1e-9)
+        assert stored["bleu"] == pytest.approx(sacrebleu.corpus_bleu(hypotheses, golds).score, abs=1e-9)
+        (training,) = (place / "out" / "trainings").glob(folder.name.rsplit("-", 1)[0] + "-*")
+        ledger = json.loads((training / "ledger.json").read_text())
+        assert ledger["steps"] == 6
+        assert ledger["target_tokens"] > 0
+        assert (ledger["warmup_tokens"] > 0) == (".sft." not in folder.name)
+        provenance = json.loads((training / "provenance.json").read_text())
+        assert provenance["threads"] == 1
+    for part in ("chrF++", "BLEU", "95% CI", "p =", "40 test examples", "2 seeds", "FLOPs", "nc:6|nw:2"):
+        assert part in printed
+    assert "a mini result says nothing of the paper's setting" in " ".join(printed.split())
+    assert "Next: warmup-bench report out" in printed
+
+
+def test_a_second_run_trains_nothing_and_prints_the_same_table(finished: tuple[Path, list[str], str]) -> None:
+    place, arguments, printed = finished
+    before = {p: p.stat().st_mtime_ns for p in (place / "out" / "cells").rglob("*")}
+    again = call(*arguments, "--out", "out", cwd=place)
+    assert again.returncode == 0
+    assert "All 6 cells are stored already" in again.stdout
+    table = printed[printed.index("backwards all, nano") : printed.index("Stored in")]
+    assert table in again.stdout
+    assert {p: p.stat().st_mtime_ns for p in (place / "out" / "cells").rglob("*")} == before
+
+
+def test_numbers_do_not_depend_on_the_number_of_workers(finished: tuple[Path, list[str], str]) -> None:
+    place, arguments, _ = finished
+    alone = call(*arguments, "--out", "alone", "--workers", "1", "--seeds", "1,", cwd=place)
+    assert alone.returncode == 0, alone.stderr
+    compared = 0
+    for folder in (*cells(place / "alone"), *(place / "alone" / "trainings").iterdir()):
+        twin = place / "out" / folder.parent.name / folder.name
+        for name in ("model/model.safetensors", "decode/predictions.parquet", "score/chrf++.parquet"):
+            if (folder / name).exists():
+                assert (folder / name).read_bytes() == (twin / name).read_bytes(), name
+                compared += 1
+    assert compared == 9
+
+
+def test_decoding_otherwise_trains_nothing(finished: tuple[Path, list[str], str]) -> None:
+    place, arguments, _ = finished
+    plan = call(*arguments, "--out", "out", "--set", "decode.max_tokens=3", "--dry-run", cwd=place)
+    assert "6 cells to run, 0 stored already; 0 warm starts and 0 trainings to make" in plan.stdout
+
+
+def test_report_needs_the_stored_folder_only(finished: tuple[Path, list[str], str], tmp_path: Path) -> None:
+    place, _, _ = finished
+    moved = shutil.copytree(
+        place / "out", tmp_path / "elsewhere", ignore=shutil.ignore_patterns("warm-starts", "data")
+    )
+    shown = call("report", str(moved), "--format", "md", cwd=tmp_path)
+    assert shown.returncode == 0, shown.stderr
+    assert shown.stdout.startswith("**backwards all, nano · scale mini · 40 test examples · 2 seeds")
+    assert "| warmup |" in shown.stdout
+    assert "500 swaps" in shown.stdout
+    other = call("report", str(moved), "--baseline", "frozen", cwd=tmp_path)
+    assert "Δ against frozen" in other.stdout
+
+
+def test_the_stored_spec_runs_again(finished: tuple[Path, list[str], str]) -> None:
+    place, _, _ = finished
+    (spec,) = (place / "out" / "specs").iterdir()
+    assert yaml.safe_load(spec.read_text())["backbones"][str(place / "my_backbone.py")]["budget"] == {
+        "steps": 6
+    }
+    again = call("run", "--spec", str(spec), cwd=place)
+    assert again.returncode == 0, again.stderr
+    assert "All 6 cells are stored already" in again.stdout
+
+
+def test_an_edited_plugin_meets_no_stale_result(finished: tuple[Path, list[str], str]) -> None:
+    place, arguments, _ = finished
+    edited = place / "my_method.py"
+    text = edited.read_text()
+    try:
+        edited.write_text(text + "\n# edited\n")
+        plan = call(*arguments, "--out", "out", "--dry-run", cwd=place)
+    finally:
+        edited.write_text(text)
+    assert plan.returncode == 0, plan.stderr
+    assert plan.stdout.count("to run  backwards.all.nano.frozen") == 2
+    assert plan.stdout.count("stored  backwards.all.nano.") == 4
+    assert "FLOPs" in plan.stdout
+    assert "minutes" in plan.stdout
+    assert "MB on disk" in plan.stdout
+
+
+def test_a_corrupt_cell_is_named_never_used_and_never_deleted(
+    finished: tuple[Path, list[str], str], tmp_path: Path
+) -> None:
+    place, arguments, _ = finished
+    shutil.copytree(place / "out", tmp_path / "out")
+    victim = next((tmp_path / "out" / "cells").glob("*warmup.seed1*")) / "decode" / "predictions.parquet"
+    damaged = bytearray(victim.read_bytes())
+    damaged[100] ^= 1
+    victim.write_bytes(damaged)
+    for command in (["report", str(tmp_path / "out")], [*arguments, "--out", str(tmp_path / "out")]):
+        failed = call(*command, cwd=place)
+        assert failed.returncode == 2
+        assert str(victim) in failed.stderr
+        assert "Traceback" not in failed.stderr
+    assert victim.read_bytes() == bytes(damaged)
+
+
+def test_one_failing_method_does_not_take_the_others(finished: tuple[Path, list[str], str]) -> None:
+    place, arguments, _ = finished
+    broken = place / "broken.py"
+    broken.write_text(
+        "from harness.objective import Method\n"
+        "def coefficients(rollout):\n    raise RuntimeError('no such luck')\n"
+        "METHOD = Method('broken', '', '', 'sampled', coefficients)\n"
+    )
+    done = call(*arguments, "--method", str(broken), "--out", "out", "--workers", "1", cwd=place)
+    assert done.returncode == 1
+    assert "no such luck" in done.stdout
+    assert "| warmup" not in done.stderr
+    assert "chrF++" in done.stdout  # the table of the others
+
+
+BAD = [
+    (["run"], "no task was named"),
+    (["run", "--task", "wtm"], "Did you mean wmt"),
+    (["run", "--task", "wmt", "--method", "warmpu"], "Did you mean warmup"),
+    (["run", "--task", "wmt", "--backbone", "mini-t6"], "Did you mean mini-t5"),
+    (["run", "--task", "wmt", "--set", "train.batchsize=3"], "train.batch_size"),
+    (["run", "--task", "wmt", "--budget", "stepps=3"], "budget.stepps"),
+    (["run", "--task", "wmt", "--scale", "small"], "no scale 'small'"),
+    (["run", "--task", "wmt", "--scale", "tiny"], "'tiny'"),
+    (["run", "--task", "wmt", "--direction", "de-xx"], "no subset 'de-xx'"),
+    (["run", "--task", "wmt", "--seeds", "two"], "'two'"),
+    (["run", "--task", "wmt", "--spec", "nowhere.yaml"], "nowhere.yaml does not exist"),
+    (["run", "--task", "wmt", "--data-dir", "nowhere"], "data folder nowhere does not exist"),
+    (["run", "--task", "wmt", "--device", "cuda"], "no CUDA device"),
+    (["run", "--task", "multi30k", "--data-dir", "."], "test_2016_flickr"),
+    (["run", "--task", "multi30k", "--offline"], "multi30k"),
+    (["list", "task"], "Did you mean tasks"),
+    (["report", "nowhere"], "nowhere is no results folder"),
+    (["report", ".", "--format", "pdf"], "Formats: text, md"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), BAD, ids=[" ".join(a) for a, _ in BAD])
+def test_bad_input_gets_one_clear_line(
+    arguments: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from harness.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("WARMUP_BENCH_DATA", raising=False)
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "no-cache"))
+    monkeypatch.setattr(sys, "argv", ["warmup-bench", *arguments])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []  # nothing half-written
+
+
+def test_an_unwritable_results_folder_is_found_before_the_first_step(tmp_path: Path) -> None:
+    files = write_plugins(tmp_path)
+    (tmp_path / "out").write_text("a file")
+    failed = call(
+        "run", "--task", files["task"], "--backbone", files["backbone"], "--out", "out", cwd=tmp_path
+    )
+    assert failed.returncode == 2
+    assert "results folder out is not writable" in failed.stderr
+    assert "Traceback" not in failed.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["run", "--help"], ["list", "tasks"], ["list", "backbones"], ["version"]]
+)
+def test_cheap_commands_import_nothing_heavy(arguments: list[str], tmp_path: Path) -> None:
+    script = (
+        "import sys, atexit\n"
+        "heavy = {'torch', 'transformers', 'pandas', 'datasets', 'babel', 'sacrebleu'}\n"
+        "atexit.register(lambda: print(sorted(heavy & set(sys.modules)), file=sys.stderr))\n"
+        "sys.argv[0] = 'warmup-bench'\n"
+        "from harness.cli import main\nmain()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0
+    assert done.stderr.splitlines()[-1] == "[]"

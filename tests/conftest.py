@@ -1,0 +1,31 @@
+"""Shared fixtures: a tiny T5 and a tiny Llama with a handful of tokens, and reproducible hypothesis runs."""
+
+import os
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may reach a network; set before any heavy import
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("reproducible", derandomize=True, deadline=None)
+settings.load_profile("reproducible")
+
+
+@pytest.fixture
+def tiny_t5():
+    from tiny import make_t5
+
+    return make_t5()
+
+
+@pytest.fixture
+def tiny_llama():
+    from tiny import make_llama
+
+    return make_llama()
+
+
+@pytest.fixture(params=["t5", "llama"])
+def tiny(request):
+    """Each of the two, as a :class:`harness.backbones.base.Backbone` without a tokenizer."""
+    return request.getfixturevalue(f"tiny_{request.param}")

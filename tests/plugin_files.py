@@ -1,0 +1,57 @@
+"""Plugin files that tests write: a task that a tiny model learns in seconds, and a backbone of that size."""
+
+from pathlib import Path
+
+TASK = '''
+import random
+from harness.task import LoadRequest, ScaleCard, Splits, Subset, Task, TaskCard, numbered
+
+def load(request: LoadRequest) -> Splits:
+    """Spell a word of three letters backwards."""
+    rng = random.Random(5)
+    words = sorted({"".join(rng.choices("abcdef", k=3)) for _ in range(400)})
+    rng.shuffle(words)
+    pairs = [(w, w[::-1]) for w in words]
+    return Splits(numbered("t", pairs[60:]), numbered("v", pairs[:20]), numbered("e", pairs[20:60]))
+
+TASK = Task(
+    card=TaskCard(
+        name="backwards", version=1, title="Spell backwards", licence="none", citation="none",
+        metrics=("chrf++", "bleu"), subsets={"all": Subset()},
+        scales={"mini": ScaleCard(data="made", backbone="mini-t5")},
+    ),
+    load=load,
+)
+'''
+
+BACKBONE = """
+from harness.backbones.presets import Preset
+
+BACKBONE = Preset(
+    name="nano", summary="tiny T5", architecture="encoder-decoder", vocabulary=270,
+    config={"model_type": "t5", "d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": 1,
+            "num_decoder_layers": 1, "num_heads": 2, "tie_word_embeddings": True},
+    settings={"train": {"batch_size": 8, "optimizer": "adafactor", "learning_rate": 0.01},
+              "warm_start": {"steps": 12, "learning_rate": 0.03}, "budget": {"steps": 6},
+              "warmup": {"samples": 2, "max_tokens": 2}, "decode": {"max_tokens": 6}},
+)
+"""
+
+METHOD = """
+from harness.objective import Coefficients, Method
+
+METHOD = Method(
+    name="frozen", summary="no credit to the sampler", source="test", warmup="sampled",
+    coefficients=lambda r: Coefficients(a=r.lc * 0, b=r.ly * 0 + 1 / r.ly.shape[1]),
+)
+"""
+
+
+def write_plugins(folder: Path) -> dict[str, str]:
+    """Write the three files; returns their paths by kind."""
+    paths = {}
+    for kind, text in (("task", TASK), ("backbone", BACKBONE), ("method", METHOD)):
+        path = folder / f"my_{kind}.py"
+        path.write_text(text, encoding="utf-8")
+        paths[kind] = str(path)
+    return paths

@@ -1,0 +1,311 @@
+"""The methods ``sft`` and ``warmup``: coefficients, and gradients against independent ones."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from tiny import (
+    CONTENT,
+    EOS,
+    PAD,
+    SEPARATOR,
+    Reference,
+    batch_of,
+    distance,
+    every_warmup,
+    gradients_of,
+    source_of,
+)
+
+from baselines import sft, warmup
+from harness.objective import Coefficients, Method, Rollout
+from harness.spec import Warmup
+from harness.train import Objective, batch_loss
+
+CAP = 2
+
+
+def rollout_of(ly, lc=None):
+    ly = torch.as_tensor(ly)
+    zeros = torch.zeros(ly.shape, dtype=torch.long)
+    return Rollout(torch.zeros_like(ly) if lc is None else torch.as_tensor(lc), ly, zeros, zeros.bool())
+
+
+def test_coefficients_of_sft():
+    found = sft.METHOD.coefficients(rollout_of([[-3.0], [-70.0]]))
+    assert found.a.tolist() == [[0.0], [0.0]]
+    assert found.b.tolist() == [[1.0], [1.0]]
+
+
+def test_coefficients_of_warmup_by_hand():
+    ly = np.log([[0.1, 0.3, 0.4], [1e-30, 1e-30, 2e-30]])  # s = 1/8, 3/8, 1/2 and 1/4, 1/4, 1/2
+    found = warmup.METHOD.coefficients(rollout_of(ly, lc=[[-1.0, -2.0, -9.0]] * 2))
+    s = torch.tensor([[1 / 8, 3 / 8, 1 / 2], [1 / 4, 1 / 4, 1 / 2]], dtype=torch.float64)
+    torch.testing.assert_close(found.b, s)
+    torch.testing.assert_close(found.a, s - 1 / 3)
+
+
+def test_one_sample_gives_the_sampler_no_gradient():
+    found = warmup.METHOD.coefficients(rollout_of([[-5.0], [-900.0]]))
+    assert found.a.tolist() == [[0.0], [0.0]]
+    assert found.b.tolist() == [[1.0], [1.0]]
+
+
+@given(st.lists(st.floats(-2000, 0, width=32), min_size=1, max_size=6), st.floats(-500, 500, width=32))
+def test_coefficients_of_warmup_sum_to_0_and_1_and_forget_a_constant(ly, shift):
+    found = warmup.METHOD.coefficients(rollout_of([ly]))
+    moved = warmup.METHOD.coefficients(rollout_of([[value + shift for value in ly]]))
+    assert float(found.a.sum()) == pytest.approx(0, abs=1e-5)
+    assert float(found.b.sum()) == pytest.approx(1, abs=1e-5)
+    torch.testing.assert_close(found.b, moved.b, atol=1e-3, rtol=0)
+
+
+def test_effective_sample_size_by_hand():
+    ly = np.log([[0.2, 0.2, 0.2, 0.2], [0.3, 0.1, 1e-30, 1e-30], [1.0, 1e-30, 1e-30, 1e-30]])
+    # (0.3 + 0.1)^2 / (0.09 + 0.01) = 1.6
+    assert rollout_of(ly).effective_sample_size.tolist() == pytest.approx([4.0, 1.6, 1.0])
+
+
+class Toy:
+    """K latents: p(c) a softmax of K logits, p(y|c) the first entry of a softmax row of each. All exact."""
+
+    def __init__(self, k, seed, spread=1.0):
+        rng = np.random.default_rng(seed)
+        self.p = self._softmax(rng.normal(size=k))
+        self.rows = self._softmax(rng.normal(scale=spread, size=(k, 3)))
+        self.w = self.rows[:, 0]
+
+    @staticmethod
+    def _softmax(x):
+        e = np.exp(x)
+        return e / e.sum(-1, keepdims=True)
+
+    def gradient(self, a, b):
+        """Gradient of sum_c a_c log p(c) + b_c log p(y|c) in the logits, [..., K + 3K]."""
+        sampler = a - a.sum(-1, keepdims=True) * self.p  # d log p(c) / d logits = onehot(c) - p
+        output = b[..., None] * (np.eye(3)[0] - self.rows)
+        return np.concatenate([sampler, output.reshape(*output.shape[:-2], -1)], axis=-1)
+
+    def of_log_marginal(self):
+        """Gradient of log sum_c p(c) p(y|c): the posterior on both."""
+        posterior = self.p * self.w / (self.p * self.w).sum()
+        return self.gradient(posterior, posterior)
+
+    def expected(self, n, change=lambda c: c):
+        """Expectation and summed variance of the method's gradient over all K^n draws."""
+        draws = np.array(list(itertools.product(range(len(self.p)), repeat=n)))
+        probability = self.p[draws].prod(axis=1)
+        ly = torch.from_numpy(np.log(self.w)[draws])
+        found = change(warmup.METHOD.coefficients(rollout_of(ly)))
+        onehot = np.eye(len(self.p))[draws]
+        a = np.einsum("dn,dnk->dk", found.a.numpy(), onehot)
+        b = np.einsum("dn,dnk->dk", found.b.numpy(), onehot)
+        gradients = self.gradient(a, b)
+        mean = probability @ gradients
+        return mean, float(probability @ np.square(gradients - mean).sum(axis=1))
+
+    def expected_log_mean(self, n):
+        """E log (1/n sum_i w_i) over all K^n draws."""
+        draws = np.array(list(itertools.product(range(len(self.p)), repeat=n)))
+        return float(self.p[draws].prod(axis=1) @ np.log(self.w[draws].mean(axis=1)))
+
+
+def test_gradients_of_the_toy_are_those_of_finite_differences():
+    toy = Toy(3, seed=5)
+    theta, phi = np.log(toy.p), np.log(toy.rows)
+
+    def log_marginal(flat):
+        p, rows = Toy._softmax(flat[:3]), Toy._softmax(flat[3:].reshape(3, 3))
+        return math.log(p @ rows[:, 0])
+
+    flat = np.concatenate([theta, phi.ravel()])
+    step = 1e-5 * np.eye(12)
+    numeric = [(log_marginal(flat + e) - log_marginal(flat - e)) / 2e-5 for e in step]
+    np.testing.assert_allclose(toy.of_log_marginal(), numeric, atol=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_bias_of_warmup_halves_when_n_doubles(seed):
+    toy = Toy(3, seed, spread=0.2)  # with very unequal w, 1/n shows only at a larger n
+    bias = {n: np.linalg.norm(toy.expected(n)[0] - toy.of_log_marginal()) for n in (2, 4, 8)}
+    assert bias[8] > 1e-4  # there is one to see
+    assert bias[2] / bias[4] == pytest.approx(2, abs=0.2)
+    assert bias[4] / bias[8] == pytest.approx(2, abs=0.1)
+
+
+def test_the_baseline_of_warmup_leaves_the_mean_and_lowers_the_variance():
+    toy = Toy(4, seed=0)
+    with_baseline = toy.expected(4)
+    without = toy.expected(4, lambda c: Coefficients(a=c.b, b=c.b))
+    np.testing.assert_allclose(with_baseline[0], without[0], atol=1e-12)
+    assert with_baseline[1] < 0.9 * without[1]
+
+
+def test_the_log_mean_is_a_lower_bound_that_grows_with_n():
+    toy = Toy(3, seed=1)
+    bounds = [toy.expected_log_mean(n) for n in (1, 2, 3, 4, 5)]
+    assert bounds == sorted(bounds)
+    assert bounds[0] < bounds[-1] < math.log(toy.p @ toy.w)
+
+
+def loss_of(backbone, sources, targets, method, *, n, uniforms=None):
+    objective = Objective(method, Warmup(samples=n, max_tokens=CAP))
+    backbone.model.train()
+    if uniforms is None:
+        uniforms = torch.zeros(len(sources), n, CAP)
+    return batch_loss(backbone, batch_of(sources, targets), objective, uniforms)
+
+
+def test_the_gradient_of_sft_is_that_of_the_models_own_cross_entropy(tiny):
+    sources = [source_of(tiny, content) for content in ([4, 5, 5], [5], [4, 4])]
+    targets = [[4], [5, 4, 4, 5], []]
+    loss = loss_of(tiny, sources, targets, sft.METHOD, n=4)  # n is for methods with a warmup only
+    loss.value.backward()
+    reference = Reference(tiny)
+    total = 0
+    for source, target in zip(sources, targets, strict=True):
+        labels = [*target, EOS]
+        if reference.paired:
+            mean = reference.model(input_ids=torch.tensor([source]), labels=torch.tensor([labels])).loss
+        else:
+            masked = torch.tensor([[-100] * len(source) + labels])
+            mean = reference.model(input_ids=torch.tensor([source + labels]), labels=masked).loss
+        total = total + mean * len(labels)
+    assert float(loss.value.detach()) == pytest.approx(float(total.detach()), rel=1e-5)
+    assert distance(gradients_of(tiny), reference.gradient(total)) < 5e-5
+    assert loss.rollout.ly.shape == (3, 1)
+    assert loss.rollout.lc.tolist() == [[0.0]] * 3
+    assert loss.warmup_tokens == 0
+    assert not loss.rollout.forced.any()
+
+
+def uniforms_for(reference, source, c):
+    """Uniforms [cap] that make the sampler draw ``c``: the middles of the intervals of its tokens."""
+    middles = []
+    for step in range(CAP):
+        token = c[step] if step < len(c) else SEPARATOR
+        p = reference.policy(reference.logits(source, [*c[:step], PAD])[-1]).exp()
+        middles.append(float(p[:token].sum() + p[token] / 2))
+        if token == SEPARATOR:
+            break
+    return middles + [0.5] * (CAP - len(middles))
+
+
+class Enumeration:
+    """Everything about one input, enumerated in fp64: log p(c|x), log p(y|x,c), and their gradients."""
+
+    def __init__(self, backbone, content, target):
+        self.backbone, self.target = backbone, target
+        self.source = source_of(backbone, content)
+        self.reference = Reference(backbone)
+        self.every = every_warmup(CAP, CONTENT)
+        pairs = [self.reference.log_c_and_y(self.source, c, CAP, target) for c in self.every]
+        self.lc, self.ly = (torch.stack(values) for values in zip(*pairs, strict=True))
+        with torch.no_grad():
+            self.uniforms = torch.tensor([uniforms_for(self.reference, self.source, c) for c in self.every])
+
+    def gradient(self, a, b):
+        """Gradient of sum_c a_c log p(c|x) + b_c log p(y|x,c)."""
+        return self.reference.gradient((a * self.lc + b * self.ly).sum())
+
+
+def test_the_gradient_of_warmup_is_that_of_its_surrogate(tiny):
+    found = Enumeration(tiny, [5, 4, 4], [4, 5])
+    drawn = [0, 4, 1, 4]  # as indices of the enumeration: the empty one, one cut at the cap twice, ...
+    loss = loss_of(
+        tiny, [found.source], [found.target], warmup.METHOD, n=4, uniforms=found.uniforms[None, drawn]
+    )
+    loss.value.backward()
+    lc, ly = found.lc.detach()[drawn], found.ly.detach()[drawn]
+    torch.testing.assert_close(loss.rollout.lc[0].double(), lc, atol=1e-5, rtol=0)
+    torch.testing.assert_close(loss.rollout.ly[0].double(), ly, atol=1e-5, rtol=0)
+    assert loss.rollout.lengths.tolist() == [[len(found.every[i]) for i in drawn]]
+    assert loss.rollout.forced.tolist() == [[False, True, False, True]]
+    assert loss.warmup_tokens == 0 + 2 + 1 + 2
+    s = ly.exp() / ly.exp().sum()
+    a, b = torch.zeros(7, dtype=torch.float64), torch.zeros(7, dtype=torch.float64)
+    for i, c in enumerate(drawn):
+        a[c] += s[i] - 1 / 4
+        b[c] += s[i]
+    ours = gradients_of(tiny)
+    surrogate = found.gradient(-a, -b)
+    assert distance(ours, surrogate) < 5e-5
+
+    # And by central differences of sum_i sg(A_i) lc_i + sg(B_i) ly_i, along the gradient of each matrix.
+    model = found.reference.model
+
+    @torch.no_grad()
+    def value():
+        pairs = [found.reference.log_c_and_y(found.source, found.every[c], CAP, found.target) for c in drawn]
+        return -sum((s[i] - 1 / 4) * float(lc) + s[i] * float(ly) for i, (lc, ly) in enumerate(pairs))
+
+    checked = 0
+    for name, parameter in model.named_parameters():
+        norm = float(ours[name].norm())
+        if parameter.dim() < 2 or norm < 0.05:
+            continue
+        direction, step = ours[name].double() / norm, 1e-3
+        parameter.data.add_(step * direction)
+        above = value()
+        parameter.data.sub_(2 * step * direction)
+        below = value()
+        parameter.data.add_(step * direction)
+        assert float(above - below) / (2 * step) == pytest.approx(norm, rel=5e-3)
+        checked += 1
+    assert checked >= 10
+
+
+def test_the_expected_gradient_of_warmup_approaches_that_of_the_log_marginal(tiny):
+    """Over all 7^n draws of n = 1, 2, 3 warmups, through the sampler and the score of the harness."""
+    found = Enumeration(tiny, [5, 4], [4])
+    p, w = found.lc.detach().exp(), found.ly.detach().exp()
+    posterior = p * w / (p * w).sum()
+    target = found.gradient(posterior, posterior)
+    total = found.reference.gradient((found.lc + found.ly).logsumexp(0))
+    assert distance(total, target) < 1e-6  # grad log P, by autograd and by the posterior
+
+    bias = []
+    for n in (1, 2, 3):
+        draws = torch.tensor(list(itertools.product(range(7), repeat=n)))
+        probability = p[draws].prod(dim=1)
+        assert float(probability.sum()) == pytest.approx(1)
+
+        def weighted(rollout, probability=probability):
+            each = warmup.METHOD.coefficients(rollout)
+            share = probability[:, None].float()
+            return Coefficients(each.a * share, each.b * share)
+
+        method = Method("expected", "", "", "sampled", weighted)
+        sources, targets = [found.source] * len(draws), [found.target] * len(draws)
+        loss = loss_of(tiny, sources, targets, method, n=n, uniforms=found.uniforms[draws])
+        (-loss.value).backward()
+        expected = gradients_of(tiny)
+
+        s = w[draws] / w[draws].sum(dim=1, keepdim=True)
+        a, b = torch.zeros(7, dtype=torch.float64), torch.zeros(7, dtype=torch.float64)
+        for i in range(n):
+            a.index_add_(0, draws[:, i], probability * (s[:, i] - 1 / n))
+            b.index_add_(0, draws[:, i], probability * s[:, i])
+        assert distance(expected, found.gradient(a, b)) < 5e-5
+        bias.append(
+            math.sqrt(sum(float((expected[k].double() - g).square().sum()) for k, g in target.items()))
+        )
+    assert bias[0] > bias[1] > bias[2] > 0.01
+    assert bias[0] / bias[2] > 1.5  # 3 for a bias of exactly c/n
+
+
+def test_a_zero_coefficient_silences_an_infinite_log_probability(tiny):
+    """One sample that can't have written y must not turn the loss into a NaN."""
+    source = source_of(tiny, [4, 5])
+    silent = Method(
+        "silent", "", "", "sampled", lambda r: Coefficients(torch.zeros_like(r.lc), torch.zeros_like(r.ly))
+    )
+    head = tiny.model.get_output_embeddings().weight
+    with torch.no_grad():
+        head[EOS] = torch.nan_to_num(head[EOS]) * 0 - 1e30
+    loss = loss_of(tiny, [source], [[4]], silent, n=2, uniforms=torch.rand(1, 2, CAP))
+    assert float(loss.value.detach()) == 0.0

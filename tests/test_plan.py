@@ -1,0 +1,86 @@
+from pathlib import Path
+
+import pytest
+from plugin_files import write_plugins
+
+from harness.errors import UserError
+from harness.plan import make_plan
+from harness.runner import outstanding
+from harness.spec import make_spec
+
+
+def plan(folder: Path, **content: object):  # type: ignore[no-untyped-def]
+    files = write_plugins(folder)
+    base: dict[str, object] = {
+        "task": files["task"],
+        "backbones": [files["backbone"]],
+        "out": str(folder / "out"),
+    }
+    return make_plan(make_spec(base | content, "a test"))
+
+
+def test_cells_are_the_product_in_a_fixed_order(tmp_path: Path) -> None:
+    made = plan(tmp_path, seeds=[3, 1])
+    assert [(c.method, c.seed) for c in made.cells] == [("sft", 3), ("warmup", 3), ("sft", 1), ("warmup", 1)]
+    assert {c.subset for c in made.cells} == {"all"}
+    work = outstanding(made)
+    assert (len(work.done), len(work.pending)) == (0, 4)
+    assert [step.kind for step in work.steps] == ["warm start"] * 2 + ["training"] * 4 + ["cell"] * 4
+    position = {step.key: i for i, step in enumerate(work.steps)}
+    assert all(step.needs is None or position[step.needs] < i for i, step in enumerate(work.steps))
+
+
+def test_the_backbone_wins_over_the_task_and_the_spec_over_both(tmp_path: Path) -> None:
+    reference = write_plugins(tmp_path)["backbone"]
+    common = plan(tmp_path, train={"batch_size": 5}, backbones={reference: {"budget": {"steps": 2}}})
+    settings = common.settings(reference)
+    assert settings.train.batch_size == 5  # the spec
+    assert settings.budget.steps == 2  # the spec, for this backbone
+    assert settings.warm_start.steps == 12  # the preset
+    assert settings.train.max_grad_norm == 1.0  # the default
+    assert settings.train.dtype == "float32"  # "auto" is resolved before anything is hashed
+
+
+def test_limits_cut_every_split_and_change_the_fingerprint(tmp_path: Path) -> None:
+    whole, cut = plan(tmp_path), plan(tmp_path, limit={"test": 7, "train": 30})
+    assert [len(s) for s in (cut.data["all"].train, cut.data["all"].validation, cut.data["all"].test)] == [
+        30,
+        20,
+        7,
+    ]
+    assert cut.data["all"].test == whole.data["all"].test[:7]
+    assert cut.fingerprints != whole.fingerprints
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (("pairs[20:60]", "pairs[20:20]"), "split 'test' .* is empty"),
+        (('numbered("e", pairs[20:60])', 'numbered("e", pairs[20:60]) * 2'), "repeats an id"),
+        (('"bleu")', '"blue")'), "Did you mean bleu"),
+    ],
+)
+def test_a_task_that_breaks_its_contract_is_named(
+    tmp_path: Path, edit: tuple[str, str], message: str
+) -> None:
+    files = write_plugins(tmp_path)
+    path = Path(files["task"])
+    text = path.read_text(encoding="utf-8")
+    assert edit[0] in text
+    path.write_text(text.replace(*edit), encoding="utf-8")
+    with pytest.raises(UserError, match=message):
+        make_plan(make_spec({"task": str(path), "backbones": [files["backbone"]]}, "a test"))
+
+
+def test_a_loader_sees_the_data_folder_of_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = write_plugins(tmp_path)
+    path = Path(files["task"])
+    text = path.read_text(encoding="utf-8")
+    path.write_text(
+        text.replace("rng = random.Random(5)", "raise RuntimeError(request.data_dir)"), encoding="utf-8"
+    )
+    monkeypatch.setenv("WARMUP_BENCH_DATA", str(tmp_path))
+    with pytest.raises(RuntimeError, match=str(tmp_path)):
+        make_plan(make_spec({"task": str(path), "backbones": [files["backbone"]]}, "a test"))

@@ -1,0 +1,346 @@
+"""The training loop: the same twice, the same in pieces, an honest ledger, a way out of NaNs."""
+
+import dataclasses
+import itertools
+import json
+
+import pytest
+import torch
+from tiny import ANSWER, EOS, PAD, SEPARATOR, batch_of, make, make_llama, make_t5, source_of
+
+from baselines import sft, warmup
+from harness import train as loop
+from harness.backbones.base import SpecialTokens
+from harness.backbones.costs import Costs
+from harness.batching import Encoded, training_order
+from harness.errors import UserError
+from harness.objective import Coefficients, Method
+from harness.spec import Train, Warmup
+from harness.train import MAX_SKIPPED, Objective, batch_loss, train
+
+METHODS = {"sft": sft.METHOD, "warmup": warmup.METHOD}
+SETTINGS = Train(batch_size=4, lr_warmup_steps=2, dtype="float32", log_every=2)
+WARMUP = Warmup(samples=3, max_tokens=4)
+PAIRS = [
+    ([4, 5], [5]),
+    ([5], [4, 4, 4]),
+    ([4, 4, 4, 5], [5, 4]),
+    ([5, 5, 4], []),
+    ([4], [4, 5, 5, 4]),
+    ([5, 4, 5, 4, 5], [5]),
+    ([4, 4], [4, 5]),
+]
+
+
+def items_of(backbone, pairs=PAIRS):
+    return [Encoded(source_of(backbone, x), [*y, EOS]) for x, y in pairs]
+
+
+def trained(
+    name,
+    method,
+    folder,
+    *,
+    steps=3,
+    seed=0,
+    learning_rate=1e-2,
+    settings=SETTINGS,
+    dropout=0.0,
+    backbone=None,
+):
+    """(weights, log lines, ledger) of a run from the same start."""
+    backbone = backbone or make(name, dropout=dropout)
+    torch.manual_seed(seed)
+    log = folder / "log.jsonl"
+    ledger = train(
+        backbone,
+        items_of(backbone),
+        Objective(method, WARMUP),
+        settings,
+        steps=steps,
+        learning_rate=learning_rate,
+        seed=seed,
+        log=log,
+        report=lambda *_: None,
+    )
+    lines = [json.loads(line, parse_constant=pytest.fail) for line in log.read_text().splitlines()]
+    return backbone.model.state_dict(), lines, ledger
+
+
+def without_time(lines):
+    return [{key: value for key, value in line.items() if key != "seconds"} for line in lines]
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("name", ["t5", "llama"])
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_two_runs_of_a_seed_agree_bit_for_bit(name, method, dropout, tmp_path):
+    settings = SETTINGS.model_copy(update={"dropout": dropout})
+    run = lambda seed: trained(  # noqa: E731
+        name, METHODS[method], tmp_path, seed=seed, settings=settings, dropout=dropout
+    )
+    first, lines, ledger = run(0)
+    second, lines_again, ledger_again = run(0)
+    assert all(torch.equal(first[key], second[key]) for key in first)
+    assert without_time(lines) == without_time(lines_again)
+    timeless = {"train_seconds": 0.0, "peak_memory": 0}
+    assert dataclasses.replace(ledger, **timeless) == dataclasses.replace(ledger_again, **timeless)
+    other, _, _ = run(1)
+    assert not all(torch.equal(first[key], other[key]) for key in first)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("name", ["t5", "llama"])
+def test_micro_batches_give_the_same_parameters(name, method, tmp_path):
+    start = make(name).model.state_dict()
+    run = lambda settings: trained(  # noqa: E731
+        name, METHODS[method], tmp_path, learning_rate=1e-3, settings=settings
+    )
+    whole, lines, ledger = run(SETTINGS)
+    for size in (1, 3):
+        parts, lines_of_parts, ledger_of_parts = run(SETTINGS.model_copy(update={"micro_batch_size": size}))
+        # By norm: AdamW divides by the size of a gradient, so the rounding of one next to 0 is magnified.
+        for key, value in whole.items():
+            assert (parts[key] - value).norm() <= 5e-3 * (value - start[key]).norm(), key
+        assert ledger_of_parts.warmup_tokens == ledger.warmup_tokens
+        assert ledger_of_parts.target_tokens == ledger.target_tokens
+        assert ledger_of_parts.train_flops == pytest.approx(ledger.train_flops)
+        for line, of_parts in zip(lines, lines_of_parts, strict=True):
+            for key in set(line) - {"seconds"}:
+                assert of_parts[key] == pytest.approx(line[key], rel=1e-4), key
+
+
+def test_the_order_of_examples_in_a_batch_does_not_change_the_loss(tiny):
+    sources = [source_of(tiny, x) for x, _ in PAIRS]
+    targets = [y for _, y in PAIRS]
+    uniforms = torch.rand(len(PAIRS), 3, 4, generator=torch.Generator().manual_seed(0))
+    objective = Objective(warmup.METHOD, WARMUP)
+    tiny.model.train()
+    loss = batch_loss(tiny, batch_of(sources, targets), objective, uniforms)
+    order = [3, 6, 0, 5, 2, 1, 4]
+    moved_batch = batch_of([sources[i] for i in order], [targets[i] for i in order])
+    moved = batch_loss(tiny, moved_batch, objective, uniforms[order])
+    torch.testing.assert_close(moved.rollout.ly, loss.rollout.ly[order], atol=1e-5, rtol=0)
+    torch.testing.assert_close(moved.rollout.lc, loss.rollout.lc[order], atol=1e-5, rtol=0)
+    assert float(moved.value.detach()) == pytest.approx(float(loss.value.detach()), rel=1e-5)
+    assert moved.flops == pytest.approx(loss.flops)
+
+
+def record(monkeypatch, name):
+    """Calls of a function of the loop, as (arguments, result)."""
+    calls, real = [], getattr(loop, name)
+
+    def recorded(*arguments, **keywords):
+        result = real(*arguments, **keywords)
+        calls.append((arguments, result))
+        return result
+
+    monkeypatch.setattr(loop, name, recorded)
+    return calls
+
+
+@pytest.mark.parametrize("name", ["t5", "llama"])
+def test_dropout_is_off_while_sampling_and_on_while_scoring(name, monkeypatch):
+    dropped, plain = make(name, dropout=0.5), make(name)
+    sources = [source_of(plain, x) for x, _ in PAIRS]
+    batch = batch_of(sources, [y for _, y in PAIRS])
+    uniforms = torch.rand(len(PAIRS), 3, 4, generator=torch.Generator().manual_seed(0))
+    objective = Objective(warmup.METHOD, WARMUP)
+    calls = record(monkeypatch, "sample_warmups")
+    losses = []
+    for backbone, rate in ((dropped, 0.5), (dropped, 0.5), (plain, 0.0)):
+        backbone.model.train()
+        losses.append(batch_loss(backbone, batch, objective, uniforms, dropout=rate))
+        assert backbone.model.training
+    first, second, without = (warmups for _, warmups in calls)
+    assert torch.equal(first.tokens, second.tokens)
+    assert torch.equal(first.tokens, without.tokens)
+    torch.testing.assert_close(first.logp, without.logp, atol=1e-5, rtol=0)
+    assert not torch.allclose(losses[0].rollout.ly, losses[1].rollout.ly)  # the pass that is scored has it
+    # Without dropout the policy that is scored is the one that sampled.
+    torch.testing.assert_close(losses[2].rollout.lc.flatten(), without.logp, atol=1e-5, rtol=0)
+    # Sampling apart encodes the inputs once more.
+    source = batch.mask.sum(dim=1).numpy()
+    assert losses[0].flops - losses[2].flops == pytest.approx(plain.costs.encode(source))
+
+
+def test_methods_of_a_seed_meet_the_same_batches(monkeypatch, tmp_path):
+    calls = record(monkeypatch, "collate")
+    expected = None
+    for method in METHODS.values():
+        calls.clear()
+        trained("llama", method, tmp_path, steps=4, seed=7)
+        met = [arguments[0] for arguments, _ in calls]
+        expected = expected or met
+        assert met == expected
+    items = items_of(make("llama"))
+    order = itertools.islice(training_order(items, 4, 7), 4)
+    assert expected == [[items[i] for i in picked] for picked in order]
+
+
+@pytest.mark.parametrize(
+    ("method", "extra"), [("sft", set()), ("warmup", {"ess", "warmup_length", "forced"})]
+)
+def test_the_log_says_what_happened(method, extra, tmp_path, monkeypatch):
+    calls = record(monkeypatch, "batch_loss")
+    reports = []
+    backbone = make("t5")
+    log = tmp_path / "log.jsonl"
+    ledger = train(
+        backbone,
+        items_of(backbone),
+        Objective(METHODS[method], WARMUP),
+        SETTINGS,
+        steps=5,
+        learning_rate=1e-2,
+        seed=0,
+        log=log,
+        report=lambda *arguments: reports.append(arguments),
+    )
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [line["step"] for line in lines] == [2, 4, 5]
+    assert set(lines[0]) == {"loss", "grad_norm", "learning_rate", "step", "seconds", "flops"} | extra
+    assert [(step, steps) for step, steps, _ in reports] == [(i, 5) for i in range(1, 6)]
+
+    # The loss is -log of the mean likelihood over the samples, a target token; the first line is a mean of 2.
+    expected = []
+    for (_, batch, *_), loss in calls:
+        log_mean = (loss.rollout.ly.double().exp().mean(dim=1)).log()
+        expected.append(float(-log_mean.sum()) / int(batch.target_lengths.sum()))
+    assert lines[0]["loss"] == pytest.approx(sum(expected[:2]) / 2, rel=1e-5)
+    assert lines[2]["loss"] == pytest.approx(expected[4], rel=1e-5)
+    assert lines[-1]["flops"] == ledger.train_flops == pytest.approx(sum(loss.flops for _, loss in calls))
+    # Linear warm-up over 2 steps to the peak, then linear to 0: 1/3, 2/3, 3/3, 2/3, 1/3 of the peak.
+    rates = [figures["learning_rate"] for *_, figures in reports]
+    assert rates == pytest.approx([1e-2 / 3, 2e-2 / 3, 1e-2, 2e-2 / 3, 1e-2 / 3])
+    assert lines[0]["learning_rate"] == pytest.approx(0.5e-2)
+    if extra:
+        lengths = [float(loss.rollout.lengths.float().mean()) for _, loss in calls]
+        assert lines[0]["warmup_length"] == pytest.approx(sum(lengths[:2]) / 2)
+        assert lines[2]["forced"] == pytest.approx(float(calls[4][1].rollout.forced.float().mean()))
+        assert 1 <= lines[2]["ess"] <= 3
+
+
+@pytest.mark.parametrize(
+    ("schedule", "expected"), [("constant", [0.5, 1, 1, 1]), ("linear", [0.5, 1, 2 / 3, 1 / 3])]
+)
+def test_learning_rate_schedules(schedule, expected):
+    settings = Train(lr_warmup_steps=1, schedule=schedule)
+    assert [loop._rate(step, 4, settings) for step in range(4)] == pytest.approx(expected)
+
+
+COUNTER = Costs(
+    encoder=0,
+    cross=0,
+    decoder=1,
+    head=1000,
+    encoder_attention=0,
+    decoder_attention=0,
+    cross_attention=0,
+    parameters=77,
+    trainable=66,
+)
+"""2 operations a token fed, 2000 a prediction; 3 times as many with the backward pass."""
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_ledger_by_hand(method, tmp_path):
+    # Two steps of three inputs: a prompt of 3 tokens (two and the answer mark), a target of 4 with eos.
+    backbone = make_llama(costs=COUNTER)
+    # Warmups that never end by themselves: the cap is their length.
+    backbone.tokens = SpecialTokens(PAD, EOS, SEPARATOR, never=(ANSWER, SEPARATOR))
+    ledger = train(
+        backbone,
+        items_of(backbone, [([4, 5], [5, 4, 4])] * 3),
+        Objective(METHODS[method], Warmup(samples=5, max_tokens=6)),
+        SETTINGS.model_copy(update={"batch_size": 3}),
+        steps=2,
+        learning_rate=1e-2,
+        seed=0,
+        log=tmp_path / "log.jsonl",
+        report=lambda *_: None,
+    )
+    assert ledger.steps == 2
+    assert ledger.target_tokens == 2 * 3 * 4
+    assert (ledger.parameters, ledger.trainable) == (77, 66)
+    assert ledger.skipped_steps == 0
+    assert ledger.train_seconds > 0
+    assert ledger.peak_memory > 10_000_000
+    if method == "sft":
+        # A row feeds 3 + 3 tokens and predicts 4.
+        one = 3 * (2 * 6 + 2000 * 4)
+        assert ledger.warmup_tokens == 0
+    else:
+        # A prompt of 3 once; five rows that sample 6 tokens (5 fed) and score c, sep and y (10 fed): the
+        # forced separator is no prediction, so 6 + 4 are.
+        one = 3 * (2 * 3) + 5 * (2 * 5 + 2000 * 6) + 5 * 3 * (2 * 10 + 2000 * 10)
+        assert ledger.warmup_tokens == 2 * 3 * 5 * 6
+    assert ledger.train_flops == 2 * 3 * one
+
+
+def test_a_written_separator_is_a_prediction_and_no_warmup_token():
+    backbone = make_llama(costs=COUNTER)
+    backbone.model.train()
+    source = source_of(backbone, [4, 5])
+    # The separator is the first allowed id: a uniform of 0 draws it, and the warmup is empty.
+    loss = batch_loss(
+        backbone, batch_of([source], [[5]]), Objective(warmup.METHOD, WARMUP), torch.zeros(1, 3, 4)
+    )
+    assert loss.rollout.lengths.tolist() == [[0, 0, 0]]
+    assert loss.warmup_tokens == 0
+    # The prompt of 3; sampling predicts 1 and feeds 0; scoring feeds sep and 5, predicts sep, 5 and eos.
+    assert loss.flops == 3 * (2 * 3) + 3 * 2000 * 1 + 3 * 3 * (2 * 2 + 2000 * 3)
+
+
+def failing(at):
+    """``sft`` whose coefficients are NaN at the given calls."""
+    calls = itertools.count(1)
+
+    def coefficients(rollout):
+        bad = next(calls) in at
+        value = torch.full_like(rollout.ly, float("nan") if bad else 1.0)
+        return Coefficients(torch.zeros_like(rollout.lc), value)
+
+    return Method("failing", "", "", "none", coefficients)
+
+
+@pytest.mark.filterwarnings("ignore:Detected call of `lr_scheduler.step")
+def test_a_step_with_a_loss_that_is_not_finite_is_skipped_and_counted(tmp_path):
+    start = make_t5().model.state_dict()
+    weights, lines, ledger = trained("t5", failing({1, 2}), tmp_path, steps=2)
+    assert ledger.skipped_steps == 2
+    assert all(torch.equal(weights[key], start[key]) for key in start)
+    assert lines[0]["grad_norm"] is None  # and not NaN, which is no JSON
+
+    weights, _, ledger = trained("t5", failing({2}), tmp_path, steps=3)
+    assert ledger.skipped_steps == 1
+    assert all(value.isfinite().all() for value in weights.values())
+    assert not any(torch.equal(weights[key], start[key]) for key in start if "DenseReluDense" in key)
+
+
+@pytest.mark.filterwarnings("ignore:Detected call of `lr_scheduler.step")
+def test_a_cell_gives_up_after_too_many_skipped_steps(tmp_path):
+    every = set(range(1, MAX_SKIPPED + 2))
+    _, _, ledger = trained("llama", failing(every - {1}), tmp_path, steps=MAX_SKIPPED + 1)
+    assert ledger.skipped_steps == MAX_SKIPPED
+    with pytest.raises(UserError, match=f"not finite in {MAX_SKIPPED + 1} of {MAX_SKIPPED + 1} steps"):
+        trained("llama", failing(every), tmp_path, steps=MAX_SKIPPED + 50)
+
+
+def test_cells_of_different_precision_share_a_process(tmp_path):
+    half = SETTINGS.model_copy(update={"dtype": "bfloat16"})
+    exact, lines, _ = trained("llama", warmup.METHOD, tmp_path)
+    rounded, lines_of_half, _ = trained("llama", warmup.METHOD, tmp_path, settings=half)
+    again, _, _ = trained("llama", warmup.METHOD, tmp_path)
+    assert all(torch.equal(exact[key], again[key]) for key in exact)
+    assert not all(torch.equal(exact[key], rounded[key]) for key in exact)
+    assert lines_of_half[0]["loss"] == pytest.approx(lines[0]["loss"], rel=0.1)
+    assert {value.dtype for value in rounded.values()} == {torch.float32}
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("name", ["t5", "llama"])
+def test_training_raises_the_likelihood(name, method, tmp_path):
+    settings = SETTINGS.model_copy(update={"log_every": 1, "batch_size": 7})
+    _, lines, _ = trained(name, METHODS[method], tmp_path, steps=30, settings=settings)
+    assert lines[-1]["loss"] < 0.8 * lines[0]["loss"]
