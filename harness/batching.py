@@ -15,20 +15,25 @@ POOL = 20
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """One example as ids: the source as the backbone reads it, the target with eos."""
+    """One example as ids: the source as the backbone reads it, the target with eos, a given warmup."""
 
     source: list[int]
     target: list[int]
+    warmup: list[int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Right-padded ids: source and mask [batch, source], target [batch, target], target_lengths [batch]."""
+    """Right-padded ids: source and mask [batch, source], target [batch, target], target_lengths [batch].
+
+    ``given`` holds the warmup of every input where the method gives them.
+    """
 
     source: Tensor
     mask: Tensor
     target: Tensor
     target_lengths: Tensor
+    given: list[list[int]] | None = None
 
     @property
     def size(self) -> int:
@@ -54,7 +59,10 @@ def collate(items: Sequence[Encoded], pad: int, device: torch.device) -> Batch:
     source, lengths = _pad([item.source for item in items], pad)
     target, target_lengths = _pad([item.target for item in items], pad)
     mask = (torch.arange(source.shape[1]) < lengths[:, None]).long()
-    return Batch(source.to(device), mask.to(device), target.to(device), target_lengths.to(device))
+    given = [item.warmup for item in items if item.warmup is not None]
+    return Batch(
+        source.to(device), mask.to(device), target.to(device), target_lengths.to(device), given or None
+    )
 
 
 def _pad(rows: Sequence[list[int]], pad: int) -> tuple[Tensor, Tensor]:

@@ -35,9 +35,17 @@ class Decoded:
 
 @torch.no_grad()
 def greedy(
-    backbone: Backbone, sources: Sequence[list[int]], *, warmup_cap: int, output_cap: int
+    backbone: Backbone,
+    sources: Sequence[list[int]],
+    *,
+    warmup_cap: int,
+    output_cap: int,
+    given: Sequence[list[int]] | None = None,
 ) -> list[Decoded]:
-    """The greedy warmup (at most ``warmup_cap`` tokens; 0: the direct path), then the greedy output."""
+    """The greedy warmup (at most ``warmup_cap`` tokens; 0: the direct path), then the greedy output.
+
+    Where warmups are ``given``, they are read instead of written.
+    """
     tokens, device = backbone.tokens, backbone.device
     batch = collate([Encoded(ids, [tokens.eos]) for ids in sources], tokens.pad, device)
     state = backbone.encode(batch.source, batch.mask)
@@ -50,10 +58,17 @@ def greedy(
     forced = torch.zeros(count, dtype=torch.bool, device=device)
     finished = torch.zeros(count, dtype=torch.bool, device=device)
     done = torch.zeros(count, dtype=torch.bool, device=device)  # what a done row writes is not counted
+    script = None
+    if given is not None:  # each row's warmup and separator, which stand in for what it would write
+        closing = [tokens.separator] * (warmup_cap + 1)
+        script = torch.tensor([[*c[:warmup_cap], *closing][: warmup_cap + 1] for c in given], device=device)
     for step in range(written.shape[1]):
         logits = backbone.logits(state.hidden)
         phase = in_warmup[alive]
-        next_c = policy_logits(logits, tokens.banned_in_warmup).argmax(dim=-1)
+        if script is not None:
+            next_c = script[alive, min(step, warmup_cap)]
+        else:
+            next_c = policy_logits(logits, tokens.banned_in_warmup).argmax(dim=-1)
         next_y = policy_logits(logits, tokens.banned_in_output).argmax(dim=-1)
         at_cap = phase & (c_length[alive] >= warmup_cap)
         token = torch.where(phase, torch.where(at_cap, tokens.separator, next_c), next_y)
@@ -98,6 +113,7 @@ def decode_all(
     batch_size: int,
     dtype: str,
     report: Callable[[int, int], None],
+    given: Sequence[list[int]] | None = None,
 ) -> tuple[list[Decoded], float]:
     """Decode every input, longest first (so memory is asked for at once), and count the operations.
 
@@ -112,7 +128,11 @@ def decode_all(
         picked = order[start : start + batch_size]
         with autocast(backbone.device, dtype):
             decoded = greedy(
-                backbone, [sources[i] for i in picked], warmup_cap=warmup_cap, output_cap=output_cap
+                backbone,
+                [sources[i] for i in picked],
+                warmup_cap=warmup_cap,
+                output_cap=output_cap,
+                given=None if given is None else [given[i] for i in picked],
             )
         outputs.update(zip(picked, decoded, strict=True))
         lengths = np.array([len(sources[i]) for i in picked])
@@ -120,6 +140,7 @@ def decode_all(
         # The last token written, eos or the one at the cap, is never fed back.
         fed = np.array([len(d.warmup) + gap + len(d.output) - (not d.finished) for d in decoded])
         flops += backbone.costs.encode(lengths) + backbone.costs.advance(lengths, fed)
-        flops += backbone.costs.predict(float((fed + 1).sum()))
+        read = 0 if given is None else sum(len(d.warmup) + gap for d in decoded)  # nothing is predicted there
+        flops += backbone.costs.predict(float((fed + 1).sum() - read))
         report(start + len(picked), len(order))
     return [outputs[i] for i in range(len(sources))], flops

@@ -13,7 +13,7 @@ class Ledger:
     Attributes:
         steps: Optimiser steps.
         target_tokens: Target tokens trained on, eos counted.
-        warmup_tokens: Sampled warmup tokens.
+        warmup_tokens: Warmup tokens, without separators.
         train_flops: Operations of training, sampling included (:mod:`harness.backbones.costs`).
         train_seconds: Wall time of training.
         decode_flops, decode_seconds: The same of decoding the test set.

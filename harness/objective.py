@@ -10,7 +10,7 @@ difference between two rows of a table is then a difference between objectives, 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -27,12 +27,23 @@ class Rollout:
         ly: log p(y | x, c_i), [batch, samples], fp32.
         lengths: Tokens of c_i without the separator, [batch, samples].
         forced: True where the separator was forced at the length cap, [batch, samples]; False without a c.
+        distinct: True at the first of each set of equal warmups of an input, [batch, samples].
+        noise: Uniform draws in [0, 1), [batch, samples], for methods that draw; a function of the seed.
+        lc_reference: log p(c_i | x) under the frozen warm start, [batch, samples]; None unless asked for.
     """
 
     lc: Tensor
     ly: Tensor
     lengths: Tensor
     forced: Tensor
+    distinct: Tensor
+    noise: Tensor
+    lc_reference: Tensor | None = None
+
+    @property
+    def samples(self) -> int:
+        """Warmups an input, n."""
+        return self.ly.shape[1]
 
     @property
     def effective_sample_size(self) -> Tensor:
@@ -48,23 +59,56 @@ class Coefficients:
     b: Tensor
 
 
+@dataclass(frozen=True, slots=True)
+class Giving:
+    """What a method that gives its warmups may look at, for the examples of one split.
+
+    Attributes:
+        sources, targets: Texts of the examples; ``targets`` is None at inference.
+        target_ids: Ids of every target of the training split, eos not among them.
+        cap: Most tokens of a warmup.
+        encode: Ids of a text, without special tokens.
+        draft: Greedy outputs of the frozen warm start for the examples, as ids; decoded when called.
+        seed: For methods that draw.
+    """
+
+    sources: Sequence[str]
+    targets: Sequence[str] | None
+    target_ids: Sequence[Sequence[int]]
+    cap: int
+    encode: Callable[[str], list[int]]
+    draft: Callable[[], list[list[int]]]
+    seed: int
+
+
 @dataclass(frozen=True)
 class Method:
     """A training method.
+
+    An entry point names a method, or a function with keyword defaults that returns one: a user then sets an
+    option behind a colon, ``warmup-garl:q=0.75``.
 
     Attributes:
         name: Row name in tables.
         summary: One line for ``warmup-bench list methods``.
         source: Where the formula comes from.
-        warmup: "sampled": c is drawn from the model; "none": the direct path, no c and no separator.
+        warmup: "sampled": c is drawn from the model; "given": one c an input comes from :attr:`give`;
+            "none": the direct path, no c and no separator.
         coefficients: Pure function of the rollout.
+        give: For "given": the warmup of every example, as ids.
+        given_at_inference: For "given": whether :attr:`give` also makes the warmups of the test inputs
+            (a control), or the model writes its own (it was taught to).
+        reference: Whether ``Rollout.lc_reference`` is needed.
     """
 
     name: str
     summary: str
     source: str
-    warmup: Literal["none", "sampled"]
+    warmup: Literal["none", "sampled", "given"]
     coefficients: Callable[[Rollout], Coefficients]
+    give: Callable[[Giving], list[list[int]]] | None = None
+    given_at_inference: bool = True
+    reference: bool = False
 
 
 def likelihood(rollout: Rollout) -> Coefficients:

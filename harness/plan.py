@@ -11,8 +11,9 @@ from harness.backbones.load import resolve_preset
 from harness.backbones.presets import Preset
 from harness.errors import UserError
 from harness.examples import limited
+from harness.methods import resolve_method
 from harness.objective import Method
-from harness.registry import Entry, methods, metrics, tasks
+from harness.registry import Entry, metrics, tasks
 from harness.spec import Cell, RunSpec, Settings, make_settings
 from harness.task import LoadRequest, Scale, Splits, Task
 
@@ -80,7 +81,7 @@ def make_plan(spec: RunSpec) -> Plan:
                 origin="--direction",
                 hint=f"It has: {', '.join(card.subsets)}.",
             )
-    chosen_methods = _by_name(methods().load(reference) for reference in spec.methods)
+    chosen_methods = _by_name(resolve_method(reference) for reference in spec.methods)
     if len(chosen_methods) < len(spec.methods):
         raise UserError("two methods have one name", origin="--method", hint="Rename one of them.")
     scale_card = card.scales[scale]

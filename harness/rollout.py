@@ -80,6 +80,22 @@ def sample_warmups(
     return Warmups(tokens, lengths, ended, logp)
 
 
+def given_warmups(rows: Sequence[list[int]], cap: int, pad: int, device: torch.device) -> Warmups:
+    """Warmups that a method gives; one shorter than the cap ends with a separator that is scored."""
+    cut = [row[:cap] for row in rows]
+    lengths = torch.tensor([len(row) for row in cut], device=device)
+    tokens = torch.tensor([row + [pad] * (cap - len(row)) for row in cut], device=device)
+    return Warmups(tokens.view(len(cut), cap), lengths, lengths < cap, torch.zeros(len(cut), device=device))
+
+
+def first_of_equals(warmups: Warmups, n: int) -> Tensor:
+    """True at the first of each set of equal warmups of an input, [batch, n]."""
+    rows = torch.cat([warmups.tokens, warmups.lengths[:, None], warmups.ended[:, None].long()], dim=1)
+    grid = rows.view(-1, n, rows.shape[1])
+    equal = (grid[:, :, None] == grid[:, None]).all(dim=-1)
+    return ~equal.tril(diagonal=-1).any(dim=-1)
+
+
 def no_warmups(rows: int, device: torch.device) -> Warmups:
     """Empty warmups, for the direct path."""
     zeros = torch.zeros(rows, dtype=torch.long, device=device)

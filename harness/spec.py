@@ -9,6 +9,7 @@ import copy
 import difflib
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -185,7 +186,7 @@ class Cell(BaseModel):
     scale: Scale
     backbone: str
     method: str
-    warmup: Literal["none", "sampled"] = Field(description="what the method does before its output")
+    warmup: Literal["none", "sampled", "given"] = Field(description="what the method does before its output")
     seed: int
     settings: Settings
     data: str = Field(description="fingerprint of the examples after limits")
@@ -202,16 +203,14 @@ class Cell(BaseModel):
     @property
     def id(self) -> str:
         """Folder name: readable coordinates and the first 8 digits of the content hash."""
-        slug = f"{self.task}.{self.subset}.{self.backbone}.{self.method}.seed{self.seed}"
-        return f"{slug}-{content_hash(self.identity())}"
+        return f"{self._slug(self.method)}-{content_hash(self.identity())}"
 
     @property
     def training_id(self) -> str:
         """Folder name of the trained model, the same however it is decoded."""
         payload = self.identity()
         payload["settings"].pop("decode")
-        slug = f"{self.task}.{self.subset}.{self.backbone}.{self.method}.seed{self.seed}"
-        return f"{slug}-{content_hash(payload)}"
+        return f"{self._slug(self.method)}-{content_hash(payload)}"
 
     @property
     def warm_start_id(self) -> str:
@@ -224,8 +223,12 @@ class Cell(BaseModel):
         for key in ("method", "warmup"):
             payload.pop(key)
         payload["code"].pop("method")
-        slug = f"{self.task}.{self.subset}.{self.backbone}.seed{self.seed}"
-        return f"{slug}-{content_hash(payload)}"
+        return f"{self._slug()}-{content_hash(payload)}"
+
+    def _slug(self, *method: str) -> str:
+        """Coordinates as a file name: letters, digits and ``. _ + = -``."""
+        parts = (self.task, self.subset, self.backbone, *method, f"seed{self.seed}")
+        return re.sub(r"[^\w.+=-]", "-", ".".join(parts), flags=re.ASCII)
 
 
 def content_hash(payload: Mapping[str, Any]) -> str:

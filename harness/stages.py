@@ -7,16 +7,19 @@ The warm start is shared by the methods of a seed, and a training by the cells t
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from harness.examples import read_split
 from harness.ledger import Ledger
+from harness.methods import resolve_method
 from harness.metrics.base import Metric, MetricContext
-from harness.registry import methods, metrics, tasks
+from harness.objective import Giving, Method, likelihood
+from harness.registry import metrics, tasks
 from harness.spec import Cell
 from harness.store import check, is_done, read_table, write_json, write_table, writing
+from harness.task import Example
 
 Report = Callable[[str, int, int, dict[str, float]], None]
 """Called with (stage, done, total, figures)."""
@@ -73,7 +76,6 @@ def run_warm_start(job: Job, report: Report) -> None:
 
     from harness.backbones.load import make_backbone, resolve_preset
     from harness.batching import encode_examples
-    from harness.objective import Method, likelihood
     from harness.train import Objective, train
 
     cell, settings = job.cell, job.cell.settings
@@ -131,14 +133,22 @@ def run_training(job: Job, report: Report) -> None:
     check(job.warm_start_folder)
     torch.manual_seed(cell.seed + 1)
     backbone = _load(job, job.warm_start_folder)
-    method = methods().load(job.method).value
+    method = resolve_method(job.method).value
     limits = settings.train.max_source_tokens, settings.train.max_target_tokens
-    items, cut = encode_examples(backbone, read_split(job.data, "train"), *limits)
+    examples = read_split(job.data, "train")
+    items, cut = encode_examples(backbone, examples, *limits)
+    given_flops = 0.0
+    if method.warmup == "given":
+        given, given_flops = _give(job, method, examples, examples, inference=False)
+        items = [replace(item, warmup=c) for item, c in zip(items, given, strict=True)]
+    reference = _load(job, job.warm_start_folder) if method.reference else None
+    if reference is not None:
+        reference.model.eval().requires_grad_(False)
     with writing(job.training_folder) as folder:
         ledger = train(
             backbone,
             items,
-            Objective(method, settings.warmup),
+            Objective(method, settings.warmup, reference),
             settings.train,
             steps=settings.budget.steps,
             learning_rate=settings.train.learning_rate,
@@ -147,6 +157,7 @@ def run_training(job: Job, report: Report) -> None:
             report=lambda done, total, figures: report("training", done, total, figures),
         )
         ledger.truncated = cut
+        ledger.train_flops += given_flops
         backbone.save(folder / "model")
         write_json(folder / "ledger.json", ledger.to_dict())
         write_json(folder / "provenance.json", provenance(job.device, settings.train.dtype))
@@ -160,11 +171,16 @@ def _decode(job: Job, report: Report) -> None:
     backbone = _load(job, job.training_folder / "model")
     examples = read_split(job.data, "test")
     encoded = [backbone.source_ids(example.source, settings.train.max_source_tokens) for example in examples]
+    method = resolve_method(job.method).value
     started = time.perf_counter()
+    given, given_flops = None, 0.0
+    if method.warmup == "given" and method.given_at_inference:
+        given, given_flops = _give(job, method, examples, read_split(job.data, "train"), inference=True)
     decoded, flops = decode_all(
         backbone,
         [ids for ids, _ in encoded],
-        warmup_cap=settings.warmup.max_tokens if cell.warmup == "sampled" else 0,
+        given=given,
+        warmup_cap=0 if cell.warmup == "none" else settings.warmup.max_tokens,
         output_cap=settings.decode.max_tokens,
         batch_size=settings.decode.batch_size,
         dtype=settings.train.dtype,
@@ -178,7 +194,7 @@ def _decode(job: Job, report: Report) -> None:
             "source": [example.source for example in examples],
             "references": [list(example.golds) for example in examples],
             "hypothesis": [backbone.text(d.output) for d in decoded],
-            "warmup": [backbone.text(d.warmup) if cell.warmup == "sampled" else None for d in decoded],
+            "warmup": [None if cell.warmup == "none" else backbone.text(d.warmup) for d in decoded],
             "warmup_tokens": [len(d.warmup) for d in decoded],
             "warmup_forced": [d.forced for d in decoded],
             "finished": [d.finished for d in decoded],
@@ -186,7 +202,7 @@ def _decode(job: Job, report: Report) -> None:
         }
         write_table(folder / "predictions.parquet", columns)
         spent = {
-            "decode_flops": flops,
+            "decode_flops": flops + given_flops,
             "decode_seconds": seconds,
             "truncated": sum(cut for _, cut in encoded),
         }
@@ -229,6 +245,43 @@ def score_predictions(metric: Metric, predictions: Any, path: Path) -> dict[str,
         "higher_is_better": metric.higher_is_better,
         "signature": metric.signature(),
     }
+
+
+def _give(
+    job: Job, method: Method, examples: list[Example], train: list[Example], *, inference: bool
+) -> tuple[list[list[int]], float]:
+    """The warmups that a method gives for examples, as ids, and the operations of drafting them."""
+    from harness.decode import decode_all
+
+    settings = job.cell.settings
+    frozen = _load(job, job.warm_start_folder)
+    spent = 0.0
+
+    def draft() -> list[list[int]]:
+        nonlocal spent
+        sources = [frozen.source_ids(ex.source, settings.train.max_source_tokens)[0] for ex in examples]
+        decoded, spent = decode_all(
+            frozen,
+            sources,
+            warmup_cap=0,
+            output_cap=settings.warmup.max_tokens,
+            batch_size=settings.decode.batch_size,
+            dtype=settings.train.dtype,
+            report=lambda done, total: None,
+        )
+        return [d.output for d in decoded]
+
+    giving = Giving(
+        sources=[ex.source for ex in examples],
+        targets=None if inference else [ex.target for ex in examples],
+        target_ids=[frozen.target_ids(ex.target, settings.train.max_target_tokens)[0] for ex in train],
+        cap=settings.warmup.max_tokens,
+        encode=frozen.plain_ids,
+        draft=draft,
+        seed=2 * job.cell.seed + inference,
+    )
+    assert method.give is not None  # resolve_method has checked it
+    return method.give(giving), spent
 
 
 def _load(job: Job, folder: Path) -> Any:

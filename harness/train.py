@@ -18,7 +18,14 @@ from harness.batching import Batch, Encoded, collate, training_order
 from harness.errors import UserError
 from harness.ledger import Ledger, peak_memory
 from harness.objective import Method, Rollout
-from harness.rollout import lay_out, no_warmups, sample_warmups, score
+from harness.rollout import (
+    first_of_equals,
+    given_warmups,
+    lay_out,
+    no_warmups,
+    sample_warmups,
+    score,
+)
 from harness.spec import Train, Warmup
 
 MAX_SKIPPED = 20
@@ -30,10 +37,16 @@ Report = Callable[[int, int, dict[str, float]], None]
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """A method with the settings of its warmups."""
+    """A method with the settings of its warmups, and the frozen model that it may refer to."""
 
     method: Method
     warmup: Warmup
+    reference: Backbone | None = None
+
+    @property
+    def samples(self) -> int:
+        """Rows an input: n where warmups are sampled, else 1."""
+        return self.warmup.samples if self.method.warmup == "sampled" else 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +60,7 @@ class Loss:
 
 
 def batch_loss(
-    backbone: Backbone, batch: Batch, objective: Objective, uniforms: Tensor, *, dropout: float = 0.0
+    backbone: Backbone, batch: Batch, objective: Objective, draws: Tensor, *, dropout: float = 0.0
 ) -> Loss:
     """Sample, score and weigh one batch.
 
@@ -55,18 +68,24 @@ def batch_loss(
         backbone: The model, in train mode.
         batch: Inputs and targets.
         objective: The method and its warmup settings.
-        uniforms: Draws for the sampler, [batch, samples, cap]; ignored where there is no warmup.
+        draws: Uniform draws in [0, 1), [batch, samples, cap + 1]: the sampler's, and last the method's own.
         dropout: The model's rate. When it is 0 the inputs are encoded once, for sampling and scoring; when it
             is not, sampling encodes them apart with dropout off, and lc is computed in the pass that has it.
     """
-    direct = objective.method.warmup == "none"
-    n = 1 if direct else objective.warmup.samples
+    method, n = objective.method, objective.samples
+    direct = method.warmup == "none"
     rows = batch.size * n
     source = batch.mask.sum(dim=1).cpu().numpy().astype(np.int64)
     flops = 0.0
     state = backbone.encode(batch.source, batch.mask)
-    if direct:
+    if method.warmup == "none":
         warmups = no_warmups(rows, batch.source.device)
+    elif method.warmup == "given":
+        if batch.given is None or len(batch.given) != batch.size:
+            raise ValueError(f"method {method.name} gives its warmups, and the batch holds none")
+        warmups = given_warmups(
+            batch.given, objective.warmup.max_tokens, backbone.tokens.pad, batch.source.device
+        )
     else:
         sampling_state = state
         if dropout > 0:
@@ -79,40 +98,48 @@ def batch_loss(
         warmups = sample_warmups(
             backbone,
             sampling_state.detach().repeat(n),
-            uniforms.reshape(rows, -1),
+            draws[..., :-1].reshape(rows, -1),
             temperature=objective.warmup.temperature,
         )
         backbone.model.train()
     repeated = batch.target.repeat_interleave(n, dim=0), batch.target_lengths.repeat_interleave(n)
     sequences = lay_out(backbone, warmups, *repeated, direct=direct)
     lc, ly = score(backbone, state.repeat(n), sequences, temperature=objective.warmup.temperature)
+    c = warmups.lengths.cpu().numpy().astype(np.int64)
+    fed = c + (0 if direct else 1) + repeated[1].cpu().numpy() - 1
+    per_row = np.repeat(source, n)
+    positions = float(sequences.in_warmup.sum() + sequences.in_target.sum())
+    once = backbone.costs.encode(source) + backbone.costs.advance(per_row, fed)
+    flops += BACKWARD * (once + backbone.costs.predict(positions))
+    if method.warmup == "sampled":
+        written = c + warmups.ended.cpu().numpy()  # tokens drawn; the last one is never fed back
+        flops += backbone.costs.advance(per_row, written - 1) + backbone.costs.predict(float(written.sum()))
+    lc_reference = None
+    if method.reference:
+        if objective.reference is None:
+            raise ValueError(f"method {method.name} needs the frozen reference")
+        with torch.no_grad():
+            frozen = objective.reference.encode(batch.source, batch.mask).repeat(n)
+            lc_reference, _ = score(
+                objective.reference, frozen, sequences, temperature=objective.warmup.temperature
+            )
+        flops += once + backbone.costs.predict(positions)
     shape = (batch.size, n)
     rollout = Rollout(
         lc=lc.detach().view(shape),
         ly=ly.detach().view(shape),
         lengths=warmups.lengths.view(shape),
         forced=~warmups.ended.view(shape) & (not direct),
+        distinct=first_of_equals(warmups, n),
+        noise=draws[..., -1],
+        lc_reference=None if lc_reference is None else lc_reference.view(shape),
     )
-    coefficients = objective.method.coefficients(rollout)
+    coefficients = method.coefficients(rollout)
     a, b = coefficients.a.detach(), coefficients.b.detach()
     # A row whose coefficient is 0 must not turn an infinite log-probability into a NaN.
     value = -(
         torch.where(a == 0, 0.0, a * lc.view(shape)) + torch.where(b == 0, 0.0, b * ly.view(shape))
     ).sum()
-
-    c = warmups.lengths.cpu().numpy().astype(np.int64)
-    gap = np.zeros_like(c) if direct else np.ones_like(c)
-    fed = c + gap + repeated[1].cpu().numpy() - 1
-    positions = float(sequences.in_warmup.sum() + sequences.in_target.sum())
-    per_row = np.repeat(source, n)
-    flops += BACKWARD * (
-        backbone.costs.encode(source)
-        + backbone.costs.advance(per_row, fed)
-        + backbone.costs.predict(positions)
-    )
-    if not direct:
-        written = c + warmups.ended.cpu().numpy()  # tokens drawn; the last one is never fed back
-        flops += backbone.costs.advance(per_row, written - 1) + backbone.costs.predict(float(written.sum()))
     return Loss(value, rollout, int(c.sum()), flops)
 
 
@@ -163,16 +190,18 @@ def train(
     optimizer, schedule = accelerator.prepare(optimizer, schedule)
     order = training_order(items, settings.batch_size, seed)
     generator = torch.Generator().manual_seed(seed + 1_000_003)  # apart from the data order's stream
-    cap, n = objective.warmup.max_tokens, objective.warmup.samples
+    cap, n = objective.warmup.max_tokens, objective.samples
     ledger = Ledger(parameters=backbone.costs.parameters, trainable=backbone.costs.trainable)
     backbone.model.train()
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
     started = time.perf_counter()
     window: list[dict[str, float]] = []
     with log.open("w", encoding="utf-8") as file:
         for step in range(1, steps + 1):
             picked = [items[i] for i in next(order)]
             # Draws are made on the CPU for the whole batch: the same for every device and micro-batch size.
-            uniforms = torch.rand((len(picked), n, cap), generator=generator)
+            draws = torch.rand((len(picked), n, cap + 1), generator=generator)
             tokens = sum(len(item.target) for item in picked)
             figures = {"loss": 0.0, "ess": 0.0, "warmup_length": 0.0, "forced": 0.0}
             micro = settings.micro_batch_size or len(picked)
@@ -184,7 +213,7 @@ def train(
                         backbone,
                         batch,
                         objective,
-                        uniforms[start : start + micro].to(device),
+                        draws[start : start + micro].to(device),
                         dropout=settings.dropout,
                     )
                 accelerator.backward(loss.value / tokens)

@@ -16,12 +16,14 @@ from tiny import (
     Reference,
     batch_of,
     distance,
+    draws_of,
     every_warmup,
     gradients_of,
     source_of,
 )
 
 from baselines import sft, warmup
+from harness import train as loop
 from harness.objective import Coefficients, Method, Rollout
 from harness.spec import Warmup
 from harness.train import Objective, batch_loss
@@ -32,7 +34,10 @@ CAP = 2
 def rollout_of(ly, lc=None):
     ly = torch.as_tensor(ly)
     zeros = torch.zeros(ly.shape, dtype=torch.long)
-    return Rollout(torch.zeros_like(ly) if lc is None else torch.as_tensor(lc), ly, zeros, zeros.bool())
+    lc = torch.zeros_like(ly) if lc is None else torch.as_tensor(lc)
+    return Rollout(
+        lc, ly, lengths=zeros, forced=zeros.bool(), distinct=~zeros.bool(), noise=torch.zeros_like(ly)
+    )
 
 
 def test_coefficients_of_sft():
@@ -157,7 +162,7 @@ def loss_of(backbone, sources, targets, method, *, n, uniforms=None):
     backbone.model.train()
     if uniforms is None:
         uniforms = torch.zeros(len(sources), n, CAP)
-    return batch_loss(backbone, batch_of(sources, targets), objective, uniforms)
+    return batch_loss(backbone, batch_of(sources, targets), objective, draws_of(uniforms))
 
 
 def test_the_gradient_of_sft_is_that_of_the_models_own_cross_entropy(tiny):
@@ -298,14 +303,22 @@ def test_the_expected_gradient_of_warmup_approaches_that_of_the_log_marginal(tin
     assert bias[0] / bias[2] > 1.5  # 3 for a bias of exactly c/n
 
 
-def test_a_zero_coefficient_silences_an_infinite_log_probability(tiny):
-    """One sample that can't have written y must not turn the loss into a NaN."""
-    source = source_of(tiny, [4, 5])
-    silent = Method(
-        "silent", "", "", "sampled", lambda r: Coefficients(torch.zeros_like(r.lc), torch.zeros_like(r.ly))
-    )
-    head = tiny.model.get_output_embeddings().weight
-    with torch.no_grad():
-        head[EOS] = torch.nan_to_num(head[EOS]) * 0 - 1e30
-    loss = loss_of(tiny, [source], [[4]], silent, n=2, uniforms=torch.rand(1, 2, CAP))
-    assert float(loss.value.detach()) == 0.0
+def test_a_zero_coefficient_silences_an_infinite_log_probability(tiny, monkeypatch):
+    """0 times -inf is NaN: one sample without weight would spoil the loss of its whole batch."""
+    real = loop.score
+
+    def with_an_infinity(*arguments, **keywords):
+        lc, ly = real(*arguments, **keywords)
+        return lc + torch.tensor([0.0, -torch.inf]), ly + torch.tensor([-torch.inf, 0.0])
+
+    a, b = torch.tensor([[2.0, 0.0]]), torch.tensor([[0.0, 3.0]])
+    method = Method("fixed", "", "", "sampled", lambda rollout: Coefficients(a, b))
+    source, uniforms = source_of(tiny, [4, 5]), torch.tensor([[[0.1, 0.9], [0.9, 0.9]]])
+    plain = loss_of(tiny, [source], [[4]], method, n=2, uniforms=uniforms)
+    plain.value.backward()
+    expected = gradients_of(tiny)
+    monkeypatch.setattr(loop, "score", with_an_infinity)
+    spoiled = loss_of(tiny, [source], [[4]], method, n=2, uniforms=uniforms)
+    spoiled.value.backward()
+    assert torch.equal(spoiled.value, plain.value)
+    assert distance(gradients_of(tiny), expected) < 1e-6

@@ -182,9 +182,11 @@ def test_the_sampler_inverts_the_cumulative_distribution(tiny):
 def test_the_smallest_and_the_largest_uniform_draw_an_allowed_token(tiny):
     source = source_of(tiny, [4, 5])
     extremes = torch.tensor([[0.0, 0.0], [1 - 2**-24, 1 - 2**-24]])
-    lowest, highest = draws(tiny, source, extremes).tokens.tolist()
-    assert lowest == [PAD, PAD]  # the separator is the first allowed id, so the warmup is empty
-    assert highest == [CONTENT[-1], CONTENT[-1]]
+    warmups = draws(tiny, source, extremes)
+    # The separator is the first allowed id, and pad and eos before it have no share of [0, 1).
+    assert as_lists(warmups) == [[], [CONTENT[-1], CONTENT[-1]]]
+    assert warmups.ended.tolist() == [True, False]
+    assert warmups.logp.isfinite().all()
 
 
 @pytest.mark.parametrize("temperature", [1.0, 0.5, 2.0])

@@ -6,7 +6,7 @@ import json
 
 import pytest
 import torch
-from tiny import ANSWER, EOS, PAD, SEPARATOR, batch_of, make, make_llama, make_t5, source_of
+from tiny import ANSWER, EOS, PAD, SEPARATOR, batch_of, draws_of, make, make_llama, make_t5, source_of
 
 from baselines import sft, warmup
 from harness import train as loop
@@ -113,13 +113,13 @@ def test_micro_batches_give_the_same_parameters(name, method, tmp_path):
 def test_the_order_of_examples_in_a_batch_does_not_change_the_loss(tiny):
     sources = [source_of(tiny, x) for x, _ in PAIRS]
     targets = [y for _, y in PAIRS]
-    uniforms = torch.rand(len(PAIRS), 3, 4, generator=torch.Generator().manual_seed(0))
+    draws = draws_of(torch.rand(len(PAIRS), 3, 4, generator=torch.Generator().manual_seed(0)))
     objective = Objective(warmup.METHOD, WARMUP)
     tiny.model.train()
-    loss = batch_loss(tiny, batch_of(sources, targets), objective, uniforms)
+    loss = batch_loss(tiny, batch_of(sources, targets), objective, draws)
     order = [3, 6, 0, 5, 2, 1, 4]
     moved_batch = batch_of([sources[i] for i in order], [targets[i] for i in order])
-    moved = batch_loss(tiny, moved_batch, objective, uniforms[order])
+    moved = batch_loss(tiny, moved_batch, objective, draws[order])
     torch.testing.assert_close(moved.rollout.ly, loss.rollout.ly[order], atol=1e-5, rtol=0)
     torch.testing.assert_close(moved.rollout.lc, loss.rollout.lc[order], atol=1e-5, rtol=0)
     assert float(moved.value.detach()) == pytest.approx(float(loss.value.detach()), rel=1e-5)
@@ -144,13 +144,13 @@ def test_dropout_is_off_while_sampling_and_on_while_scoring(name, monkeypatch):
     dropped, plain = make(name, dropout=0.5), make(name)
     sources = [source_of(plain, x) for x, _ in PAIRS]
     batch = batch_of(sources, [y for _, y in PAIRS])
-    uniforms = torch.rand(len(PAIRS), 3, 4, generator=torch.Generator().manual_seed(0))
+    draws = draws_of(torch.rand(len(PAIRS), 3, 4, generator=torch.Generator().manual_seed(0)))
     objective = Objective(warmup.METHOD, WARMUP)
     calls = record(monkeypatch, "sample_warmups")
     losses = []
     for backbone, rate in ((dropped, 0.5), (dropped, 0.5), (plain, 0.0)):
         backbone.model.train()
-        losses.append(batch_loss(backbone, batch, objective, uniforms, dropout=rate))
+        losses.append(batch_loss(backbone, batch, objective, draws, dropout=rate))
         assert backbone.model.training
     first, second, without = (warmups for _, warmups in calls)
     assert torch.equal(first.tokens, second.tokens)
@@ -176,6 +176,19 @@ def test_methods_of_a_seed_meet_the_same_batches(monkeypatch, tmp_path):
     items = items_of(make("llama"))
     order = itertools.islice(training_order(items, 4, 7), 4)
     assert expected == [[items[i] for i in picked] for picked in order]
+
+
+def test_the_sampler_draws_anew_for_every_step_and_seed(monkeypatch, tmp_path):
+    calls = record(monkeypatch, "batch_loss")
+    drawn = []
+    for seed in (0, 1):
+        calls.clear()
+        trained("llama", warmup.METHOD, tmp_path, seed=seed)
+        drawn += [arguments[3].flatten(1) for arguments, _ in calls]
+    both = torch.cat(drawn)
+    assert both.shape == (2 * 3 * 4, 3 * (4 + 1))  # seeds, steps, inputs; samples, cap and the method's own
+    assert len(both.unique(dim=0)) == len(both)
+    assert ((both >= 0) & (both < 1)).all()
 
 
 @pytest.mark.parametrize(
@@ -284,7 +297,7 @@ def test_a_written_separator_is_a_prediction_and_no_warmup_token():
     source = source_of(backbone, [4, 5])
     # The separator is the first allowed id: a uniform of 0 draws it, and the warmup is empty.
     loss = batch_loss(
-        backbone, batch_of([source], [[5]]), Objective(warmup.METHOD, WARMUP), torch.zeros(1, 3, 4)
+        backbone, batch_of([source], [[5]]), Objective(warmup.METHOD, WARMUP), draws_of(torch.zeros(1, 3, 4))
     )
     assert loss.rollout.lengths.tolist() == [[0, 0, 0]]
     assert loss.warmup_tokens == 0

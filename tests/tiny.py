@@ -107,6 +107,11 @@ def batch_of(sources, targets):
     return collate(items, PAD, torch.device("cpu"))
 
 
+def draws_of(uniforms):
+    """Draws as ``batch_loss`` wants them: the sampler's, and one more a warmup for the method itself."""
+    return torch.cat([uniforms, torch.full_like(uniforms[..., :1], 0.5)], dim=-1)
+
+
 class Reference:
     """The plain model in fp64. ``parameters`` are named as those of the harness's model."""
 

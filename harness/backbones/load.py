@@ -201,7 +201,7 @@ def _wrap(
     costs = measure_costs(model)
     if model.config.is_encoder_decoder:
         start = model.config.decoder_start_token_id
-        never = tuple({start} - {pad, eos, None})
+        never = tuple({start, vocabulary.get(ANSWER)} - {pad, eos, None})
         return EncoderDecoder(model, tokenizer, SpecialTokens(pad, eos, vocabulary[mark], never), costs)
     answer = vocabulary.get(ANSWER)
     if prompt is not None:

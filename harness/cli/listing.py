@@ -1,12 +1,15 @@
 """``warmup-bench list``: names, one line each, from cards and presets."""
 
 import difflib
+import inspect
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from harness.errors import UserError
+from harness.methods import resolve_method
+from harness.objective import Method
 from harness.registry import KINDS, Entry
 
 
@@ -44,7 +47,10 @@ def _describe(kind: str, entry: Entry[object]) -> tuple[str, ...]:
         shown = ", ".join(subsets[:2]) + (f", … ({len(subsets)})" if len(subsets) > 2 else "")
         return card.title, ", ".join(card.scales), shown, ", ".join(card.metrics), card.licence
     if kind == "methods":
-        return value.summary, value.source  # type: ignore[attr-defined]
+        method = resolve_method(entry.name).value
+        options = inspect.signature(value).parameters if not isinstance(value, Method) else {}  # type: ignore[arg-type]
+        shown = ", ".join(f"{p.name}={p.default:g}" for p in options.values())
+        return method.summary + (f" (options: {shown})" if shown else ""), method.source
     if kind == "backbones":
         return (value.summary,)  # type: ignore[attr-defined]
     from harness.metrics.base import MetricContext

@@ -10,7 +10,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from tiny import ANSWER, EOS, PAD, SEPARATOR, batch_of
+from tiny import ANSWER, EOS, PAD, SEPARATOR, batch_of, draws_of
 from torch.utils.flop_counter import FlopCounterMode
 
 from baselines import sft, warmup
@@ -58,7 +58,7 @@ def step(backbone, method, *, dropout=0.0):
     objective = Objective(method, Warmup(samples=samples, max_tokens=cap))
     backbone.model.train()
     with FlopCounterMode(display=False) as counter:
-        loss = batch_loss(backbone, batch, objective, uniforms, dropout=dropout)
+        loss = batch_loss(backbone, batch, objective, draws_of(uniforms), dropout=dropout)
         loss.value.backward()
     return loss.flops, counter.get_total_flops()
 

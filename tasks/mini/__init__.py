@@ -1,0 +1,1 @@
+"""Generators of the data of scale ``mini``: made or found offline, deterministic, nothing downloaded."""

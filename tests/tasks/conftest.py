@@ -1,0 +1,31 @@
+import functools
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from harness.task import LoadRequest, Splits
+
+
+@functools.cache
+def _mini(name: str, subset: str) -> Splits:
+    import importlib
+
+    task = importlib.import_module(f"tasks.{name}").TASK
+    return task.load(LoadRequest(subset=subset, scale="mini"))
+
+
+@pytest.fixture(scope="session")
+def mini() -> Callable[[str, str], Splits]:
+    """Splits of a mini task, made once a session: ``mini("wmt", "de-en")``."""
+    return _mini
+
+
+@pytest.fixture
+def datasets_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Keep what the datasets library caches inside the test's own folder."""
+    import datasets.config
+
+    folder = tmp_path / "datasets-cache"
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", folder)
+    return folder

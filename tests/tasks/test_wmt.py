@@ -1,0 +1,85 @@
+from collections.abc import Callable
+
+import pytest
+
+from harness.task import Splits
+from tasks import wmt
+from tasks.mini import cldr
+
+DIRECTIONS = ("de-en", "en-de", "fr-en", "en-fr", "ru-en", "en-ru", "zh-en", "en-zh")
+
+Mini = Callable[[str, str], Splits]
+
+
+@pytest.fixture(scope="module")
+def rows() -> list[tuple[cldr.Composition, dict[str, str]]]:
+    return list(cldr.corpus(wmt.TEST + wmt.VALIDATION + wmt.TRAIN, wmt.SEED))
+
+
+def test_the_papers_directions_german_first() -> None:
+    assert tuple(wmt.TASK.card.subsets) == DIRECTIONS
+    assert wmt.TASK.card.subsets["en-zh"].target_language == "zh"
+    assert tuple(wmt.TASK.card.scales) == ("mini",)
+
+
+def test_sizes_and_ids(mini: Mini) -> None:
+    splits = mini("wmt", "de-en")
+    assert (len(splits.train), len(splits.validation), len(splits.test)) == (8000, 500, 600)
+    assert splits.test[12].id == "test-00012"
+
+
+def test_directions_are_parallel(mini: Mini) -> None:
+    there, back, russian = mini("wmt", "de-en"), mini("wmt", "en-de"), mini("wmt", "en-ru")
+    for a, b, c in zip(there.test, back.test, russian.test, strict=True):
+        assert (a.id, a.source, a.target) == (b.id, b.target, b.source)
+        assert (a.id, a.target) == (c.id, c.source)
+
+
+@pytest.mark.parametrize("language", cldr.LANGUAGES)
+def test_no_test_string_stands_in_the_training_data(
+    rows: list[tuple[cldr.Composition, dict[str, str]]], language: str
+) -> None:
+    test = {text[language] for _, text in rows[: wmt.TEST]}
+    rest = {text[language] for _, text in rows[wmt.TEST :]}
+    assert len(test) == wmt.TEST
+    assert not test & rest
+
+
+def test_no_test_composition_stands_in_the_training_data(
+    rows: list[tuple[cldr.Composition, dict[str, str]]],
+) -> None:
+    test = {composition for composition, _ in rows[: wmt.TEST]}
+    assert len(test) == wmt.TEST
+    assert not test & {composition for composition, _ in rows[wmt.TEST :]}
+
+
+def test_every_name_of_the_test_set_occurs_in_train(
+    rows: list[tuple[cldr.Composition, dict[str, str]]],
+) -> None:
+    train = set().union(*(cldr.atoms(composition) for composition, _ in rows[wmt.TEST + wmt.VALIDATION :]))
+    test = set().union(*(cldr.atoms(composition) for composition, _ in rows[: wmt.TEST]))
+    assert {kind for kind, _ in test} >= {"territory", "language", "unit", "currency", "relative", "date"}
+    assert len({name for kind, name in test if kind == "territory"}) > 70
+    assert test <= train
+
+
+def test_every_inflected_unit_of_the_test_set_occurs_in_train(
+    rows: list[tuple[cldr.Composition, dict[str, str]]],
+) -> None:
+    # "21 километр", "2 километра", "5 километров": the word is what follows the number
+    write = cldr.renderer("ru")
+
+    def forms(part: list[tuple[cldr.Composition, dict[str, str]]]) -> set[str]:
+        units = {piece for composition, _ in part for piece in composition[1:] if piece[0] == "unit"}
+        return {write(("alone", unit)).split(" ", 1)[1] for unit in units}
+
+    test, train = forms(rows[: wmt.TEST]), forms(rows[wmt.TEST + wmt.VALIDATION :])
+    assert len(test) > 50
+    assert test <= train
+
+
+def test_lengths(rows: list[tuple[cldr.Composition, dict[str, str]]]) -> None:
+    lengths = [len(text["en"]) for _, text in rows]
+    assert min(lengths) >= 20
+    assert max(lengths) <= 90
+    assert 30 <= sum(lengths) / len(lengths) <= 50
