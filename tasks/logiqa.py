@@ -73,7 +73,12 @@ TASK = Task(
         subsets={"en": Subset()},
         scales={
             "mini": ScaleCard(
-                data="reasoning-gym syllogisms, propositional logic, knights and knaves: 4,000 / 300 / 600"
+                data="reasoning-gym syllogisms, propositional logic, knights and knaves: 4,000 / 300 / 600",
+                settings={
+                    "budget": {"steps": 150},
+                    "train": {"max_target_tokens": 8},
+                    "decode": {"max_tokens": 4},
+                },
             )
         },
     ),

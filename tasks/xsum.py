@@ -92,7 +92,17 @@ TASK = Task(
         ),
         metrics=("rouge1", "rouge2", "rougeL"),
         subsets={"en": Subset()},
-        scales={"mini": ScaleCard(data="docstrings of installed packages: body -> summary line")},
+        scales={
+            "mini": ScaleCard(
+                data="docstrings of installed packages: body -> summary line",
+                settings={
+                    "warm_start": {"steps": 300},
+                    "budget": {"steps": 100},
+                    "train": {"max_source_tokens": 96, "max_target_tokens": 40},
+                    "decode": {"max_tokens": 40},
+                },
+            )
+        },
     ),
     load=load,
 )

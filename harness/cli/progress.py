@@ -38,7 +38,7 @@ class ProgressDisplay:
             TimeRemainingColumn(),
             console=console,
         )
-        self.overall = self.progress.add_task("all cells and warm starts", total=jobs, figures="")
+        self.overall = self.progress.add_task("all steps", total=jobs, figures="")
 
     def __enter__(self) -> "ProgressDisplay":
         if self.console.is_terminal:
@@ -90,9 +90,9 @@ class ProgressDisplay:
             )
 
 
-def _short(job: str) -> str:
-    """A job's id without its hash."""
-    return job.rsplit("-", 1)[0]
+def _short(key: str) -> str:
+    """A step's key without its kind (the stage tells it) and its hash."""
+    return key.removeprefix("warm start ").removeprefix("training ").rsplit("-", 1)[0]
 
 
 def _figures(figures: dict[str, float]) -> str:
