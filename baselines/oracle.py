@@ -2,8 +2,9 @@
 
     A = 1,   B = 1,   c = keywords of y: its content words of highest tf-idf, in their order in y
 
-The model learns to write the plan, then the output; at inference it writes its own. It tells what a good
-intermediate sequence could be worth, where ``warmup`` has to find one.
+tf-idf of a word is its count in y times log((1 + N) / (1 + df)), N targets, df of them with the word, cases
+alike. The model learns to write the plan, then the output; at inference it writes its own. It tells what a
+good intermediate sequence could be worth, where ``warmup`` has to find one.
 """
 
 import math
@@ -36,7 +37,8 @@ def _plan(words: list[str], seen_in: Counter[str], documents: int, giving: Givin
     def weight(word: str) -> float:
         return counts[word.lower()] * math.log((1 + documents) / (1 + seen_in[word.lower()]))
 
-    ranked = sorted(dict.fromkeys(words), key=lambda word: (-weight(word), words.index(word)))
+    once = {word.lower(): word for word in reversed(words)}.values()  # "The" and "the" are one keyword
+    ranked = sorted(once, key=lambda word: (-weight(word), words.index(word)))
     kept: list[str] = []
     plan: list[int] = []
     for word in ranked:

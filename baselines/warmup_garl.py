@@ -11,11 +11,14 @@ in log space. For q < 1 the gradient shrinks with P^(1-q), which vanishes on lon
 import torch
 
 from baselines.log_means import log_mean, log_mean_without
+from harness.errors import UserError
 from harness.objective import Coefficients, Method, Rollout
 
 
 def make(q: float = 1.0) -> Method:
     """The method at a power ``q`` in 0..1."""
+    if not 0 <= q <= 1:
+        raise UserError(f"option q={q:g} is not in 0..1", origin="warmup-garl")
 
     def coefficients(rollout: Rollout) -> Coefficients:
         n = rollout.samples

@@ -5,8 +5,9 @@ arXiv 2502.12304, read literally:
     A_i = B_i = softmax(lc + ly)_i over the distinct warmups, 0 at repetitions
 
 is the gradient of log sum_c p(c|x) p(y|x,c) over the warmups that were drawn. They were already drawn from
-p(c|x), so p(c|x) counts twice, and the bias does not vanish with more samples. It is kept because the paper's
-text can be read so.
+p(c|x), so p(c|x) counts twice, and while few of the probable warmups have been drawn, more samples need not
+lower the bias (it is gone only when they cover all of them: the sum is then P itself). It is kept because the
+paper's text can be read so.
 """
 
 import torch

@@ -20,6 +20,7 @@ class Ledger:
         peak_memory: Peak resident bytes of the process, or peak allocated bytes on a GPU.
         parameters, trainable: Of the model.
         truncated: Examples of train and test whose source or target was cut.
+        micro_batch_size: Inputs at once, at the end; memory that runs out halves it.
         skipped_steps: Steps dropped for a non-finite loss or gradient.
     """
 
@@ -34,6 +35,7 @@ class Ledger:
     parameters: int = 0
     trainable: int = 0
     truncated: int = 0
+    micro_batch_size: int = 0
     skipped_steps: int = 0
 
     def to_dict(self) -> dict[str, Any]:

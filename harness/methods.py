@@ -19,7 +19,14 @@ def resolve_method(reference: str) -> Entry[Method]:
     made = entry.value
     if not isinstance(made, Method):
         options = _options(made, base, assignments, entry.origin)
-        made = made(**options)
+        try:
+            made = made(**options)
+        except UserError:
+            raise
+        except Exception as error:
+            raise UserError(
+                f"method '{reference}' can't be made: {type(error).__name__}: {error}", origin=entry.origin
+            ) from error
     elif assignments:
         raise UserError(f"method '{base}' has no options", origin=reference, hint=f"Ask for '{base}'.")
     if not isinstance(made, Method):

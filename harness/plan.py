@@ -14,7 +14,7 @@ from harness.examples import limited
 from harness.methods import resolve_method
 from harness.objective import Method
 from harness.registry import Entry, metrics, tasks
-from harness.spec import Cell, RunSpec, Settings, make_settings
+from harness.spec import Budget, Cell, RunSpec, Settings, make_settings
 from harness.task import LoadRequest, Scale, Splits, Task
 
 DATA_VARIABLE = "WARMUP_BENCH_DATA"
@@ -113,6 +113,7 @@ def make_plan(spec: RunSpec) -> Plan:
     data = {s: load_data(task, LoadRequest(s, scale, data_dir, offline), limit) for s in subsets}
     fingerprints = {subset: splits.fingerprint() for subset, splits in data.items()}
     out = spec.out or Path("runs") / f"{card.name}-{scale}"
+    matched = _matched(spec, chosen_methods)
     cells = tuple(
         Cell(
             task=card.name,
@@ -123,6 +124,7 @@ def make_plan(spec: RunSpec) -> Plan:
             method=method.name,
             warmup=method.value.warmup,
             seed=seed,
+            matched=match,
             settings=settings[reference],
             data=fingerprints[subset],
             code={"task": task.code, "backbone": preset.code, "method": method.code},
@@ -130,7 +132,7 @@ def make_plan(spec: RunSpec) -> Plan:
         for subset in subsets
         for reference, preset in resolved.items()
         for seed in spec.seeds
-        for method in chosen_methods.values()
+        for method, match in [*((m, "") for m in chosen_methods.values()), *matched]
     )
     full = spec.model_copy(
         update={
@@ -146,6 +148,22 @@ def make_plan(spec: RunSpec) -> Plan:
         }
     )
     return Plan(full, out, device, task, dict(resolved), chosen_methods, data, fingerprints, cells)
+
+
+def _matched(spec: RunSpec, chosen: dict[str, Entry[Method]]) -> list[tuple[Entry[Method], str]]:
+    """The baseline, once for each method whose FLOPs it is to be given.
+
+    Raises:
+        UserError: The baseline or such a method is not among the methods of the run.
+    """
+    for name in (spec.stats.baseline, *spec.match) if spec.match else ():
+        if name not in chosen:
+            raise UserError(
+                f"'{name}' is not among the methods of this run",
+                origin="--match",
+                hint=f"The methods are: {', '.join(chosen)}.",
+            )
+    return [(chosen[spec.stats.baseline], name) for name in spec.match]
 
 
 def choose_device(wish: str) -> str:
@@ -232,6 +250,7 @@ def estimate(
     from harness.batching import encode_examples
 
     flops, disk = 0.0, 0
+    rate = UTILISATION * _matrix_rate(plan.device)
     for reference, preset in plan.presets.items():
         for subset, splits in plan.data.items():
             starts, trained, decoded = (
@@ -259,12 +278,23 @@ def estimate(
             batch, tests = settings.train.batch_size, len(splits.test)
             flops += len(starts) * settings.warm_start.steps * batch * direct
             for cell in trained:
-                flops += settings.budget.steps * batch * (direct if cell.warmup == "none" else sampled)
+                # A matched cell spends what one step of the other method costs, as often.
+                each = direct if cell.warmup == "none" and not cell.matched else sampled
+                flops += _training_flops(settings.budget, batch * each, batch * target.mean(), rate)
             for cell in decoded:
                 flops += tests * (read + (answer if cell.warmup == "none" else planned))
             disk += (len(trained) + len(starts)) * 4 * costs.parameters + len(decoded) * 300 * tests
-    rate = UTILISATION * _matrix_rate(plan.device)
     return Estimate(flops, flops / rate / max(1, workers), disk, rate)
+
+
+def _training_flops(budget: Budget, step: float, tokens: float, rate: float) -> float:
+    """Operations of a training whose step costs ``step`` operations and trains on ``tokens`` tokens."""
+    if budget.flops is not None:
+        return budget.flops
+    if budget.seconds is not None:
+        return budget.seconds * rate
+    steps = budget.tokens / tokens if budget.tokens is not None else float(budget.steps or 0)
+    return steps * step
 
 
 def _matrix_rate(device: str) -> float:

@@ -27,8 +27,9 @@ class Entry(Generic[T]):
         name: Name in tables and cell ids.
         value: The plugin object.
         origin: Distribution or file that it came from.
-        code: Version of its code, part of a cell's hash: the distribution's version, or for a file the
-            SHA-256 (12 hex digits) of its text, so that an edited file never meets a stale result.
+        code: Version of its code, part of a cell's hash: the SHA-256 (12 hex digits) of the text of its
+            module, behind the distribution's version where it has one, so that edited code never meets a
+            stale result.
     """
 
     name: str
@@ -77,7 +78,7 @@ class Registry(Generic[T]):
                 origin=f"{found[0].value} of {dist}",
                 hint="Mend or uninstall that plugin.",
             ) from error
-        return Entry(reference, value, f"{dist} {version}", version)
+        return Entry(reference, value, f"{dist} {version}", f"{version}+{_text_hash(found[0].module)}")
 
     def unknown(self, reference: str) -> UserError:
         """The error for a name that is not there, with the nearest names."""
@@ -99,8 +100,7 @@ class Registry(Generic[T]):
     def _from_file(self, path: Path) -> Entry[T]:
         if not path.is_file():
             raise UserError(f"{self.kind} file {path} does not exist", hint="Check the path.")
-        text = path.read_bytes()
-        code = hashlib.sha256(text).hexdigest()[:12]
+        code = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
         module_name = f"warmup_bench_plugin_{path.stem}_{code}"
         spec = importlib.util.spec_from_file_location(module_name, path)
         if spec is None or spec.loader is None:  # pragma: no cover - only for a path without a loader
@@ -123,6 +123,12 @@ class Registry(Generic[T]):
             )
         name = getattr(getattr(value, "card", value), "name", path.stem)
         return Entry(str(name), value, str(path), code)
+
+
+def _text_hash(module: str) -> str:
+    """First 12 hex digits of the SHA-256 of a loaded module's file; "builtin" where it has none."""
+    file = getattr(sys.modules[module], "__file__", None)
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest()[:12] if file else "builtin"
 
 
 def _distribution(entry: EntryPoint) -> tuple[str, str]:

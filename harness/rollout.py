@@ -35,6 +35,10 @@ class Warmups:
     ended: Tensor
     logp: Tensor
 
+    def select(self, rows: Tensor) -> "Warmups":
+        """The given rows, [k] indices."""
+        return Warmups(self.tokens[rows], self.lengths[rows], self.ended[rows], self.logp[rows])
+
 
 def policy_logits(logits: Tensor, banned: Sequence[int], temperature: float = 1.0) -> Tensor:
     """Logits [..., vocabulary] of the sampled policy, fp32: banned ids at -inf, over the temperature."""
@@ -88,12 +92,28 @@ def given_warmups(rows: Sequence[list[int]], cap: int, pad: int, device: torch.d
     return Warmups(tokens.view(len(cut), cap), lengths, lengths < cap, torch.zeros(len(cut), device=device))
 
 
-def first_of_equals(warmups: Warmups, n: int) -> Tensor:
-    """True at the first of each set of equal warmups of an input, [batch, n]."""
+def first_equal(warmups: Warmups, n: int) -> Tensor:
+    """Number of the first sample of the same input that is the same warmup, [batch, n]."""
     rows = torch.cat([warmups.tokens, warmups.lengths[:, None], warmups.ended[:, None].long()], dim=1)
     grid = rows.view(-1, n, rows.shape[1])
-    equal = (grid[:, :, None] == grid[:, None]).all(dim=-1)
-    return ~equal.tril(diagonal=-1).any(dim=-1)
+    return (grid[:, :, None] == grid[:, None]).all(dim=-1).int().argmax(dim=-1)
+
+
+def first_of_equals(warmups: Warmups, n: int) -> Tensor:
+    """True at the first of each set of equal warmups of an input, [batch, n]."""
+    return first_equal(warmups, n) == torch.arange(n, device=warmups.lengths.device)
+
+
+def merge_equals(warmups: Warmups, n: int) -> tuple[Tensor, Tensor]:
+    """Rows to score so that each warmup of an input is scored once.
+
+    Returns:
+        The rows kept, [kept], and for every row the place of its equal among them, [batch * n].
+    """
+    distinct = first_of_equals(warmups, n).flatten()
+    inputs = torch.arange(distinct.shape[0], device=distinct.device) // n
+    place = distinct.cumsum(0) - 1
+    return distinct.nonzero()[:, 0], place[inputs * n + first_equal(warmups, n).flatten()]
 
 
 def no_warmups(rows: int, device: torch.device) -> Warmups:

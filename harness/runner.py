@@ -1,7 +1,9 @@
 """From a plan to stored cells: what is to be done, doing it, and what came of it."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import yaml
 
@@ -51,17 +53,22 @@ def outstanding(plan: Plan) -> Work:
             done.append(job.cell)
             continue
         pending.append(job.cell)
-        chain: list[tuple[Kind, str]] = [("cell", job.cell.id)]
-        if not is_done(job.training_folder):
-            chain.insert(0, ("training", f"training {job.cell.training_id}"))
-            if not is_done(job.warm_start_folder):
-                chain.insert(0, ("warm start", f"warm start {job.cell.warm_start_id}"))
+        chain: list[tuple[Kind, str, Path]] = [
+            ("warm start", f"warm start {job.cell.warm_start_id}", job.warm_start_folder),
+            ("training", f"training {job.cell.training_id}", job.training_folder),
+        ]
+        if job.matched is not None and job.matched_training is not None:
+            # The one that it is matched with has made the warm start by then.
+            chain[0] = ("training", f"training {job.matched.training_id}", job.matched_training)
         needs = None
-        for kind, key in chain:
-            steps.setdefault(key, Step(key, kind, job, needs))
-            needs = key
+        if not is_done(job.training_folder):
+            for kind, key, folder in chain:
+                if not is_done(folder):
+                    steps.setdefault(key, Step(key, kind, job, needs))
+                    needs = key
+        steps[job.cell.id] = Step(job.cell.id, "cell", job, needs)
     order: dict[Kind, int] = {"warm start": 0, "training": 1, "cell": 2}
-    ordered = tuple(sorted(steps.values(), key=lambda step: order[step.kind]))
+    ordered = tuple(sorted(steps.values(), key=lambda step: (order[step.kind], step.job.matched is not None)))
     return Work(tuple(done), tuple(pending), ordered, _workers(plan, len(pending)))
 
 
@@ -110,9 +117,18 @@ def _jobs(plan: Plan) -> list[Job]:
             backbone=references[cell.backbone],
             device=plan.device,
             offline=plan.spec.offline,
+            matched=_match_of(cell, plan.cells),
         )
         for cell in plan.cells
     ]
+
+
+def _match_of(cell: Cell, cells: Sequence[Cell]) -> Cell | None:
+    """The cell whose training FLOPs are this one's budget."""
+    if not cell.matched:
+        return None
+    where = (cell.subset, cell.backbone, cell.seed, cell.matched, "")
+    return next(c for c in cells if (c.subset, c.backbone, c.seed, c.method, c.matched) == where)
 
 
 def _workers(plan: Plan, pending: int) -> int:

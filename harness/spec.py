@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from harness.errors import UserError
 from harness.task import Scale
@@ -29,9 +29,32 @@ class _Section(BaseModel):
 
 
 class Budget(_Section):
-    """What a cell may spend in its training phase, after the shared warm start."""
+    """What a method may spend in its training phase, after the shared warm start: one of the four.
 
-    steps: int = Field(default=250, ge=1, description="optimiser steps of each method")
+    Training ends with the step that reaches the budget. ``seconds`` depend on the machine: such a cell is not
+    reproducible bit for bit.
+    """
+
+    steps: int | None = Field(default=None, ge=1, description="optimiser steps (250 where nothing is given)")
+    flops: float | None = Field(
+        default=None, gt=0, description="floating-point operations, sampling included"
+    )
+    seconds: float | None = Field(default=None, gt=0, description="wall seconds of training")
+    tokens: int | None = Field(default=None, ge=1, description="target tokens trained on")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one(cls, value: Any) -> Any:
+        given = {k: v for k, v in value.items() if v is not None} if isinstance(value, Mapping) else value
+        if isinstance(given, dict) and len(given) > 1:
+            raise ValueError(f"a budget is one of steps, flops, seconds, tokens, not {' and '.join(given)}")
+        return given or {"steps": 250}
+
+    def share(self, *, steps: int, flops: float, seconds: float, tokens: int) -> float:
+        """How much of the budget is spent, 1 or more when all of it is."""
+        spent = {"steps": steps, "flops": flops, "seconds": seconds, "tokens": tokens}
+        ((unit, amount),) = ((u, a) for u in spent if (a := getattr(self, u)) is not None)
+        return spent[unit] / float(amount)
 
 
 class WarmStart(_Section):
@@ -63,6 +86,10 @@ class Train(_Section):
         default="auto", description="auto: bfloat16 autocast where the device has it, else float32"
     )
     log_every: int = Field(default=10, ge=1)
+    eval_every: int = Field(
+        default=50, ge=1, description="steps between two evaluations on validation inputs"
+    )
+    eval_examples: int = Field(default=64, ge=1, description="validation inputs of an evaluation")
 
 
 class Warmup(_Section):
@@ -74,10 +101,58 @@ class Warmup(_Section):
 
 
 class Decode(_Section):
-    """Inference: a greedy warmup (where the method has one), then a greedy output."""
+    """Inference: where the warmup comes from (where the method has one), and how its output is written."""
 
-    batch_size: int = Field(default=128, ge=1)
+    batch_size: int = Field(default=128, ge=1, description="rows at once: inputs times beams or samples")
     max_tokens: int = Field(default=64, ge=1, description="length cap of the output")
+    beams: int = Field(default=1, ge=1, description="beam search for the output; 1: greedy")
+    length_penalty: float = Field(
+        default=1.0, description="beams: log-probability over length to this power, as in generate"
+    )
+    warmup: Literal["greedy", "sampled", "none", "shuffled"] = Field(
+        default="greedy",
+        description="sampled: several, and a choice among their outputs; none: the direct path; "
+        "shuffled: the greedy warmup of another test input",
+    )
+    samples: int = Field(default=8, ge=1, description="sampled: warmups an input (outputs, without warmups)")
+    temperature: float = Field(default=1.0, gt=0, description="sampled: temperature of the draws")
+    select: Literal["marginal", "mbr", "vote"] = Field(
+        default="marginal",
+        description="sampled: the output with the highest mean likelihood over the warmups, with the highest "
+        "mean chrF against the other outputs, or the most frequent one",
+    )
+
+    def check(self, method: str, warmup: str, *, given: bool) -> None:
+        """See that a method can be decoded so.
+
+        Args:
+            method: Its name, for the message.
+            warmup: :attr:`Cell.warmup`.
+            given: Whether it also gives the warmups of the test inputs.
+
+        Raises:
+            UserError: A choice about warmups that the model does not write, or beams for sampled outputs.
+        """
+        origin = f"decode.warmup for method '{method}'"
+        if given and self.warmup != "greedy":
+            raise UserError(
+                f"decode.warmup={self.warmup} makes no sense: method '{method}' gives its own warmups",
+                origin=origin,
+                hint="Leave decode.warmup at greedy.",
+            )
+        if warmup == "none" and self.warmup == "shuffled":
+            raise UserError(
+                f"decode.warmup=shuffled makes no sense: method '{method}' has no warmup",
+                origin=origin,
+                hint="Use greedy or sampled, or leave the method out.",
+            )
+        if warmup == "none" and self.warmup == "sampled" and self.beams > 1:
+            raise UserError(
+                f"decode.beams={self.beams} makes no sense with decode.warmup=sampled: method '{method}' has "
+                "no warmup, so that its outputs themselves are sampled",
+                origin=f"decode.beams for method '{method}'",
+                hint="Use decode.beams=1, or decode.warmup=greedy.",
+            )
 
 
 class Limit(_Section):
@@ -126,6 +201,10 @@ class RunSpec(BaseModel):
         default_factory=dict, description="name -> settings for it alone"
     )
     methods: tuple[str, ...] = ("sft", "warmup")
+    match: tuple[str, ...] = Field(
+        default=(),
+        description="methods whose training FLOPs the baseline is given too, each in a row of its own",
+    )
     seeds: tuple[int, ...] = (0, 1)
     budget: dict[str, Any] = Field(default_factory=dict)
     warm_start: dict[str, Any] = Field(default_factory=dict)
@@ -157,7 +236,7 @@ class RunSpec(BaseModel):
         """``seeds: 5`` means 0, 1, 2, 3, 4."""
         return tuple(range(value)) if isinstance(value, int) else value
 
-    @field_validator("subsets", "methods", "seeds")
+    @field_validator("subsets", "methods", "match", "seeds")
     @classmethod
     def _distinct(cls, value: tuple[Any, ...]) -> tuple[Any, ...]:
         if len(set(value)) != len(value):
@@ -188,16 +267,25 @@ class Cell(BaseModel):
     method: str
     warmup: Literal["none", "sampled", "given"] = Field(description="what the method does before its output")
     seed: int
+    matched: str = Field(default="", description="method whose training FLOPs are this cell's budget")
     settings: Settings
     data: str = Field(description="fingerprint of the examples after limits")
     code: dict[str, str] = Field(description="version or file hash of the task, backbone and method plugins")
 
+    @property
+    def label(self) -> str:
+        """Row name: the method, and what it was matched with."""
+        return f"{self.method} (FLOPs of {self.matched})" if self.matched else self.method
+
     def identity(self) -> dict[str, Any]:
         """What the numbers depend on: without the warmup settings where the method has no warmup."""
-        payload = self.model_dump(mode="json")
+        payload = self.model_dump(mode="json", exclude_none=True)
+        if not self.matched:
+            payload.pop("matched")
         if self.warmup == "none":
             payload["settings"].pop("warmup")
-        payload["settings"]["train"].pop("log_every")
+        for key in ("log_every", "eval_every", "eval_examples"):
+            payload["settings"]["train"].pop(key)
         return payload
 
     @property
@@ -220,8 +308,8 @@ class Cell(BaseModel):
         for key in ("budget", "decode"):
             payload["settings"].pop(key)
         payload["settings"]["train"].pop("learning_rate")
-        for key in ("method", "warmup"):
-            payload.pop(key)
+        for key in ("method", "warmup", "matched"):
+            payload.pop(key, None)
         payload["code"].pop("method")
         return f"{self._slug()}-{content_hash(payload)}"
 
@@ -238,11 +326,16 @@ def content_hash(payload: Mapping[str, Any]) -> str:
 
 
 def merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
-    """Merge nested mappings, the later winning key by key; the arguments stay as they are."""
+    """Merge nested mappings, the later winning key by key; the arguments stay as they are.
+
+    A budget is one thing in one of several units: the later one replaces the earlier whole.
+    """
     merged: dict[str, Any] = {}
     for layer in layers:
         for key, value in layer.items():
-            old = merged.get(key)
+            if key == "budget" and not value:
+                continue
+            old = None if key == "budget" else merged.get(key)
             nested = isinstance(old, Mapping) and isinstance(value, Mapping)
             merged[key] = merge(old, value) if nested else copy.deepcopy(value)  # type: ignore[arg-type]
     return merged

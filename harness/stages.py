@@ -17,8 +17,8 @@ from harness.methods import resolve_method
 from harness.metrics.base import Metric, MetricContext
 from harness.objective import Giving, Method, likelihood
 from harness.registry import metrics, tasks
-from harness.spec import Cell
-from harness.store import check, is_done, read_table, write_json, write_table, writing
+from harness.spec import Budget, Cell
+from harness.store import check, is_done, read_json, read_table, write_json, write_table, writing
 from harness.task import Example
 
 Report = Callable[[str, int, int, dict[str, float]], None]
@@ -36,6 +36,7 @@ class Job:
         task, method, backbone: References that the registries resolve (names or paths).
         device: "cpu" or "cuda".
         offline: True when nothing may be fetched.
+        matched: Cell whose training FLOPs are this one's budget.
     """
 
     cell: Cell
@@ -46,6 +47,7 @@ class Job:
     backbone: str
     device: str
     offline: bool
+    matched: Cell | None = None
 
     @property
     def folder(self) -> Path:
@@ -56,6 +58,11 @@ class Job:
     def training_folder(self) -> Path:
         """The trained model's folder."""
         return self.out / "trainings" / self.cell.training_id
+
+    @property
+    def matched_training(self) -> Path | None:
+        """The folder of the training that this one is matched with."""
+        return None if self.matched is None else self.out / "trainings" / self.matched.training_id
 
     @property
     def warm_start_folder(self) -> Path:
@@ -98,7 +105,7 @@ def run_warm_start(job: Job, report: Report) -> None:
                 items,
                 Objective(direct, settings.warmup),
                 settings.train,
-                steps=settings.warm_start.steps,
+                budget=Budget(steps=settings.warm_start.steps),
                 learning_rate=settings.warm_start.learning_rate,
                 seed=cell.seed,
                 log=folder / "log.jsonl",
@@ -125,6 +132,7 @@ def run_training(job: Job, report: Report) -> None:
     import torch
 
     from harness.batching import encode_examples
+    from harness.diagnostics import diagnose
     from harness.provenance import provenance
     from harness.train import Objective, train
 
@@ -144,17 +152,26 @@ def run_training(job: Job, report: Report) -> None:
     reference = _load(job, job.warm_start_folder) if method.reference else None
     if reference is not None:
         reference.model.eval().requires_grad_(False)
+    objective = Objective(method, settings.warmup, reference)
+    validation = read_split(job.data, "validation")[: settings.train.eval_examples]
+    watched, _ = encode_examples(backbone, validation, *limits)
+    if method.warmup == "given":
+        given, _ = _give(job, method, validation, examples, inference=False)
+        watched = [replace(item, warmup=c) for item, c in zip(watched, given, strict=True)]
     with writing(job.training_folder) as folder:
         ledger = train(
             backbone,
             items,
-            Objective(method, settings.warmup, reference),
+            objective,
             settings.train,
-            steps=settings.budget.steps,
+            budget=_budget(job),
             learning_rate=settings.train.learning_rate,
             seed=cell.seed + 7919,  # another data order than the warm start's
             log=folder / "log.jsonl",
             report=lambda done, total, figures: report("training", done, total, figures),
+            evaluate=lambda step: diagnose(
+                backbone, watched, objective, seed=cell.seed + step, batch_size=settings.train.batch_size
+            ),
         )
         ledger.truncated = cut
         ledger.train_flops += given_flops
@@ -164,29 +181,32 @@ def run_training(job: Job, report: Report) -> None:
 
 
 def _decode(job: Job, report: Report) -> None:
-    from harness.decode import decode_all
+    from harness.decode import infer
 
     cell, settings = job.cell, job.cell.settings
+    method = resolve_method(job.method).value
+    gives = method.warmup == "given" and method.given_at_inference
+    settings.decode.check(cell.method, cell.warmup, given=gives)
     check(job.training_folder)
     backbone = _load(job, job.training_folder / "model")
     examples = read_split(job.data, "test")
     encoded = [backbone.source_ids(example.source, settings.train.max_source_tokens) for example in examples]
-    method = resolve_method(job.method).value
     started = time.perf_counter()
     given, given_flops = None, 0.0
-    if method.warmup == "given" and method.given_at_inference:
+    if gives:
         given, given_flops = _give(job, method, examples, read_split(job.data, "train"), inference=True)
-    decoded, flops = decode_all(
+    decoded, flops = infer(
         backbone,
         [ids for ids, _ in encoded],
+        settings.decode,
         given=given,
         warmup_cap=0 if cell.warmup == "none" else settings.warmup.max_tokens,
-        output_cap=settings.decode.max_tokens,
-        batch_size=settings.decode.batch_size,
         dtype=settings.train.dtype,
+        seed=cell.seed,
         report=lambda done, total: report("decode", done, total, {}),
     )
     seconds = time.perf_counter() - started
+    direct = cell.warmup == "none" or settings.decode.warmup == "none"
     with writing(job.folder / "decode") as folder:
         columns = {
             "id": [example.id for example in examples],
@@ -194,7 +214,7 @@ def _decode(job: Job, report: Report) -> None:
             "source": [example.source for example in examples],
             "references": [list(example.golds) for example in examples],
             "hypothesis": [backbone.text(d.output) for d in decoded],
-            "warmup": [None if cell.warmup == "none" else backbone.text(d.warmup) for d in decoded],
+            "warmup": [None if direct else backbone.text(d.warmup) for d in decoded],
             "warmup_tokens": [len(d.warmup) for d in decoded],
             "warmup_forced": [d.forced for d in decoded],
             "finished": [d.finished for d in decoded],
@@ -245,6 +265,14 @@ def score_predictions(metric: Metric, predictions: Any, path: Path) -> dict[str,
         "higher_is_better": metric.higher_is_better,
         "signature": metric.signature(),
     }
+
+
+def _budget(job: Job) -> Budget:
+    """The cell's budget, or the operations that the method which it is matched with has spent."""
+    if job.matched_training is None:
+        return job.cell.settings.budget
+    spent = read_json(check(job.matched_training) / "ledger.json")["train_flops"]
+    return Budget(flops=spent)
 
 
 def _give(

@@ -19,14 +19,16 @@ from harness.errors import UserError
 from harness.ledger import Ledger, peak_memory
 from harness.objective import Method, Rollout
 from harness.rollout import (
+    Warmups,
     first_of_equals,
     given_warmups,
     lay_out,
+    merge_equals,
     no_warmups,
     sample_warmups,
     score,
 )
-from harness.spec import Train, Warmup
+from harness.spec import Budget, Train, Warmup
 
 MAX_SKIPPED = 20
 """Steps with a non-finite loss or gradient that a cell may skip; at one more it gives up."""
@@ -51,12 +53,31 @@ class Objective:
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """The loss of a batch (a scalar with its graph, summed over inputs), its rollout and its costs."""
+    """The loss of a batch in its two parts, its rollout and its costs.
 
-    value: Tensor
+    Attributes:
+        credit: - sum A_i lc_i, a scalar with its graph, summed over inputs.
+        likelihood: - sum B_i ly_i, likewise.
+        rollout: What the method saw.
+        warmups: The warmups, a row each.
+        flops: Floating-point operations of sampling, forward and backward pass.
+    """
+
+    credit: Tensor
+    likelihood: Tensor
     rollout: Rollout
-    warmup_tokens: int
+    warmups: Warmups
     flops: float
+
+    @property
+    def warmup_tokens(self) -> int:
+        """Tokens of all warmups, without separators."""
+        return int(self.warmups.lengths.sum())
+
+    @property
+    def value(self) -> Tensor:
+        """The loss."""
+        return self.credit + self.likelihood
 
 
 def batch_loss(
@@ -65,7 +86,7 @@ def batch_loss(
     """Sample, score and weigh one batch.
 
     Args:
-        backbone: The model, in train mode.
+        backbone: The model; dropout is on if it is in train mode, and off while sampling.
         batch: Inputs and targets.
         objective: The method and its warmup settings.
         draws: Uniform draws in [0, 1), [batch, samples, cap + 1]: the sampler's, and last the method's own.
@@ -87,60 +108,63 @@ def batch_loss(
             batch.given, objective.warmup.max_tokens, backbone.tokens.pad, batch.source.device
         )
     else:
+        training = backbone.model.training
+        backbone.model.eval()
         sampling_state = state
         if dropout > 0:
-            backbone.model.eval()
             with torch.no_grad():
                 sampling_state = backbone.encode(batch.source, batch.mask)
-            backbone.model.train()
             flops += backbone.costs.encode(source)
-        backbone.model.eval()
         warmups = sample_warmups(
             backbone,
             sampling_state.detach().repeat(n),
             draws[..., :-1].reshape(rows, -1),
             temperature=objective.warmup.temperature,
         )
-        backbone.model.train()
-    repeated = batch.target.repeat_interleave(n, dim=0), batch.target_lengths.repeat_interleave(n)
-    sequences = lay_out(backbone, warmups, *repeated, direct=direct)
-    lc, ly = score(backbone, state.repeat(n), sequences, temperature=objective.warmup.temperature)
-    c = warmups.lengths.cpu().numpy().astype(np.int64)
-    fed = c + (0 if direct else 1) + repeated[1].cpu().numpy() - 1
-    per_row = np.repeat(source, n)
+        backbone.model.train(training)
+    # Equal warmups of an input are scored once, and their coefficients add up in the gradient: exact, unless
+    # dropout draws anew for each of them.
+    every = torch.arange(rows, device=batch.source.device)
+    kept, inverse = (every, every) if n == 1 or dropout > 0 else merge_equals(warmups, n)
+    inputs = kept // n
+    scored = warmups.select(kept)
+    sequences = lay_out(backbone, scored, batch.target[inputs], batch.target_lengths[inputs], direct=direct)
+    temperature = objective.warmup.temperature
+    lc, ly = score(backbone, state.select(inputs), sequences, temperature=temperature)
+    per_row = source[inputs.cpu().numpy()]
+    fed = (scored.lengths + batch.target_lengths[inputs] + (0 if direct else 1) - 1).cpu().numpy()
     positions = float(sequences.in_warmup.sum() + sequences.in_target.sum())
     once = backbone.costs.encode(source) + backbone.costs.advance(per_row, fed)
     flops += BACKWARD * (once + backbone.costs.predict(positions))
     if method.warmup == "sampled":
-        written = c + warmups.ended.cpu().numpy()  # tokens drawn; the last one is never fed back
-        flops += backbone.costs.advance(per_row, written - 1) + backbone.costs.predict(float(written.sum()))
+        written = (warmups.lengths + warmups.ended).cpu().numpy()  # the last one drawn is never fed back
+        flops += backbone.costs.advance(np.repeat(source, n), written - 1)
+        flops += backbone.costs.predict(float(written.sum()))
     lc_reference = None
     if method.reference:
         if objective.reference is None:
             raise ValueError(f"method {method.name} needs the frozen reference")
         with torch.no_grad():
-            frozen = objective.reference.encode(batch.source, batch.mask).repeat(n)
-            lc_reference, _ = score(
-                objective.reference, frozen, sequences, temperature=objective.warmup.temperature
-            )
+            frozen = objective.reference.encode(batch.source, batch.mask).select(inputs)
+            lc_reference, _ = score(objective.reference, frozen, sequences, temperature=temperature)
         flops += once + backbone.costs.predict(positions)
     shape = (batch.size, n)
+    lc, ly = lc[inverse].view(shape), ly[inverse].view(shape)
     rollout = Rollout(
-        lc=lc.detach().view(shape),
-        ly=ly.detach().view(shape),
+        lc=lc.detach(),
+        ly=ly.detach(),
         lengths=warmups.lengths.view(shape),
         forced=~warmups.ended.view(shape) & (not direct),
         distinct=first_of_equals(warmups, n),
         noise=draws[..., -1],
-        lc_reference=None if lc_reference is None else lc_reference.view(shape),
+        lc_reference=None if lc_reference is None else lc_reference[inverse].view(shape),
     )
     coefficients = method.coefficients(rollout)
     a, b = coefficients.a.detach(), coefficients.b.detach()
     # A row whose coefficient is 0 must not turn an infinite log-probability into a NaN.
-    value = -(
-        torch.where(a == 0, 0.0, a * lc.view(shape)) + torch.where(b == 0, 0.0, b * ly.view(shape))
-    ).sum()
-    return Loss(value, rollout, int(c.sum()), flops)
+    credit = -torch.where(a == 0, 0.0, a * lc).sum()
+    likelihood = -torch.where(b == 0, 0.0, b * ly).sum()
+    return Loss(credit, likelihood, rollout, warmups, flops)
 
 
 def autocast(device: torch.device, dtype: str) -> Any:
@@ -154,13 +178,14 @@ def train(
     objective: Objective,
     settings: Train,
     *,
-    steps: int,
+    budget: Budget,
     learning_rate: float,
     seed: int,
     log: Path,
     report: Report,
+    evaluate: Callable[[int], dict[str, float]] | None = None,
 ) -> Ledger:
-    """Train for a number of optimiser steps and return what it cost.
+    """Train until a budget is spent and return what it cost.
 
     Data order and sampling draws are functions of the seed alone, so two methods of one seed meet the same
     batches in the same order. The loss is the sum over inputs divided by the batch's target tokens, the same
@@ -171,11 +196,13 @@ def train(
         items: Encoded training split.
         objective: The method.
         settings: The loop's settings.
-        steps: Optimiser steps.
+        budget: What may be spent; the learning rate's schedule follows the share that is.
         learning_rate: Peak learning rate.
         seed: Of the data order and the sampler.
         log: JSON-lines file to write.
         report: Progress callback.
+        evaluate: Figures of the model at a step, logged every ``eval_every`` steps; neither its operations
+            nor its time count.
 
     Raises:
         UserError: The loss or its gradient was not finite for more than ``MAX_SKIPPED`` steps.
@@ -186,8 +213,7 @@ def train(
     # Accelerate fixes one precision a process, and a worker meets cells of several: ours is the autocast.
     accelerator = Accelerator(cpu=device.type == "cpu", mixed_precision="no")
     optimizer = make_optimizer(backbone, settings, learning_rate)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda s: _rate(s, steps, settings))
-    optimizer, schedule = accelerator.prepare(optimizer, schedule)
+    optimizer = accelerator.prepare(optimizer)
     order = training_order(items, settings.batch_size, seed)
     generator = torch.Generator().manual_seed(seed + 1_000_003)  # apart from the data order's stream
     cap, n = objective.warmup.max_tokens, objective.samples
@@ -196,36 +222,36 @@ def train(
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
     started = time.perf_counter()
+    paused = 0.0
+    micro = settings.micro_batch_size or min(settings.batch_size, len(items))
+    ledger.micro_batch_size = micro
     window: list[dict[str, float]] = []
+    share = warm_share = 0.0
     with log.open("w", encoding="utf-8") as file:
-        for step in range(1, steps + 1):
+        while share < 1:
+            step = ledger.steps + 1
+            if step <= settings.lr_warmup_steps + 1:
+                warm_share = share
+            rate = learning_rate * _rate(step - 1, share, warm_share, settings)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
             picked = [items[i] for i in next(order)]
             # Draws are made on the CPU for the whole batch: the same for every device and micro-batch size.
             draws = torch.rand((len(picked), n, cap + 1), generator=generator)
             tokens = sum(len(item.target) for item in picked)
-            figures = {"loss": 0.0, "ess": 0.0, "warmup_length": 0.0, "forced": 0.0}
-            micro = settings.micro_batch_size or len(picked)
-            for start in range(0, len(picked), micro):
-                part = picked[start : start + micro]
-                batch = collate(part, backbone.tokens.pad, device)
-                with autocast(device, settings.dtype):
-                    loss = batch_loss(
-                        backbone,
-                        batch,
-                        objective,
-                        draws[start : start + micro].to(device),
-                        dropout=settings.dropout,
+            while True:
+                try:
+                    spent = _accumulate(
+                        backbone, picked, draws, objective, settings, micro, accelerator.backward
                     )
-                accelerator.backward(loss.value / tokens)
-                share = len(part) / len(picked)
-                ledger.train_flops += loss.flops
-                ledger.warmup_tokens += loss.warmup_tokens
-                # Reported: the mean of -log p(y|x) a token, marginal over the samples (log mean exp).
-                marginal = loss.rollout.ly.logsumexp(dim=1) - math.log(loss.rollout.ly.shape[1])
-                figures["loss"] += float(-marginal.sum()) / tokens
-                figures["ess"] += share * float(loss.rollout.effective_sample_size.mean())
-                figures["warmup_length"] += share * float(loss.rollout.lengths.float().mean())
-                figures["forced"] += share * float(loss.rollout.forced.float().mean())
+                    break
+                except torch.OutOfMemoryError as error:
+                    optimizer.zero_grad()
+                    micro = _halved(micro, objective, error)
+                    ledger.micro_batch_size = micro
+            figures = spent.figures
+            ledger.train_flops += spent.flops
+            ledger.warmup_tokens += spent.warmup_tokens
             norm = float(accelerator.clip_grad_norm_(backbone.model.parameters(), settings.max_grad_norm))
             figures["grad_norm"] = norm
             if math.isfinite(norm) and math.isfinite(figures["loss"]):
@@ -238,28 +264,97 @@ def train(
                         origin=f"training of {objective.method.name}",
                         hint="Lower train.learning_rate, or set train.dtype=float32.",
                     )
-            figures["learning_rate"] = schedule.get_last_lr()[0]
+            figures["learning_rate"] = rate
             optimizer.zero_grad()
-            schedule.step()
             ledger.steps, ledger.target_tokens = step, ledger.target_tokens + tokens
+            seconds = time.perf_counter() - started - paused
+            share = budget.share(
+                steps=step, flops=ledger.train_flops, seconds=seconds, tokens=ledger.target_tokens
+            )
             window.append(figures)
-            if step % settings.log_every == 0 or step == steps:
+            if step % settings.log_every == 0 or share >= 1:
                 means = {key: float(np.mean([w[key] for w in window])) for key in figures}
                 # JSON has no NaN: a window with a skipped step shows null.
                 line = {key: mean if math.isfinite(mean) else None for key, mean in means.items()}
-                seconds = time.perf_counter() - started
                 line |= {"step": step, "seconds": seconds, "flops": ledger.train_flops}
                 if objective.method.warmup == "none":
                     for key in ("ess", "warmup_length", "forced"):
                         del line[key]
                 file.write(json.dumps(line) + "\n")
-                file.flush()
                 window.clear()
-            report(step, steps, figures)
-    ledger.train_seconds = time.perf_counter() - started
+            if evaluate is not None and (step == 1 or step % settings.eval_every == 0 or share >= 1):
+                before = time.perf_counter()
+                file.write(json.dumps({"step": step, "validation": evaluate(step)}) + "\n")
+                paused += time.perf_counter() - before
+            file.flush()
+            total = budget.steps or 1000
+            report(min(total, round(total * share)), total, figures)
+    ledger.train_seconds = time.perf_counter() - started - paused
     ledger.peak_memory = peak_memory(device.type)
     backbone.model.eval()
     return ledger
+
+
+@dataclass(slots=True)
+class _Spent:
+    """Figures and costs of one step's micro-batches."""
+
+    figures: dict[str, float]
+    flops: float = 0.0
+    warmup_tokens: int = 0
+
+
+def _accumulate(
+    backbone: Backbone,
+    picked: Sequence[Encoded],
+    draws: Tensor,
+    objective: Objective,
+    settings: Train,
+    micro: int,
+    backward: Callable[[Tensor], None],
+) -> _Spent:
+    """Add the gradient of one step, micro-batch by micro-batch; the same gradient for every size of them."""
+    spent = _Spent({"loss": 0.0, "ess": 0.0, "warmup_length": 0.0, "forced": 0.0})
+    tokens = sum(len(item.target) for item in picked)
+    for start in range(0, len(picked), micro):
+        part = picked[start : start + micro]
+        batch = collate(part, backbone.tokens.pad, backbone.device)
+        with autocast(backbone.device, settings.dtype):
+            loss = batch_loss(
+                backbone,
+                batch,
+                objective,
+                draws[start : start + micro].to(backbone.device),
+                dropout=settings.dropout,
+            )
+        backward(loss.value / tokens)
+        spent.flops += loss.flops
+        spent.warmup_tokens += loss.warmup_tokens
+        weight, rollout = len(part) / len(picked), loss.rollout
+        # Reported: the mean of -log p(y|x) a token, marginal over the samples (log mean exp).
+        marginal = rollout.ly.logsumexp(dim=1) - math.log(rollout.samples)
+        spent.figures["loss"] += float(-marginal.sum()) / tokens
+        spent.figures["ess"] += weight * float(rollout.effective_sample_size.mean())
+        spent.figures["warmup_length"] += weight * float(rollout.lengths.float().mean())
+        spent.figures["forced"] += weight * float(rollout.forced.float().mean())
+    return spent
+
+
+def _halved(micro: int, objective: Objective, error: Exception) -> int:
+    """Half the micro-batch after memory ran out.
+
+    Raises:
+        UserError: One input is too many already.
+    """
+    if micro == 1:
+        raise UserError(
+            "memory ran out on a single input",
+            origin=f"training of {objective.method.name}",
+            hint="Lower warmup.samples or train.max_source_tokens.",
+        ) from error
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    return (micro + 1) // 2
 
 
 def make_optimizer(backbone: Backbone, settings: Train, learning_rate: float) -> torch.optim.Optimizer:
@@ -276,11 +371,14 @@ def make_optimizer(backbone: Backbone, settings: Train, learning_rate: float) ->
     )
 
 
-def _rate(step: int, steps: int, settings: Train) -> float:
-    """Linear warm-up of the learning rate to its peak, then constant or linear to 0; ``step`` from 0."""
+def _rate(step: int, share: float, warm_share: float, settings: Train) -> float:
+    """Linear warm-up of the learning rate to its peak, then constant or linear to 0.
+
+    ``step`` counts from 0; ``share`` of the budget is spent, ``warm_share`` was when the warm-up ended.
+    """
     warm = settings.lr_warmup_steps
     if step < warm:
         return (step + 1) / (warm + 1)
     if settings.schedule == "constant":
         return 1.0
-    return max(0.0, (steps - step) / max(1, steps - warm))
+    return max(0.0, (1 - share) / (1 - warm_share))

@@ -6,38 +6,15 @@ import math
 import numpy as np
 import pytest
 import torch
+from enumeration import CAP, Enumeration, loss_of
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny import (
-    CONTENT,
-    EOS,
-    PAD,
-    SEPARATOR,
-    Reference,
-    batch_of,
-    distance,
-    draws_of,
-    every_warmup,
-    gradients_of,
-    source_of,
-)
+from tiny import EOS, Reference, distance, gradients_of, source_of
+from toy import rollout_of
 
 from baselines import sft, warmup
 from harness import train as loop
-from harness.objective import Coefficients, Method, Rollout
-from harness.spec import Warmup
-from harness.train import Objective, batch_loss
-
-CAP = 2
-
-
-def rollout_of(ly, lc=None):
-    ly = torch.as_tensor(ly)
-    zeros = torch.zeros(ly.shape, dtype=torch.long)
-    lc = torch.zeros_like(ly) if lc is None else torch.as_tensor(lc)
-    return Rollout(
-        lc, ly, lengths=zeros, forced=zeros.bool(), distinct=~zeros.bool(), noise=torch.zeros_like(ly)
-    )
+from harness.objective import Coefficients, Method
 
 
 def test_coefficients_of_sft():
@@ -75,96 +52,6 @@ def test_effective_sample_size_by_hand():
     assert rollout_of(ly).effective_sample_size.tolist() == pytest.approx([4.0, 1.6, 1.0])
 
 
-class Toy:
-    """K latents: p(c) a softmax of K logits, p(y|c) the first entry of a softmax row of each. All exact."""
-
-    def __init__(self, k, seed, spread=1.0):
-        rng = np.random.default_rng(seed)
-        self.p = self._softmax(rng.normal(size=k))
-        self.rows = self._softmax(rng.normal(scale=spread, size=(k, 3)))
-        self.w = self.rows[:, 0]
-
-    @staticmethod
-    def _softmax(x):
-        e = np.exp(x)
-        return e / e.sum(-1, keepdims=True)
-
-    def gradient(self, a, b):
-        """Gradient of sum_c a_c log p(c) + b_c log p(y|c) in the logits, [..., K + 3K]."""
-        sampler = a - a.sum(-1, keepdims=True) * self.p  # d log p(c) / d logits = onehot(c) - p
-        output = b[..., None] * (np.eye(3)[0] - self.rows)
-        return np.concatenate([sampler, output.reshape(*output.shape[:-2], -1)], axis=-1)
-
-    def of_log_marginal(self):
-        """Gradient of log sum_c p(c) p(y|c): the posterior on both."""
-        posterior = self.p * self.w / (self.p * self.w).sum()
-        return self.gradient(posterior, posterior)
-
-    def expected(self, n, change=lambda c: c):
-        """Expectation and summed variance of the method's gradient over all K^n draws."""
-        draws = np.array(list(itertools.product(range(len(self.p)), repeat=n)))
-        probability = self.p[draws].prod(axis=1)
-        ly = torch.from_numpy(np.log(self.w)[draws])
-        found = change(warmup.METHOD.coefficients(rollout_of(ly)))
-        onehot = np.eye(len(self.p))[draws]
-        a = np.einsum("dn,dnk->dk", found.a.numpy(), onehot)
-        b = np.einsum("dn,dnk->dk", found.b.numpy(), onehot)
-        gradients = self.gradient(a, b)
-        mean = probability @ gradients
-        return mean, float(probability @ np.square(gradients - mean).sum(axis=1))
-
-    def expected_log_mean(self, n):
-        """E log (1/n sum_i w_i) over all K^n draws."""
-        draws = np.array(list(itertools.product(range(len(self.p)), repeat=n)))
-        return float(self.p[draws].prod(axis=1) @ np.log(self.w[draws].mean(axis=1)))
-
-
-def test_gradients_of_the_toy_are_those_of_finite_differences():
-    toy = Toy(3, seed=5)
-    theta, phi = np.log(toy.p), np.log(toy.rows)
-
-    def log_marginal(flat):
-        p, rows = Toy._softmax(flat[:3]), Toy._softmax(flat[3:].reshape(3, 3))
-        return math.log(p @ rows[:, 0])
-
-    flat = np.concatenate([theta, phi.ravel()])
-    step = 1e-5 * np.eye(12)
-    numeric = [(log_marginal(flat + e) - log_marginal(flat - e)) / 2e-5 for e in step]
-    np.testing.assert_allclose(toy.of_log_marginal(), numeric, atol=1e-9)
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_the_bias_of_warmup_halves_when_n_doubles(seed):
-    toy = Toy(3, seed, spread=0.2)  # with very unequal w, 1/n shows only at a larger n
-    bias = {n: np.linalg.norm(toy.expected(n)[0] - toy.of_log_marginal()) for n in (2, 4, 8)}
-    assert bias[8] > 1e-4  # there is one to see
-    assert bias[2] / bias[4] == pytest.approx(2, abs=0.2)
-    assert bias[4] / bias[8] == pytest.approx(2, abs=0.1)
-
-
-def test_the_baseline_of_warmup_leaves_the_mean_and_lowers_the_variance():
-    toy = Toy(4, seed=0)
-    with_baseline = toy.expected(4)
-    without = toy.expected(4, lambda c: Coefficients(a=c.b, b=c.b))
-    np.testing.assert_allclose(with_baseline[0], without[0], atol=1e-12)
-    assert with_baseline[1] < 0.9 * without[1]
-
-
-def test_the_log_mean_is_a_lower_bound_that_grows_with_n():
-    toy = Toy(3, seed=1)
-    bounds = [toy.expected_log_mean(n) for n in (1, 2, 3, 4, 5)]
-    assert bounds == sorted(bounds)
-    assert bounds[0] < bounds[-1] < math.log(toy.p @ toy.w)
-
-
-def loss_of(backbone, sources, targets, method, *, n, uniforms=None):
-    objective = Objective(method, Warmup(samples=n, max_tokens=CAP))
-    backbone.model.train()
-    if uniforms is None:
-        uniforms = torch.zeros(len(sources), n, CAP)
-    return batch_loss(backbone, batch_of(sources, targets), objective, draws_of(uniforms))
-
-
 def test_the_gradient_of_sft_is_that_of_the_models_own_cross_entropy(tiny):
     sources = [source_of(tiny, content) for content in ([4, 5, 5], [5], [4, 4])]
     targets = [[4], [5, 4, 4, 5], []]
@@ -186,36 +73,6 @@ def test_the_gradient_of_sft_is_that_of_the_models_own_cross_entropy(tiny):
     assert loss.rollout.lc.tolist() == [[0.0]] * 3
     assert loss.warmup_tokens == 0
     assert not loss.rollout.forced.any()
-
-
-def uniforms_for(reference, source, c):
-    """Uniforms [cap] that make the sampler draw ``c``: the middles of the intervals of its tokens."""
-    middles = []
-    for step in range(CAP):
-        token = c[step] if step < len(c) else SEPARATOR
-        p = reference.policy(reference.logits(source, [*c[:step], PAD])[-1]).exp()
-        middles.append(float(p[:token].sum() + p[token] / 2))
-        if token == SEPARATOR:
-            break
-    return middles + [0.5] * (CAP - len(middles))
-
-
-class Enumeration:
-    """Everything about one input, enumerated in fp64: log p(c|x), log p(y|x,c), and their gradients."""
-
-    def __init__(self, backbone, content, target):
-        self.backbone, self.target = backbone, target
-        self.source = source_of(backbone, content)
-        self.reference = Reference(backbone)
-        self.every = every_warmup(CAP, CONTENT)
-        pairs = [self.reference.log_c_and_y(self.source, c, CAP, target) for c in self.every]
-        self.lc, self.ly = (torch.stack(values) for values in zip(*pairs, strict=True))
-        with torch.no_grad():
-            self.uniforms = torch.tensor([uniforms_for(self.reference, self.source, c) for c in self.every])
-
-    def gradient(self, a, b):
-        """Gradient of sum_c a_c log p(c|x) + b_c log p(y|x,c)."""
-        return self.reference.gradient((a * self.lc + b * self.ly).sum())
 
 
 def test_the_gradient_of_warmup_is_that_of_its_surrogate(tiny):

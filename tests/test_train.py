@@ -15,7 +15,7 @@ from harness.backbones.costs import Costs
 from harness.batching import Encoded, training_order
 from harness.errors import UserError
 from harness.objective import Coefficients, Method
-from harness.spec import Train, Warmup
+from harness.spec import Budget, Train, Warmup
 from harness.train import MAX_SKIPPED, Objective, batch_loss, train
 
 METHODS = {"sft": sft.METHOD, "warmup": warmup.METHOD}
@@ -57,7 +57,7 @@ def trained(
         items_of(backbone),
         Objective(method, WARMUP),
         settings,
-        steps=steps,
+        budget=Budget(steps=steps),
         learning_rate=learning_rate,
         seed=seed,
         log=log,
@@ -147,6 +147,7 @@ def test_dropout_is_off_while_sampling_and_on_while_scoring(name, monkeypatch):
     draws = draws_of(torch.rand(len(PAIRS), 3, 4, generator=torch.Generator().manual_seed(0)))
     objective = Objective(warmup.METHOD, WARMUP)
     calls = record(monkeypatch, "sample_warmups")
+    monkeypatch.setattr(loop, "merge_equals", every_row)  # with dropout equal warmups are not the same row
     losses = []
     for backbone, rate in ((dropped, 0.5), (dropped, 0.5), (plain, 0.0)):
         backbone.model.train()
@@ -204,7 +205,7 @@ def test_the_log_says_what_happened(method, extra, tmp_path, monkeypatch):
         items_of(backbone),
         Objective(METHODS[method], WARMUP),
         SETTINGS,
-        steps=5,
+        budget=Budget(steps=5),
         learning_rate=1e-2,
         seed=0,
         log=log,
@@ -239,7 +240,44 @@ def test_the_log_says_what_happened(method, extra, tmp_path, monkeypatch):
 )
 def test_learning_rate_schedules(schedule, expected):
     settings = Train(lr_warmup_steps=1, schedule=schedule)
-    assert [loop._rate(step, 4, settings) for step in range(4)] == pytest.approx(expected)
+    assert [loop._rate(step, step / 4, 1 / 4, settings) for step in range(4)] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("budget", "steps"),
+    [
+        (Budget(steps=3), 3),
+        (Budget(tokens=30), 3),  # 12 target tokens a step: 24 are not enough, 36 are
+        (Budget(flops=2.5), 3),  # in units of one step's operations
+        (Budget(flops=2.0), 2),
+        (Budget(seconds=1e-9), 1),
+    ],
+)
+def test_training_ends_with_the_step_that_reaches_the_budget(budget, steps, tmp_path):
+    def run(spend):
+        backbone = make_llama()
+        items = [Encoded(source_of(backbone, [4, 5]), [4, 5, EOS]) for _ in range(8)]
+        seen = []
+        ledger = train(
+            backbone,
+            items,
+            Objective(sft.METHOD, WARMUP),
+            Train(batch_size=4, lr_warmup_steps=1, dtype="float32"),
+            budget=spend,
+            learning_rate=1e-3,
+            seed=0,
+            log=tmp_path / "log.jsonl",
+            report=lambda *event: seen.append(event),
+        )
+        return ledger, seen
+
+    if budget.flops is not None:
+        budget = Budget(flops=budget.flops * run(Budget(steps=1))[0].train_flops)
+    ledger, seen = run(budget)
+    assert ledger.steps == steps
+    assert ledger.target_tokens == 12 * steps
+    assert seen[-1][0] == seen[-1][1]  # the bar is full
+    assert [event[2]["learning_rate"] for event in seen][:2] == pytest.approx([0.5e-3, 1e-3][:steps])
 
 
 COUNTER = Costs(
@@ -267,7 +305,7 @@ def test_the_ledger_by_hand(method, tmp_path):
         items_of(backbone, [([4, 5], [5, 4, 4])] * 3),
         Objective(METHODS[method], Warmup(samples=5, max_tokens=6)),
         SETTINGS.model_copy(update={"batch_size": 3}),
-        steps=2,
+        budget=Budget(steps=2),
         learning_rate=1e-2,
         seed=0,
         log=tmp_path / "log.jsonl",
@@ -301,8 +339,39 @@ def test_a_written_separator_is_a_prediction_and_no_warmup_token():
     )
     assert loss.rollout.lengths.tolist() == [[0, 0, 0]]
     assert loss.warmup_tokens == 0
-    # The prompt of 3; sampling predicts 1 and feeds 0; scoring feeds sep and 5, predicts sep, 5 and eos.
-    assert loss.flops == 3 * (2 * 3) + 3 * 2000 * 1 + 3 * 3 * (2 * 2 + 2000 * 3)
+    # The prompt of 3; sampling predicts 1 and feeds 0, three times; scoring the three equal ones, which is done
+    # once, feeds sep and 5, predicts sep, 5 and eos.
+    assert loss.flops == 3 * (2 * 3) + 3 * 2000 * 1 + 3 * (2 * 2 + 2000 * 3)
+
+
+def every_row(warmups, n):
+    rows = torch.arange(warmups.lengths.shape[0])
+    return rows, rows
+
+
+@pytest.mark.parametrize("name", ["t5", "llama"])
+def test_equal_warmups_are_scored_once_with_the_same_gradient(name, monkeypatch):
+    backbone = make(name)
+    batch = batch_of([source_of(backbone, x) for x, _ in PAIRS], [y for _, y in PAIRS])
+    draws = torch.rand(len(PAIRS), 4, 3, generator=torch.Generator().manual_seed(1))
+    draws[:, 2] = draws[:, 0]  # the third warmup of each input is its first
+    found = []
+    for merge in (loop.merge_equals, every_row):
+        monkeypatch.setattr(loop, "merge_equals", merge)
+        backbone.model.zero_grad()
+        loss = batch_loss(
+            backbone, batch, Objective(warmup.METHOD, Warmup(samples=4, max_tokens=3)), draws_of(draws)
+        )
+        loss.value.backward()
+        parameters = backbone.model.named_parameters()
+        found.append((loss, {n: p.grad.clone() for n, p in parameters if p.grad is not None}))
+    (merged, gradients), (apart, expected) = found
+    assert not merged.rollout.distinct[:, 2].any()
+    assert merged.flops < apart.flops
+    torch.testing.assert_close(merged.rollout.ly, apart.rollout.ly, atol=1e-5, rtol=0)
+    torch.testing.assert_close(merged.rollout.lc, apart.rollout.lc, atol=1e-5, rtol=0)
+    for key, gradient in expected.items():
+        torch.testing.assert_close(gradients[key], gradient, atol=1e-5, rtol=1e-4)
 
 
 def failing(at):
@@ -357,3 +426,30 @@ def test_training_raises_the_likelihood(name, method, tmp_path):
     settings = SETTINGS.model_copy(update={"log_every": 1, "batch_size": 7})
     _, lines, _ = trained(name, METHODS[method], tmp_path, steps=30, settings=settings)
     assert lines[-1]["loss"] < 0.8 * lines[0]["loss"]
+
+
+def test_memory_that_runs_out_halves_the_micro_batch(tmp_path, monkeypatch):
+    """The step is done again in halves, and ends with the numbers of a run that was halved from the start."""
+    real = loop.batch_loss
+
+    def small_memory(backbone, batch, *arguments, **options):
+        if batch.size > 1:
+            raise torch.OutOfMemoryError("no room")
+        return real(backbone, batch, *arguments, **options)
+
+    settings = SETTINGS.model_copy(update={"micro_batch_size": 1})
+    expected, _, halved = trained("llama", warmup.METHOD, tmp_path, settings=settings)
+    monkeypatch.setattr(loop, "batch_loss", small_memory)
+    weights, _, ledger = trained("llama", warmup.METHOD, tmp_path)
+    assert all(torch.equal(weights[name], expected[name]) for name in expected)
+    assert ledger.micro_batch_size == halved.micro_batch_size == 1
+    assert ledger.warmup_tokens == halved.warmup_tokens
+
+
+def test_memory_that_runs_out_on_one_input_is_a_clear_error(tmp_path, monkeypatch):
+    def no_memory(*arguments, **options):
+        raise torch.OutOfMemoryError("no room")
+
+    monkeypatch.setattr(loop, "batch_loss", no_memory)
+    with pytest.raises(UserError, match="memory ran out on a single input"):
+        trained("llama", warmup.METHOD, tmp_path)

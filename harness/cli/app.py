@@ -32,7 +32,12 @@ def run(
         Names, typer.Option(help="Training method, or path of a method file; repeatable.")
     ] = None,
     seeds: Annotated[str | None, typer.Option(help="How many seeds (3), or which (0,1,7).")] = None,
-    budget: Annotated[str | None, typer.Option(help="What each method may spend: steps=N.")] = None,
+    budget: Annotated[
+        str | None, typer.Option(help="What each method may spend: steps=N, flops=F, seconds=S or tokens=T.")
+    ] = None,
+    match: Annotated[
+        Names, typer.Option(help="Give the baseline the training FLOPs of this method too; repeatable.")
+    ] = None,
     limit: Annotated[
         str | None, typer.Option(help="Examples: N for the test split, or train=N,validation=N,test=N.")
     ] = None,
@@ -67,6 +72,7 @@ def run(
         "methods": method,
         "seeds": seeds,
         "budget": budget,
+        "match": match,
         "limit": limit,
         "out": out,
         "data_dir": data_dir,

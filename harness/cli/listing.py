@@ -2,6 +2,7 @@
 
 import difflib
 import inspect
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -24,36 +25,39 @@ def list_command(kind: str) -> None:
         meant = f"Did you mean {near[0]}?" if near else f"Kinds: {', '.join(KINDS)}."
         raise UserError(f"unknown kind '{kind}'", origin="warmup-bench list", hint=meant)
     headers = {
-        "tasks": ("name", "title", "scales", "subsets", "metrics", "licence", "from"),
-        "methods": ("name", "objective", "source", "from"),
-        "backbones": ("name", "what it is", "from"),
-        "metrics": ("name", "column", "signature", "from"),
+        "tasks": ("name", "scales", "subsets", "metrics", "what it is, licence, origin"),
+        "methods": ("name", "objective, source, origin"),
+        "backbones": ("name", "what it is, origin"),
+        "metrics": ("name", "column", "signature, origin"),
     }[kind]
     grid = Table(*headers, header_style="bold", box=None, pad_edge=False)
     for name, entry in KINDS[kind]().entries():
         if isinstance(entry, UserError):
-            cells = [Text(name), Text(str(entry), style="red")] + [Text("")] * (len(headers) - 2)
+            cells = [Text(name), *[Text("")] * (len(headers) - 2), Text(str(entry), style="red")]
         else:
-            cells = [Text(text) for text in (name, *_describe(kind, entry), entry.origin)]
+            *short, what = _describe(kind, entry)
+            lines = Text.assemble(what[0], *(("\n" + line, "dim") for line in (*what[1:], entry.origin)))
+            cells = [*(Text(text) for text in (name, *short)), lines]
         grid.add_row(*cells)
     Console().print(grid)
 
 
-def _describe(kind: str, entry: Entry[object]) -> tuple[str, ...]:
+def _describe(kind: str, entry: Entry[Any]) -> tuple[Any, ...]:
+    """The short columns of a row, and last the lines of its description."""
     value = entry.value
     if kind == "tasks":
-        card = value.card  # type: ignore[attr-defined]
+        card = value.card
         subsets = list(card.subsets)
         shown = ", ".join(subsets[:2]) + (f", … ({len(subsets)})" if len(subsets) > 2 else "")
-        return card.title, ", ".join(card.scales), shown, ", ".join(card.metrics), card.licence
+        return ", ".join(card.scales), shown, ", ".join(card.metrics), (card.title, card.licence)
     if kind == "methods":
         method = resolve_method(entry.name).value
-        options = inspect.signature(value).parameters if not isinstance(value, Method) else {}  # type: ignore[arg-type]
+        options = {} if isinstance(value, Method) else inspect.signature(value).parameters
         shown = ", ".join(f"{p.name}={p.default:g}" for p in options.values())
-        return method.summary + (f" (options: {shown})" if shown else ""), method.source
+        return ((method.summary + (f" (options: {shown})" if shown else ""), method.source),)
     if kind == "backbones":
-        return (value.summary,)  # type: ignore[attr-defined]
+        return ((value.summary,),)
     from harness.metrics.base import MetricContext
 
-    metric = value(MetricContext())  # type: ignore[operator]
-    return metric.name, metric.signature()
+    metric = value(MetricContext("en", ("A", "B", "C", "D")))  # labels for those that need them
+    return metric.name, (metric.signature(),)

@@ -88,7 +88,7 @@ def collect_spec(options: Mapping[str, Any], spec_file: Path | None, assignments
 
 def _option(key: str, value: Any) -> Any:
     """The spec's form of an option."""
-    if key in ("subsets", "methods", "backbones"):
+    if key in ("subsets", "methods", "match", "backbones"):
         return [name for item in value for name in item.split(",") if name]
     if key == "seeds":
         try:

@@ -104,7 +104,7 @@ def build_tables(results: Sequence[Result], stats: Stats) -> list[Table]:
 def _table(results: Sequence[Result], stats: Stats) -> Table:
     by_method: dict[str, dict[int, Result]] = defaultdict(dict)
     for result in sorted(results, key=lambda r: r.cell.seed):
-        by_method[result.cell.method][result.cell.seed] = result
+        by_method[result.cell.label][result.cell.seed] = result
     names = sorted(by_method, key=lambda name: (name != stats.baseline, name))
     first = by_method[names[0]][min(by_method[names[0]])]
     columns = tuple(Column(s["key"], s["name"], s["signature"], s["higher_is_better"]) for s in first.scores)

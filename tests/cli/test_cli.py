@@ -118,6 +118,39 @@ def test_decoding_otherwise_trains_nothing(finished: tuple[Path, list[str], str]
     assert "6 cells to run, 0 stored already; 0 warm starts and 0 trainings to make" in plan.stdout
 
 
+def test_the_baseline_is_given_the_flops_of_another_method(
+    finished: tuple[Path, list[str], str], tmp_path: Path
+) -> None:
+    place, arguments, _ = finished
+    out = shutil.copytree(place / "out", tmp_path / "out")
+    arguments = [*arguments, "--match", "warmup", "--seeds", "1", "--workers", "1", "--out", str(out)]
+    done = call(*arguments, cwd=place)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "sft (FLOPs of warmup)" in done.stdout
+    spent = {}
+    for folder in (out / "trainings").glob("backwards.all.nano.*.seed0-*"):
+        ledger = json.loads((folder / "ledger.json").read_text())
+        matched = ledger["steps"] != 6
+        spent[folder.name.split(".")[3] + matched * " matched"] = ledger
+    step = spent["sft"]["train_flops"] / 6
+    over = spent["sft matched"]["train_flops"] - spent["warmup"]["train_flops"]
+    assert 0 <= over < 2 * step  # it ends with the step that reaches the budget
+    refused = call(*arguments, "--match", "warmpu", cwd=place)
+    assert refused.returncode == 2
+    assert "'warmpu' is not among the methods" in refused.stderr
+
+
+def test_evaluations_are_logged(finished: tuple[Path, list[str], str]) -> None:
+    place, _, _ = finished
+    (folder,) = (place / "out" / "trainings").glob("backwards.all.nano.warmup.seed0-*")
+    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    evaluations = {line["step"]: line["validation"] for line in lines if "validation" in line}
+    assert list(evaluations) == [1, 6]
+    for figures in evaluations.values():
+        assert {"loss", "loss_direct", "loss_shuffled", "ess", "entropy", "distinct"} < set(figures)
+        assert {"overlap_target", "overlap_source", "grad_norm_a", "grad_norm_b", "forced"} < set(figures)
+
+
 def test_report_needs_the_stored_folder_only(finished: tuple[Path, list[str], str], tmp_path: Path) -> None:
     place, _, _ = finished
     moved = shutil.copytree(
@@ -235,6 +268,18 @@ def test_bad_input_gets_one_clear_line(
     assert message in error
     assert error.count("\n") == 1
     assert list(tmp_path.iterdir()) == []  # nothing half-written
+
+
+@pytest.mark.parametrize("kind", ["tasks", "methods", "backbones", "metrics"])
+def test_list_shows_every_plugin_with_its_origin(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    from harness.cli.listing import list_command
+    from harness.registry import KINDS
+
+    list_command(kind)
+    shown = capsys.readouterr().out
+    for name in KINDS[kind]().names():
+        assert f"\n{name} " in shown
+    assert shown.count("warmup-bench") >= len(KINDS[kind]().names())
 
 
 def test_an_unwritable_results_folder_is_found_before_the_first_step(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Inference: one cached loop in which every row writes its warmup, the separator and its output.
+"""Greedy inference: one cached loop in which every row writes its warmup, the separator and its output.
 
 Rows need no padding between the parts: a row that has ended its warmup goes on with its output at once,
 whatever the others do, so the numbers do not depend on the company a row has.
@@ -44,7 +44,8 @@ def greedy(
 ) -> list[Decoded]:
     """The greedy warmup (at most ``warmup_cap`` tokens; 0: the direct path), then the greedy output.
 
-    Where warmups are ``given``, they are read instead of written.
+    Where warmups are ``given``, they are read instead of written. At ``output_cap`` 0 a row ends with its
+    warmup.
     """
     tokens, device = backbone.tokens, backbone.device
     batch = collate([Encoded(ids, [tokens.eos]) for ids in sources], tokens.pad, device)
@@ -81,7 +82,7 @@ def greedy(
         forced[alive] |= at_cap
         in_warmup[alive] = phase & ~closes
         finished[alive] |= ends
-        done[alive] |= ends | (y_length[alive] >= output_cap)
+        done[alive] |= ends | (~in_warmup[alive] & (y_length[alive] >= output_cap))
         if step % 4 == 3 or step + 1 == written.shape[1]:  # one synchronisation every 4 tokens
             kept = (~done[alive]).nonzero()[:, 0]
             if kept.numel() == 0:

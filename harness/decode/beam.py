@@ -1,0 +1,201 @@
+"""Beam search for the output, cached and batched, with the numbers of transformers' ``generate``.
+
+The search is that of ``generate(num_beams=k, do_sample=False, early_stopping=False)``: log-probabilities of
+the whole vocabulary with the banned tokens at -inf afterwards, 2k candidates a step, of which those among
+the first k may finish; a hypothesis is worth its summed log-probability over length**penalty, eos counted.
+An input is over once its best running beam, at its present length, is worth no more than its worst
+hypothesis. Inputs that are over leave the batch, and the cross-attention cache is never reordered.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from harness.backbones.base import Backbone, State, map_cache
+from harness.batching import Encoded, collate
+from harness.decode.loop import Decoded
+from harness.train import autocast
+
+CHECK_EVERY = 4
+"""Steps between two looks at which inputs are over: one synchronisation with the device each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The best hypothesis of each input, as lists over the inputs.
+
+    Attributes:
+        outputs: Ids without eos.
+        finished: False where the output reached its cap.
+        steps: Steps for which the input was searched.
+    """
+
+    outputs: list[list[int]]
+    finished: list[bool]
+    steps: list[int]
+
+
+@torch.no_grad()
+def beam_search(
+    backbone: Backbone, state: State, *, beams: int, length_penalty: float, output_cap: int
+) -> Found:
+    """The best of ``beams`` hypotheses for each row of ``state``, which has read all that stands before y.
+
+    Args:
+        backbone: The model, in eval mode.
+        state: One row an input, [inputs]; used up.
+        beams: Hypotheses an input, k.
+        length_penalty: Power of the length that a summed log-probability is divided by.
+        output_cap: Most tokens of an output, its eos counted.
+    """
+    inputs, device, eos = state.rows, backbone.device, backbone.tokens.eos
+    best = torch.full((inputs, beams), -torch.inf, device=device)  # hypotheses, best first
+    texts = torch.full((inputs, beams, output_cap), eos, dtype=torch.long, device=device)
+    steps = torch.zeros(inputs, dtype=torch.long, device=device)
+    alive = torch.arange(inputs, device=device)  # the inputs that are still in the batch
+    is_open = torch.ones(inputs, dtype=torch.bool, device=device)  # of those alive
+    scores = torch.zeros((inputs, 1), device=device)  # of the running beams, [alive, 1 and then k]
+    running = texts[:, :1]
+    for step in range(output_cap):
+        steps[alive] += is_open.long()
+        values, parents, tokens = _candidates(backbone, state.hidden, scores, 2 * beams)
+        sequences = _gather(running, parents)
+        sequences[:, :, step] = tokens
+        ends = tokens == eos
+        length = float(step + 1) ** length_penalty
+        # As in generate: an ending that is not among the first k candidates is lost.
+        may_finish = (ends | (step + 1 == output_cap))[:, :beams] & is_open[:, None]
+        new = (values[:, :beams] / length).masked_fill(~may_finish, -torch.inf)
+        best[alive], kept = torch.cat([best[alive], new], dim=1).topk(beams)
+        texts[alive] = _gather(torch.cat([texts[alive], sequences[:, :beams]], dim=1), kept)
+        if step + 1 == output_cap:
+            break
+        width = scores.shape[1]
+        scores, goes_on = values.masked_fill(ends, -torch.inf).topk(beams)
+        running, tokens = _gather(sequences, goes_on), tokens.gather(1, goes_on)
+        first = torch.arange(alive.shape[0], device=device)[:, None] * width
+        rows = first + parents.gather(1, goes_on)
+        is_open &= scores[:, 0] / length > best[alive].amin(dim=1)
+        whole = width == beams
+        if step % CHECK_EVERY == CHECK_EVERY - 1:
+            stays = is_open.nonzero()[:, 0]
+            if stays.numel() == 0:
+                break
+            if stays.numel() < alive.numel():
+                alive, is_open, scores, running = alive[stays], is_open[stays], scores[stays], running[stays]
+                tokens, rows, whole = tokens[stays], rows[stays], False
+        state = _reordered(state, rows.flatten()) if whole else state.select(rows.flatten())
+        backbone.advance(state, tokens.reshape(-1, 1))
+    outputs = [ids[: ids.index(eos)] if eos in ids else ids for ids in texts[:, 0].tolist()]
+    return Found(outputs, [len(ids) < output_cap for ids in outputs], steps.tolist())
+
+
+def _candidates(
+    backbone: Backbone, hidden: Tensor, scores: Tensor, count: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Summed log-probability, parent beam and token of the best continuations, each [inputs, count]."""
+    inputs, width = scores.shape
+    banned = torch.tensor(backbone.tokens.banned_in_output, device=hidden.device, dtype=torch.long)
+    logp = backbone.logits(hidden).float().log_softmax(dim=-1).index_fill(-1, banned, -torch.inf)
+    vocabulary = logp.shape[-1]
+    total = (logp.view(inputs, width, vocabulary) + scores[:, :, None]).flatten(1)
+    missing = count - total.shape[1]  # a vocabulary smaller than the search is wide
+    if missing > 0:
+        total = torch.nn.functional.pad(total, (0, missing), value=-torch.inf)
+    values, index = total.topk(count)
+    return values, (index // vocabulary).clamp(max=width - 1), index % vocabulary
+
+
+def _gather(sequences: Tensor, index: Tensor) -> Tensor:
+    """Rows of [inputs, beams, length] by [inputs, picked], a copy."""
+    return sequences.gather(1, index[:, :, None].expand(-1, -1, sequences.shape[2]))
+
+
+def _reordered(state: State, rows: Tensor) -> State:
+    """``state.select(rows)`` where a row only ever moves to a row of the same input."""
+    from transformers.cache_utils import EncoderDecoderCache
+
+    def move(tensor: Tensor) -> Tensor:
+        return tensor.index_select(0, rows)
+
+    cache = state.cache
+    if isinstance(cache, EncoderDecoderCache):
+        own = map_cache(cache.self_attention_cache, move)
+        cache = EncoderDecoderCache(own, cache.cross_attention_cache)
+    else:
+        cache = map_cache(cache, move)
+    return State(cache, state.hidden, state.source_mask, state.position)
+
+
+def beam_outputs(
+    backbone: Backbone,
+    sources: Sequence[list[int]],
+    warmups: Sequence[list[int]] | None,
+    *,
+    warmup_cap: int,
+    output_cap: int,
+    beams: int,
+    length_penalty: float,
+    batch_size: int,
+    dtype: str,
+    report: Callable[[int, int], None],
+) -> tuple[list[Decoded], float]:
+    """The output of beam search for every source and its warmup; None: on the direct path.
+
+    Warmups of one length share a batch: they are read in one pass, and no row is padded between its parts.
+    Returns what :func:`harness.decode.loop.decode_all` returns. ``batch_size`` counts beams.
+    """
+    backbone.model.eval()
+    tokens, device = backbone.tokens, backbone.device
+    prefixes = [[]] * len(sources) if warmups is None else [[*c, tokens.separator] for c in warmups]
+    outputs: dict[int, Decoded] = {}
+    flops = 0.0
+    for picked in _batches(sources, prefixes, max(1, batch_size // beams)):
+        batch = collate([Encoded(sources[i], [tokens.eos]) for i in picked], tokens.pad, device)
+        width = len(prefixes[picked[0]])
+        with autocast(device, dtype), torch.no_grad():
+            state = backbone.encode(batch.source, batch.mask)
+            if width:
+                backbone.advance(state, torch.tensor([prefixes[i] for i in picked], device=device))
+            found = beam_search(
+                backbone, state, beams=beams, length_penalty=length_penalty, output_cap=output_cap
+            )
+        for place, i in enumerate(picked):
+            c = prefixes[i][:-1]
+            forced = warmups is not None and len(c) >= warmup_cap
+            outputs[i] = Decoded(c, forced, found.outputs[place], found.finished[place])
+        lengths = np.array([len(sources[i]) for i in picked])
+        flops += backbone.costs.encode(lengths) + search_flops(
+            backbone, lengths, width, np.array(found.steps), beams
+        )
+        report(len(outputs), len(sources))
+    return [outputs[i] for i in range(len(sources))], flops
+
+
+def search_flops(
+    backbone: Backbone,
+    lengths: np.ndarray[tuple[int], np.dtype[np.int64]],
+    width: int,
+    steps: np.ndarray[tuple[int], np.dtype[np.int64]],
+    beams: int,
+) -> float:
+    """Operations of reading ``width`` tokens and then searching for ``steps`` steps, both after the encoding.
+
+    The first step predicts from one row an input, every later one from ``beams`` rows that were fed a token.
+    """
+    costs, prefix = backbone.costs, np.full_like(lengths, width)
+    read = costs.advance(lengths, prefix)
+    later = steps - 1
+    searched = beams * (costs.advance(lengths, prefix + later) - read)
+    return read + searched + costs.predict(float((1 + beams * later).sum()))
+
+
+def _batches(sources: Sequence[list[int]], prefixes: Sequence[list[int]], size: int) -> list[list[int]]:
+    """Indices in batches of one prefix length, the longest sources first."""
+    by_length: dict[int, list[int]] = {}
+    for i in sorted(range(len(sources)), key=lambda i: -len(sources[i])):
+        by_length.setdefault(len(prefixes[i]), []).append(i)
+    return [part[k : k + size] for part in by_length.values() for k in range(0, len(part), size)]

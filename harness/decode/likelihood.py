@@ -1,0 +1,87 @@
+"""log p(y | x, c) of many (x, c, y), each input encoded once a batch and nothing sampled."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from harness.backbones.base import Backbone
+from harness.batching import Encoded, collate
+from harness.rollout import given_warmups, lay_out, no_warmups, score
+from harness.train import autocast
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """An output to score.
+
+    Attributes:
+        input: Index of the input.
+        warmup: Ids of the warmup; None: the direct path.
+        target: Ids of the output with its eos; one that was cut has none, and is scored as it stands.
+    """
+
+    input: int
+    warmup: tuple[int, ...] | None
+    target: tuple[int, ...]
+
+
+@torch.no_grad()
+def log_likelihoods(
+    backbone: Backbone,
+    sources: Sequence[list[int]],
+    claims: Sequence[Claim],
+    *,
+    batch_size: int,
+    dtype: str,
+) -> tuple[list[float], float]:
+    """log p(y | x, c) of every claim, and the operations with each input encoded once.
+
+    All claims have a warmup, or none has.
+    """
+    backbone.model.eval()
+    values: dict[int, float] = {}
+    # Claims of one input stand together, so that a batch encodes few inputs.
+    order = sorted(range(len(claims)), key=lambda k: (-len(sources[claims[k].input]), claims[k].input))
+    for start in range(0, len(order), batch_size):
+        picked = order[start : start + batch_size]
+        with autocast(backbone.device, dtype):
+            found = _scored(backbone, sources, [claims[k] for k in picked])
+        values.update(zip(picked, found, strict=True))
+    return [values[k] for k in range(len(claims))], _flops(backbone, sources, claims)
+
+
+def _scored(backbone: Backbone, sources: Sequence[list[int]], claims: Sequence[Claim]) -> list[float]:
+    """log p(y | x, c) of the claims of one batch."""
+    tokens, device = backbone.tokens, backbone.device
+    inputs = list(dict.fromkeys(claim.input for claim in claims))
+    place = {i: k for k, i in enumerate(inputs)}
+    encoder = collate([Encoded(sources[i], [tokens.eos]) for i in inputs], tokens.pad, device)
+    targets = collate([Encoded([tokens.eos], list(claim.target)) for claim in claims], tokens.pad, device)
+    given = [list(claim.warmup) for claim in claims if claim.warmup is not None]
+    if given:
+        warmups = given_warmups(given, max(1, *map(len, given), 0), tokens.pad, device)
+    else:
+        warmups = no_warmups(len(claims), device)
+    sequences = lay_out(backbone, warmups, targets.target, targets.target_lengths, direct=not given)
+    sequences = replace(sequences, in_warmup=torch.zeros_like(sequences.in_target))  # only y is asked for
+    rows = torch.tensor([place[claim.input] for claim in claims], device=device)
+    state = backbone.encode(encoder.source, encoder.mask).select(rows)
+    _, ly = score(backbone, state, sequences)
+    return [float(value) for value in ly.tolist()]
+
+
+def _flops(backbone: Backbone, sources: Sequence[list[int]], claims: Sequence[Claim]) -> float:
+    """Forward operations: an input is encoded once, all but the last token of a claim are fed."""
+    if not claims:
+        return 0.0
+    encoded = np.array([len(sources[i]) for i in sorted({claim.input for claim in claims})])
+    lengths = np.array([len(sources[claim.input]) for claim in claims])
+    targets = np.array([len(claim.target) for claim in claims])
+    prefixes = np.array([0 if claim.warmup is None else len(claim.warmup) + 1 for claim in claims])
+    return (
+        backbone.costs.encode(encoded)
+        + backbone.costs.advance(lengths, prefixes + targets - 1)
+        + backbone.costs.predict(float(targets.sum()))
+    )
