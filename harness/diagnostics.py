@@ -2,21 +2,18 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from harness.backbones.base import Backbone
 from harness.batching import Batch, Encoded, collate
+from harness.loss import Objective, batch_loss
 from harness.rollout import Warmups, lay_out, no_warmups, score
-
-if TYPE_CHECKING:
-    from harness.train import Objective
 
 
 def diagnose(
-    backbone: Backbone, items: Sequence[Encoded], objective: "Objective", seed: int, batch_size: int
+    backbone: Backbone, items: Sequence[Encoded], objective: Objective, seed: int, batch_size: int
 ) -> dict[str, float]:
     """Figures of one evaluation, means over the inputs; the model's weights and gradients stay as they are.
 
@@ -35,8 +32,6 @@ def diagnose(
         ``distinct``: share of distinct samples; ``grad_norm_a``, ``grad_norm_b``: norms of the gradient's two
         parts (the sampler's credit and the output's likelihood).
     """
-    from harness.train import batch_loss
-
     generator = torch.Generator().manual_seed(seed)
     method, n, cap = objective.method, objective.samples, objective.warmup.max_tokens
     kept = [None if p.grad is None else p.grad.clone() for p in backbone.model.parameters()]

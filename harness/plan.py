@@ -125,7 +125,7 @@ def make_plan(spec: RunSpec) -> Plan:
             warmup=method.value.warmup,
             seed=seed,
             matched=match,
-            settings=settings[reference],
+            settings=_read_by(method.value, settings[reference]),
             data=fingerprints[subset],
             code={"task": task.code, "backbone": preset.code, "method": method.code},
         )
@@ -148,6 +148,17 @@ def make_plan(spec: RunSpec) -> Plan:
         }
     )
     return Plan(full, out, device, task, dict(resolved), chosen_methods, data, fingerprints, cells)
+
+
+def _read_by(method: Method, settings: Settings) -> Settings:
+    """The settings with the decoding that the method can have.
+
+    Raises:
+        UserError: It can't be decoded so.
+    """
+    given = method.warmup == "given" and method.given_at_inference
+    settings.decode.check(method.name, method.warmup, given=given)
+    return settings.model_copy(update={"decode": settings.decode.read(method.warmup)})
 
 
 def _matched(spec: RunSpec, chosen: dict[str, Entry[Method]]) -> list[tuple[Entry[Method], str]]:

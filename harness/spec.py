@@ -122,6 +122,24 @@ class Decode(_Section):
         "mean chrF against the other outputs, or the most frequent one",
     )
 
+    def choices(self) -> list[str]:
+        """What differs from greedy decoding, in words."""
+        words = {"none": "warmup ablated", "shuffled": "warmup shuffled"}
+        words["sampled"] = f"{self.samples} sampled, {self.select}"
+        found = [words[self.warmup]] if self.warmup in words else []
+        return [*found, f"beam {self.beams}"] if self.beams > 1 else found
+
+    def read(self, warmup: str) -> "Decode":
+        """As a method reads it: unread keys at their defaults, nothing to ablate without a warmup."""
+        changed: dict[str, Any] = {}
+        if warmup == "none" and self.warmup in ("none", "shuffled"):
+            changed["warmup"] = "greedy"
+        if self.warmup != "sampled":
+            changed |= {key: Decode.model_fields[key].default for key in ("samples", "temperature", "select")}
+        if self.beams == 1:
+            changed["length_penalty"] = Decode.model_fields["length_penalty"].default
+        return self.model_copy(update=changed)
+
     def check(self, method: str, warmup: str, *, given: bool) -> None:
         """See that a method can be decoded so.
 
@@ -139,12 +157,6 @@ class Decode(_Section):
                 f"decode.warmup={self.warmup} makes no sense: method '{method}' gives its own warmups",
                 origin=origin,
                 hint="Leave decode.warmup at greedy.",
-            )
-        if warmup == "none" and self.warmup == "shuffled":
-            raise UserError(
-                f"decode.warmup=shuffled makes no sense: method '{method}' has no warmup",
-                origin=origin,
-                hint="Use greedy or sampled, or leave the method out.",
             )
         if warmup == "none" and self.warmup == "sampled" and self.beams > 1:
             raise UserError(

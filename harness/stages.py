@@ -83,7 +83,8 @@ def run_warm_start(job: Job, report: Report) -> None:
 
     from harness.backbones.load import make_backbone, resolve_preset
     from harness.batching import encode_examples
-    from harness.train import Objective, train
+    from harness.loss import Objective
+    from harness.train import train
 
     cell, settings = job.cell, job.cell.settings
     check(job.data)
@@ -133,8 +134,9 @@ def run_training(job: Job, report: Report) -> None:
 
     from harness.batching import encode_examples
     from harness.diagnostics import diagnose
+    from harness.loss import Objective
     from harness.provenance import provenance
-    from harness.train import Objective, train
+    from harness.train import train
 
     cell, settings = job.cell, job.cell.settings
     check(job.data)
@@ -186,7 +188,6 @@ def _decode(job: Job, report: Report) -> None:
     cell, settings = job.cell, job.cell.settings
     method = resolve_method(job.method).value
     gives = method.warmup == "given" and method.given_at_inference
-    settings.decode.check(cell.method, cell.warmup, given=gives)
     check(job.training_folder)
     backbone = _load(job, job.training_folder / "model")
     examples = read_split(job.data, "test")

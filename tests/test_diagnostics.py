@@ -6,8 +6,8 @@ from baselines import sft, warmup
 from baselines.filler import METHOD as FILLER
 from harness.batching import Encoded
 from harness.diagnostics import diagnose, overlap
+from harness.loss import Objective
 from harness.spec import Warmup
-from harness.train import Objective
 
 WARMUP = Warmup(samples=3, max_tokens=2)
 

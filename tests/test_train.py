@@ -9,14 +9,16 @@ import torch
 from tiny import ANSWER, EOS, PAD, SEPARATOR, batch_of, draws_of, make, make_llama, make_t5, source_of
 
 from baselines import sft, warmup
+from harness import loss as loss_module
 from harness import train as loop
 from harness.backbones.base import SpecialTokens
 from harness.backbones.costs import Costs
 from harness.batching import Encoded, training_order
 from harness.errors import UserError
+from harness.loss import Objective, batch_loss
 from harness.objective import Coefficients, Method
 from harness.spec import Budget, Train, Warmup
-from harness.train import MAX_SKIPPED, Objective, batch_loss, train
+from harness.train import MAX_SKIPPED, train
 
 METHODS = {"sft": sft.METHOD, "warmup": warmup.METHOD}
 SETTINGS = Train(batch_size=4, lr_warmup_steps=2, dtype="float32", log_every=2)
@@ -126,16 +128,16 @@ def test_the_order_of_examples_in_a_batch_does_not_change_the_loss(tiny):
     assert moved.flops == pytest.approx(loss.flops)
 
 
-def record(monkeypatch, name):
-    """Calls of a function of the loop, as (arguments, result)."""
-    calls, real = [], getattr(loop, name)
+def record(monkeypatch, name, module=loop):
+    """Calls of a function that a module calls, as (arguments, result)."""
+    calls, real = [], getattr(module, name)
 
     def recorded(*arguments, **keywords):
         result = real(*arguments, **keywords)
         calls.append((arguments, result))
         return result
 
-    monkeypatch.setattr(loop, name, recorded)
+    monkeypatch.setattr(module, name, recorded)
     return calls
 
 
@@ -146,8 +148,10 @@ def test_dropout_is_off_while_sampling_and_on_while_scoring(name, monkeypatch):
     batch = batch_of(sources, [y for _, y in PAIRS])
     draws = draws_of(torch.rand(len(PAIRS), 3, 4, generator=torch.Generator().manual_seed(0)))
     objective = Objective(warmup.METHOD, WARMUP)
-    calls = record(monkeypatch, "sample_warmups")
-    monkeypatch.setattr(loop, "merge_equals", every_row)  # with dropout equal warmups are not the same row
+    calls = record(monkeypatch, "sample_warmups", loss_module)
+    monkeypatch.setattr(
+        loss_module, "merge_equals", every_row
+    )  # with dropout equal warmups are not the same row
     losses = []
     for backbone, rate in ((dropped, 0.5), (dropped, 0.5), (plain, 0.0)):
         backbone.model.train()
@@ -339,8 +343,8 @@ def test_a_written_separator_is_a_prediction_and_no_warmup_token():
     )
     assert loss.rollout.lengths.tolist() == [[0, 0, 0]]
     assert loss.warmup_tokens == 0
-    # The prompt of 3; sampling predicts 1 and feeds 0, three times; scoring the three equal ones, which is done
-    # once, feeds sep and 5, predicts sep, 5 and eos.
+    # The prompt of 3; sampling predicts 1 and feeds 0, three times; the three are equal and scored once,
+    # which feeds sep and 5, and predicts sep, 5 and eos.
     assert loss.flops == 3 * (2 * 3) + 3 * 2000 * 1 + 3 * (2 * 2 + 2000 * 3)
 
 
@@ -356,8 +360,8 @@ def test_equal_warmups_are_scored_once_with_the_same_gradient(name, monkeypatch)
     draws = torch.rand(len(PAIRS), 4, 3, generator=torch.Generator().manual_seed(1))
     draws[:, 2] = draws[:, 0]  # the third warmup of each input is its first
     found = []
-    for merge in (loop.merge_equals, every_row):
-        monkeypatch.setattr(loop, "merge_equals", merge)
+    for merge in (loss_module.merge_equals, every_row):
+        monkeypatch.setattr(loss_module, "merge_equals", merge)
         backbone.model.zero_grad()
         loss = batch_loss(
             backbone, batch, Objective(warmup.METHOD, Warmup(samples=4, max_tokens=3)), draws_of(draws)

@@ -116,6 +116,10 @@ class Backbone(ABC):
         device: torch.device = self._head.weight.device
         return device
 
+    def autocast(self, dtype: str) -> torch.autocast:
+        """bfloat16 autocast where ``dtype`` says so; T5 overflows in float16, so that is not offered."""
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=dtype == "bfloat16")
+
     @property
     def vocabulary(self) -> int:
         """Number of logits."""

@@ -17,7 +17,6 @@ from torch import Tensor
 from harness.backbones.base import Backbone, State, map_cache
 from harness.batching import Encoded, collate
 from harness.decode.loop import Decoded
-from harness.train import autocast
 
 CHECK_EVERY = 4
 """Steps between two looks at which inputs are over: one synchronisation with the device each."""
@@ -156,7 +155,7 @@ def beam_outputs(
     for picked in _batches(sources, prefixes, max(1, batch_size // beams)):
         batch = collate([Encoded(sources[i], [tokens.eos]) for i in picked], tokens.pad, device)
         width = len(prefixes[picked[0]])
-        with autocast(device, dtype), torch.no_grad():
+        with backbone.autocast(dtype), torch.no_grad():
             state = backbone.encode(batch.source, batch.mask)
             if width:
                 backbone.advance(state, torch.tensor([prefixes[i] for i in picked], device=device))

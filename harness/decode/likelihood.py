@@ -9,7 +9,6 @@ import torch
 from harness.backbones.base import Backbone
 from harness.batching import Encoded, collate
 from harness.rollout import given_warmups, lay_out, no_warmups, score
-from harness.train import autocast
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +45,7 @@ def log_likelihoods(
     order = sorted(range(len(claims)), key=lambda k: (-len(sources[claims[k].input]), claims[k].input))
     for start in range(0, len(order), batch_size):
         picked = order[start : start + batch_size]
-        with autocast(backbone.device, dtype):
+        with backbone.autocast(dtype):
             found = _scored(backbone, sources, [claims[k] for k in picked])
         values.update(zip(picked, found, strict=True))
     return [values[k] for k in range(len(claims))], _flops(backbone, sources, claims)

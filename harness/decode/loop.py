@@ -13,7 +13,6 @@ import torch
 from harness.backbones.base import Backbone
 from harness.batching import Encoded, collate
 from harness.rollout import policy_logits
-from harness.train import autocast
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +126,7 @@ def decode_all(
     backbone.model.eval()
     for start in range(0, len(order), batch_size):
         picked = order[start : start + batch_size]
-        with autocast(backbone.device, dtype):
+        with backbone.autocast(dtype):
             decoded = greedy(
                 backbone,
                 [sources[i] for i in picked],

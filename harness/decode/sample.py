@@ -10,7 +10,6 @@ from torch import Tensor
 from harness.backbones.base import Backbone, SpecialTokens
 from harness.batching import Encoded, collate
 from harness.rollout import sample_warmups
-from harness.train import autocast
 
 
 def uniforms(inputs: int, samples: int, cap: int, seed: int) -> Tensor:
@@ -63,7 +62,7 @@ def draw(
     for start in range(0, len(order), size):
         picked = order[start : start + size]
         batch = collate([Encoded(sources[i], [tokens.eos]) for i in picked], tokens.pad, device)
-        with autocast(device, dtype):
+        with backbone.autocast(dtype):
             state = backbone.encode(batch.source, batch.mask).repeat(n)
             rows = draws[picked].flatten(0, 1).to(device)
             found = sample_warmups(backbone, state, rows, temperature=temperature)

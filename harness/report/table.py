@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.results import Result
-from harness.spec import Stats
+from harness.spec import Stats, content_hash
 from harness.stats import Comparison, compare, holm
 
 
@@ -90,21 +90,44 @@ class Table:
 def build_tables(results: Sequence[Result], stats: Stats) -> list[Table]:
     """One table for each set of results that may stand side by side.
 
-    Results share a table when everything but method and seed is the same: task, version, subset, scale, data,
-    backbone, settings.
+    Results share a table when everything but method, seed and decoding is the same: task, version, subset,
+    scale, data, backbone, settings.
     """
     together: dict[str, list[Result]] = defaultdict(list)
     for result in results:
         cell = result.cell
-        key = (cell.task, cell.subset, cell.backbone, cell.scale, cell.data, cell.settings.model_dump_json())
-        together["|".join(key) + str(cell.task_version)].append(result)
+        settings = cell.settings.model_dump_json(exclude={"decode"})
+        key = (cell.task, str(cell.task_version), cell.subset, cell.backbone, cell.scale, cell.data, settings)
+        together["|".join(key)].append(result)
     return [_table(group, stats) for group in together.values()]
+
+
+def _labels(results: Sequence[Result], stats: Stats) -> list[str]:
+    """Row names: method and match; how it was decoded where the baseline was not; the version
+    of its code where results of two are stored.
+    """
+    ours = [r.cell.settings.decode for r in results if r.cell.label == stats.baseline]
+    usual = min(ours or [r.cell.settings.decode for r in results], key=lambda d: (len(d.choices()), str(d)))
+    named = []
+    for result in results:
+        other = result.cell.settings.decode
+        differs = other.choices() != usual.choices()
+        shown = ", ".join(other.choices() or ["greedy"])
+        named.append(result.cell.label + (f" · {shown}" if differs else ""))
+    versions: dict[str, set[str]] = defaultdict(set)
+    for name, result in zip(named, results, strict=True):
+        versions[name].add(str(sorted(result.cell.code.items())))
+    return [
+        f"{name} [code {content_hash(result.cell.code)}]" if len(versions[name]) > 1 else name
+        for name, result in zip(named, results, strict=True)
+    ]
 
 
 def _table(results: Sequence[Result], stats: Stats) -> Table:
     by_method: dict[str, dict[int, Result]] = defaultdict(dict)
-    for result in sorted(results, key=lambda r: r.cell.seed):
-        by_method[result.cell.label][result.cell.seed] = result
+    named = zip(_labels(results, stats), results, strict=True)
+    for name, result in sorted(named, key=lambda pair: pair[1].cell.seed):
+        by_method[name][result.cell.seed] = result
     names = sorted(by_method, key=lambda name: (name != stats.baseline, name))
     first = by_method[names[0]][min(by_method[names[0]])]
     columns = tuple(Column(s["key"], s["name"], s["signature"], s["higher_is_better"]) for s in first.scores)

@@ -286,13 +286,20 @@ def test_one_input_has_no_other_warmup(talker):
         ({"warmup": "sampled"}, "given", True, "decode.warmup=sampled"),
         ({"warmup": "none"}, "given", True, "decode.warmup=none"),
         ({"warmup": "shuffled"}, "given", True, "decode.warmup=shuffled"),
-        ({"warmup": "shuffled"}, "none", False, "decode.warmup=shuffled"),
         ({"warmup": "sampled", "beams": 2}, "none", False, "decode.beams=2"),
     ],
 )
 def test_choices_that_make_no_sense(keys, warmup, given, key):
     with pytest.raises(UserError, match=key):
         Decode(**keys).check("mine", warmup, given=given)
+
+
+def test_a_method_reads_only_the_keys_that_concern_it():
+    assert Decode(warmup="shuffled", samples=3).read("none") == Decode()  # nothing to shuffle: as it is
+    assert Decode(warmup="shuffled", samples=3).read("sampled") == Decode(warmup="shuffled")
+    sampled = Decode(warmup="sampled", samples=3, select="vote", length_penalty=0.5)
+    assert sampled.read("none") == Decode(warmup="sampled", samples=3, select="vote")
+    assert Decode(beams=4, length_penalty=0.5).read("none") == Decode(beams=4, length_penalty=0.5)
 
 
 @pytest.mark.parametrize("choice", ["greedy", "sampled", "none", "shuffled"])
