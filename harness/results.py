@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from harness.cell import Cell
 from harness.errors import UserError
 from harness.metrics.base import FloatArray, Metric, MetricContext
 from harness.registry import metrics
-from harness.spec import Cell
 from harness.store import STAGES, CorruptError, check, is_done, read_json, read_table
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import yaml
 
+from harness.cell import Cell, content_hash
 from harness.examples import write_examples
 from harness.executors import Kind, Listener, Step
 from harness.executors.local import run_steps
 from harness.plan import Plan
-from harness.spec import Cell, content_hash
 from harness.stages import Job
 from harness.store import STAGES, check, is_done, require_writable, write_file, writing
 

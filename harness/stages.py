@@ -11,13 +11,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from harness.cell import Cell
 from harness.examples import read_split
 from harness.ledger import Ledger
 from harness.methods import resolve_method
 from harness.metrics.base import Metric, MetricContext
 from harness.objective import Giving, Method, likelihood
 from harness.registry import metrics, tasks
-from harness.spec import Budget, Cell
+from harness.spec import Budget
 from harness.store import check, is_done, read_json, read_table, write_json, write_table, writing
 from harness.task import Example
 

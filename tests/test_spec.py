@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.cell import Cell
 from harness.errors import UserError
-from harness.spec import Cell, RunSpec, Settings, make_settings, make_spec, merge, parse_assignment, read_spec
+from harness.spec import RunSpec, Settings, make_settings, make_spec, merge, parse_assignment, read_spec
 
 
 def cell(**changes: object) -> Cell:

@@ -114,7 +114,7 @@ def print_counts(console: Console, work: "Work") -> None:
 
 
 def _print_plan(console: Console, plan: "Plan", work: "Work") -> None:
-    from harness.plan import estimate
+    from harness.estimate import estimate
     from harness.report.render import flops
 
     print_counts(console, work)

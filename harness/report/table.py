@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from harness.cell import content_hash
 from harness.results import Result
-from harness.spec import Stats, content_hash
+from harness.spec import Stats
 from harness.stats import Comparison, compare, holm
 
 

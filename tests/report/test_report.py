@@ -6,6 +6,7 @@ import pytest
 import sacrebleu
 from rich.console import Console
 
+from harness.cell import Cell
 from harness.errors import UserError
 from harness.ledger import Ledger
 from harness.metrics.base import MetricContext
@@ -13,7 +14,7 @@ from harness.registry import metrics
 from harness.report.render import flops, markdown, print_tables
 from harness.report.table import build_tables, format_p
 from harness.results import read_result, read_results
-from harness.spec import Cell, Settings, Stats, make_settings
+from harness.spec import Settings, Stats, make_settings
 from harness.stages import score_predictions
 from harness.store import CorruptError, read_table, write_json, write_table, writing
 
@@ -23,7 +24,15 @@ CONTEXT = MetricContext("en", (), 1)
 
 
 def store_cell(
-    out: Path, method: str, seed: int, wrong: int, *, settings: Settings | None = None, flop: float = 1e9
+    out: Path,
+    method: str,
+    seed: int,
+    wrong: int,
+    *,
+    settings: Settings | None = None,
+    flop: float = 1e9,
+    code: str = "1",
+    matched: str = "",
 ) -> Path:
     """A finished cell whose first ``wrong`` hypotheses lack a word, written as the stages write it."""
     cell = Cell(
@@ -37,7 +46,8 @@ def store_cell(
         seed=seed,
         settings=settings or Settings(),
         data="feed",
-        code={"task": "1", "backbone": "1", "method": "1"},
+        code={"task": "1", "backbone": "1", "method": code},
+        matched=matched,
     )
     folder = out / "cells" / cell.id
     with writing(out / "trainings" / cell.training_id) as path:
@@ -129,6 +139,42 @@ def test_cells_of_different_settings_never_share_a_table(tmp_path: Path) -> None
     assert sorted(len(table.rows) for table in tables) == [1, 2]
     lonely = min(tables, key=lambda table: len(table.rows))
     assert lonely.verdict.startswith("Nothing is compared here")
+
+
+def test_rows_that_are_decoded_otherwise_share_the_table_and_say_so(tmp_path: Path) -> None:
+    store_cell(tmp_path, "sft", 0, 20)
+    store_cell(tmp_path, "sft", 0, 18, matched="warmup")
+    store_cell(tmp_path, "warmup", 0, 10)
+    for decode, wrong in (
+        ({"warmup": "none"}, 15),
+        ({"warmup": "sampled", "samples": 4, "select": "vote"}, 12),
+    ):
+        store_cell(tmp_path, "warmup", 0, wrong, settings=make_settings("a test", {"decode": decode}))
+    store_cell(tmp_path, "warmup", 0, 14, settings=make_settings("a test", {"decode": {"beams": 3}}))
+    (table,) = build_tables(read_results(tmp_path), STATS)
+    assert [row.method for row in table.rows] == [
+        "sft",
+        "sft (FLOPs of warmup)",
+        "warmup",
+        "warmup · 4 sampled, vote",
+        "warmup · beam 3",
+        "warmup · warmup ablated",
+    ]
+    ablated = table.rows[-1].figures["bleu"].comparison
+    assert ablated is not None
+    assert ablated.difference == pytest.approx(bleu(15) - bleu(20), abs=1e-9)
+
+
+def test_results_of_two_versions_of_the_code_are_kept_apart(tmp_path: Path) -> None:
+    store_cell(tmp_path, "sft", 0, 20)
+    store_cell(tmp_path, "mine", 0, 10, code="old")
+    store_cell(tmp_path, "mine", 0, 5, code="new")
+    (table,) = build_tables(read_results(tmp_path), STATS)
+    names = [row.method for row in table.rows]
+    assert names[0] == "sft"
+    assert [name.split(" [code ")[0] for name in names[1:]] == ["mine", "mine"]
+    assert len(set(names)) == 3
+    assert sorted(row.figures["bleu"].mean for row in table.rows[1:]) == pytest.approx([bleu(10), bleu(5)])
 
 
 def test_an_unfinished_cell_is_left_out_and_a_damaged_one_stops_the_report(tmp_path: Path) -> None:

@@ -1,0 +1,85 @@
+"""What one cell is, and the content hash that names what it stores."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from harness.spec import Settings
+from harness.task import Scale
+
+HASH_VERSION = 1
+"""Raise it when the harness changes the numbers of an unchanged spec: older cells are then remade."""
+
+
+class Cell(BaseModel):
+    """One training of one method: the unit of work and of storage."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    task: str
+    task_version: int
+    subset: str
+    scale: Scale
+    backbone: str
+    method: str
+    warmup: Literal["none", "sampled", "given"] = Field(description="what the method does before its output")
+    seed: int
+    matched: str = Field(default="", description="method whose training FLOPs are this cell's budget")
+    settings: Settings
+    data: str = Field(description="fingerprint of the examples after limits")
+    code: dict[str, str] = Field(description="version or file hash of the task, backbone and method plugins")
+
+    @property
+    def label(self) -> str:
+        """Row name: the method, and what it was matched with."""
+        return f"{self.method} (FLOPs of {self.matched})" if self.matched else self.method
+
+    def identity(self) -> dict[str, Any]:
+        """What the numbers depend on: without the warmup settings where the method has no warmup."""
+        payload = self.model_dump(mode="json", exclude_none=True)
+        if not self.matched:
+            payload.pop("matched")
+        if self.warmup == "none":
+            payload["settings"].pop("warmup")
+        for key in ("log_every", "eval_every", "eval_examples"):
+            payload["settings"]["train"].pop(key)
+        return payload
+
+    @property
+    def id(self) -> str:
+        """Folder name: readable coordinates and the first 8 digits of the content hash."""
+        return f"{self._slug(self.method)}-{content_hash(self.identity())}"
+
+    @property
+    def training_id(self) -> str:
+        """Folder name of the trained model, the same however it is decoded."""
+        payload = self.identity()
+        payload["settings"].pop("decode")
+        return f"{self._slug(self.method)}-{content_hash(payload)}"
+
+    @property
+    def warm_start_id(self) -> str:
+        """Folder name of the warm start, the same for every method of a seed."""
+        payload = self.identity()
+        payload["settings"].pop("warmup", None)
+        for key in ("budget", "decode"):
+            payload["settings"].pop(key)
+        payload["settings"]["train"].pop("learning_rate")
+        for key in ("method", "warmup", "matched"):
+            payload.pop(key, None)
+        payload["code"].pop("method")
+        return f"{self._slug()}-{content_hash(payload)}"
+
+    def _slug(self, *method: str) -> str:
+        """Coordinates as a file name: letters, digits and ``. _ + = -``."""
+        parts = (self.task, self.subset, self.backbone, *method, f"seed{self.seed}")
+        return re.sub(r"[^\w.+=-]", "-", ".".join(parts), flags=re.ASCII)
+
+
+def content_hash(payload: Mapping[str, Any]) -> str:
+    """First 8 hex digits of the SHA-256 of canonical JSON, with the hash version."""
+    text = json.dumps({"hash_version": HASH_VERSION, **payload}, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
