@@ -68,8 +68,9 @@ def sample_warmups(
     banned = backbone.tokens.banned_in_warmup
     for step in range(cap):
         logits = policy_logits(backbone.logits(state.hidden), banned, temperature)
-        # Summed in fp64: a parallel sum in fp32 need not be monotone, and could then draw a banned token.
-        cumulative = logits.softmax(dim=-1).cumsum(dim=-1, dtype=torch.float64)
+        # A GPU sums in parallel: in fp32 that need not be monotone, and could then draw a banned token.
+        precision = torch.float64 if logits.is_cuda else torch.float32
+        cumulative = logits.softmax(dim=-1).cumsum(dim=-1, dtype=precision)
         target = uniforms[:, step : step + 1] * cumulative[:, -1:]
         token = torch.searchsorted(cumulative, target, right=True).clamp_(max=logits.shape[-1] - 1)
         gain = logits.gather(1, token).squeeze(1) - logits.logsumexp(dim=-1)

@@ -23,7 +23,7 @@ def report_command(folder: Path, format_: str, baseline: str | None) -> None:
     results = read_results(folder)
     stats = stored_stats(folder)
     if baseline is not None:
-        known = sorted({result.cell.method for result in results})
+        known = sorted({result.cell.label for result in results})
         if baseline not in known:
             raise UserError(
                 f"no stored cell of method '{baseline}'",

@@ -245,9 +245,11 @@ def _verdict(rows: Sequence[Row], columns: Sequence[Column], stats: Stats, scale
             found = f"{'better' if better else 'worse'} by {abs(comparison.difference):.2f} {main.name}"
         parts.append(f"{row.method} against {base.method} {cost}: {found} (p = {format_p(p)})")
     fewest = min(len(row.seeds) for row in rows)
-    limits = [f"these {fewest} pair(s) of trained models on these {examples} examples"]
+    pairs = "pair" if fewest == 1 else f"{fewest} pairs"
+    limits = [f"{'this' if fewest == 1 else 'these'} {pairs} of trained models on these {examples} examples"]
     beyond = "other seeds, other data" if fewest < 6 else "other data"
-    limits.append(f"it does not show what holds for {beyond} or at equal compute")
+    matched = any("FLOPs of" in row.method for row in rows)
+    limits.append(f"it does not show what holds for {beyond}{'' if matched else ' or at equal compute'}")
     if scale == "mini":
         limits.append("and a mini result says nothing of the paper's setting")
     return "; ".join(parts) + f". This speaks of {limits[0]}; {', '.join(limits[1:])}."
@@ -266,6 +268,11 @@ def _notes(first: Result, comparisons: dict[tuple[str, str], Comparison], stats:
             f"({stats.resamples:,} resamples, over seeds then examples); p by two-sided paired randomisation "
             f"({stats.randomizations:,} swaps), Holm-corrected over the table's methods; seed {stats.seed}."
         )
+        if max(c.seeds for c in comparisons.values()) > 1:
+            notes.append(
+                "p holds the trained models fixed, the interval draws seeds too: where only p is small, the "
+                "difference need not hold for other seeds."
+            )
         seen = dict.fromkeys(note for c in comparisons.values() for note in c.notes)
         notes.extend(f"{note[0].upper()}{note[1:]}." for note in seen)
     return tuple(notes)

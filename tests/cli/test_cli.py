@@ -135,6 +135,8 @@ def test_the_baseline_is_given_the_flops_of_another_method(
     step = spent["sft"]["train_flops"] / 6
     over = spent["sft matched"]["train_flops"] - spent["warmup"]["train_flops"]
     assert 0 <= over < 2 * step  # it ends with the step that reaches the budget
+    turned = call("report", str(out), "--baseline", "sft (FLOPs of warmup)", cwd=place)
+    assert "Δ against sft (FLOPs of warmup)" in turned.stdout
     refused = call(*arguments, "--match", "warmpu", cwd=place)
     assert refused.returncode == 2
     assert "'warmpu' is not among the methods" in refused.stderr
