@@ -111,10 +111,11 @@ def merge_equals(warmups: Warmups, n: int) -> tuple[Tensor, Tensor]:
     Returns:
         The rows kept, [kept], and for every row the place of its equal among them, [batch * n].
     """
-    distinct = first_of_equals(warmups, n).flatten()
+    first = first_equal(warmups, n)
+    distinct = (first == torch.arange(n, device=first.device)).flatten()
     inputs = torch.arange(distinct.shape[0], device=distinct.device) // n
     place = distinct.cumsum(0) - 1
-    return distinct.nonzero()[:, 0], place[inputs * n + first_equal(warmups, n).flatten()]
+    return distinct.nonzero()[:, 0], place[inputs * n + first.flatten()]
 
 
 def no_warmups(rows: int, device: torch.device) -> Warmups:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.cell import Cell
 from harness.examples import read_split
@@ -21,6 +21,9 @@ from harness.registry import metrics, tasks
 from harness.spec import Budget
 from harness.store import check, is_done, read_json, read_table, write_json, write_table, writing
 from harness.task import Example
+
+if TYPE_CHECKING:
+    from harness.batching import Encoded
 
 Report = Callable[[str, int, int, dict[str, float]], None]
 """Called with (stage, done, total, figures)."""
@@ -148,19 +151,16 @@ def run_training(job: Job, report: Report) -> None:
     limits = settings.train.max_source_tokens, settings.train.max_target_tokens
     examples = read_split(job.data, "train")
     items, cut = encode_examples(backbone, examples, *limits)
+    validation = read_split(job.data, "validation")[: settings.train.eval_examples]
+    watched, _ = encode_examples(backbone, validation, *limits)
     given_flops = 0.0
     if method.warmup == "given":
-        given, given_flops = _give(job, method, examples, examples, inference=False)
-        items = [replace(item, warmup=c) for item, c in zip(items, given, strict=True)]
+        items, given_flops = _with_given(job, method, items, examples, examples)
+        watched, _ = _with_given(job, method, watched, validation, examples)
     reference = _load(job, job.warm_start_folder) if method.reference else None
     if reference is not None:
         reference.model.eval().requires_grad_(False)
     objective = Objective(method, settings.warmup, reference)
-    validation = read_split(job.data, "validation")[: settings.train.eval_examples]
-    watched, _ = encode_examples(backbone, validation, *limits)
-    if method.warmup == "given":
-        given, _ = _give(job, method, validation, examples, inference=False)
-        watched = [replace(item, warmup=c) for item, c in zip(watched, given, strict=True)]
     with writing(job.training_folder) as folder:
         ledger = train(
             backbone,
@@ -275,6 +275,14 @@ def _budget(job: Job) -> Budget:
         return job.cell.settings.budget
     spent = read_json(check(job.matched_training) / "ledger.json")["train_flops"]
     return Budget(flops=spent)
+
+
+def _with_given(
+    job: Job, method: Method, items: list["Encoded"], examples: list[Example], train: list[Example]
+) -> tuple[list["Encoded"], float]:
+    """Encoded examples with the warmups that a method gives for training, and the operations of drafting."""
+    given, flops = _give(job, method, examples, train, inference=False)
+    return [replace(item, warmup=c) for item, c in zip(items, given, strict=True)], flops
 
 
 def _give(

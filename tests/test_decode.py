@@ -2,9 +2,8 @@
 
 import pytest
 import torch
-from tiny import ANSWER, EOS, PAD, SEPARATOR, Reference, make, source_of
+from tiny import ANSWER, EOS, PAD, SEPARATOR, Reference, counting_costs, make, source_of
 
-from harness.backbones.costs import Costs
 from harness.decode import Decoded, decode_all, greedy
 
 VOCABULARY = 14
@@ -121,18 +120,7 @@ def test_no_output_is_longer_than_its_cap(talker, output_cap):
     assert max(len(d.output) for d in found) == output_cap
 
 
-COUNTER = Costs(
-    encoder=0,
-    cross=0,
-    decoder=1,
-    head=1000,
-    encoder_attention=0,
-    decoder_attention=0,
-    cross_attention=0,
-    parameters=1,
-    trainable=1,
-)
-"""2 operations a token fed, 2000 a prediction."""
+COUNTER = counting_costs()
 
 
 @pytest.mark.parametrize("warmup_cap", [0, 5])

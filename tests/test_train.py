@@ -6,13 +6,24 @@ import json
 
 import pytest
 import torch
-from tiny import ANSWER, EOS, PAD, SEPARATOR, batch_of, draws_of, make, make_llama, make_t5, source_of
+from tiny import (
+    ANSWER,
+    EOS,
+    PAD,
+    SEPARATOR,
+    batch_of,
+    counting_costs,
+    draws_of,
+    make,
+    make_llama,
+    make_t5,
+    source_of,
+)
 
 from baselines import sft, warmup
 from harness import loss as loss_module
 from harness import train as loop
 from harness.backbones.base import SpecialTokens
-from harness.backbones.costs import Costs
 from harness.batching import Encoded, training_order
 from harness.errors import UserError
 from harness.loss import Objective, batch_loss
@@ -284,18 +295,7 @@ def test_training_ends_with_the_step_that_reaches_the_budget(budget, steps, tmp_
     assert [event[2]["learning_rate"] for event in seen][:2] == pytest.approx([0.5e-3, 1e-3][:steps])
 
 
-COUNTER = Costs(
-    encoder=0,
-    cross=0,
-    decoder=1,
-    head=1000,
-    encoder_attention=0,
-    decoder_attention=0,
-    cross_attention=0,
-    parameters=77,
-    trainable=66,
-)
-"""2 operations a token fed, 2000 a prediction; 3 times as many with the backward pass."""
+COUNTER = counting_costs(parameters=77, trainable=66)
 
 
 @pytest.mark.parametrize("method", METHODS)

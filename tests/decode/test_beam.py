@@ -4,9 +4,8 @@ import itertools
 
 import pytest
 import torch
-from tiny import ANSWER, EOS, PAD, SEPARATOR, Reference, make, source_of
+from tiny import ANSWER, EOS, PAD, SEPARATOR, Reference, counting_costs, make, source_of
 
-from harness.backbones.costs import Costs
 from harness.decode.beam import beam_outputs
 
 VOCABULARY, CAP = 14, 9
@@ -112,17 +111,7 @@ def test_company_does_not_matter(name, seed):
 
 def test_operations_are_counted_by_hand():
     """One input, a cap of 3 and no early end: 1 row predicts at first, then 2 rows twice."""
-    counter = Costs(
-        encoder=0,
-        cross=0,
-        decoder=1,
-        head=1000,
-        encoder_attention=0,
-        decoder_attention=10,
-        cross_attention=0,
-        parameters=1,
-        trainable=1,
-    )
+    counter = counting_costs(decoder_attention=10)
     backbone = make("llama", vocabulary=VOCABULARY, seed=6, costs=counter)
     source = source_of(backbone, [4, 5, 6])
     _, flops = search(backbone, [source], [[7, 8]], output_cap=3, beams=2)

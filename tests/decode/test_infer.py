@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from tiny import ANSWER, EOS, PAD, SEPARATOR, Reference, make, source_of
+from tiny import ANSWER, EOS, PAD, SEPARATOR, Reference, counting_costs, make, source_of
 
-from harness.backbones.costs import Costs
 from harness.decode import decode_all, infer
 from harness.decode.beam import beam_outputs
 from harness.decode.choice import by_minimum_bayes_risk, by_vote, derangement
@@ -234,17 +233,7 @@ def test_the_seed_matters(talker):
 
 def test_operations_of_sampling_and_scoring_are_counted_by_hand():
     """2 operations a token fed and 2000 a prediction, each pass reading every prompt once."""
-    counter = Costs(
-        encoder=0,
-        cross=0,
-        decoder=1,
-        head=1000,
-        encoder_attention=0,
-        decoder_attention=0,
-        cross_attention=0,
-        parameters=1,
-        trainable=1,
-    )
+    counter = counting_costs()
     backbone = make("llama", vocabulary=VOCABULARY, seed=6, costs=counter)
     brute = BruteForce(backbone, 1.0)
     fed = predicted = 0
