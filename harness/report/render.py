@@ -28,7 +28,8 @@ def print_tables(tables: Sequence[Table], console: "Console") -> None:
             part = table.columns[start : start + fitting]
             grid = Grid(header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
             for header in _headers(table, part, line="\n"):
-                grid.add_column(header, justify="left" if header == "method" else "right", no_wrap=True)
+                name = header == "method"  # long names wrap, numbers never do
+                grid.add_column(header, justify="left" if name else "right", no_wrap=not name)
             for row in table.rows:
                 grid.add_row(*(Text(text) for text in _cells(table, part, row, line="\n")), end_section=True)
             console.print(grid)
