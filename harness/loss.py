@@ -103,7 +103,7 @@ def batch_loss(
             flops += backbone.costs.encode(source)
         warmups = sample_warmups(
             backbone,
-            sampling_state.detach().repeat(n),
+            sampling_state,
             draws[..., :-1].reshape(rows, -1),
             temperature=objective.warmup.temperature,
         )
