@@ -196,7 +196,7 @@ class _TokenLogp(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: Any, logits: Tensor, tokens: Tensor, banned: tuple[int, ...], temperature: float
     ) -> Tensor:
         scaled = logits.to(torch.promote_types(logits.dtype, torch.float32))
@@ -210,7 +210,7 @@ class _TokenLogp(torch.autograd.Function):
         return scaled.gather(1, tokens[:, None]).sub_(norm).squeeze(1)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
         scaled, norm, tokens = ctx.saved_tensors
         shares = (scaled - norm).exp_()
         shares.scatter_add_(1, tokens[:, None], shares.new_full((1, 1), -1.0).expand(len(tokens), 1))
@@ -234,7 +234,7 @@ def _summed_logp(
     size = max(1, CHUNK // backbone.vocabulary)
 
     def chunk(h: Tensor, t: Tensor) -> Tensor:
-        values: Tensor = _TokenLogp.apply(backbone.logits(h), t, banned, temperature)
+        values: Tensor = _TokenLogp.apply(backbone.logits(h), t, banned, temperature)  # type: ignore[no-untyped-call]
         return values
 
     if picked.shape[0] <= size:

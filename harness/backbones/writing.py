@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import scaled_dot_product_attention
 
 if TYPE_CHECKING:
     from harness.backbones.base import Backbone, State
@@ -61,14 +60,17 @@ class AnyWriter(Writer):
         self.hidden = self._state.hidden
 
     def feed(self, tokens: Tensor) -> None:
+        """See :meth:`Writer.feed`."""
         self.backbone.advance(self._state, tokens[:, None])
         self.hidden = self._state.hidden
 
     def keep(self, inputs: Tensor) -> None:
+        """See :meth:`Writer.keep`."""
         self._state = self._state.select(self._rows_of(inputs))
         self.hidden = self._state.hidden
 
     def follow(self, rows: Tensor) -> None:
+        """See :meth:`Writer.follow`."""
         self._state = self._state.reorder(rows)
 
 
@@ -84,12 +86,14 @@ class _Buffered(Writer):
         self._used = 0
 
     def keep(self, inputs: Tensor) -> None:
+        """See :meth:`Writer.keep`."""
         rows = self._rows_of(inputs)
         self.hidden, self._visible = self.hidden[rows], self._visible[inputs]
         self._shared = [(k[inputs], v[inputs]) for k, v in self._shared]
         self._own = [(k[rows], v[rows]) for k, v in self._own]
 
     def follow(self, rows: Tensor) -> None:
+        """See :meth:`Writer.follow`."""
         for pair in self._own:
             for buffer in pair:
                 written = buffer[:, :, : self._used]
@@ -134,13 +138,15 @@ class T5Writer(_Buffered):
                 f(normed).view(rows, attention.n_heads, -1) for f in (attention.q, attention.k, attention.v)
             )
             keys, values = self._write(index, k, v)
-            found = scaled_dot_product_attention(q[:, :, None], keys, values, attn_mask=bias, scale=1.0)
+            scores = q[:, :, None] @ keys.transpose(2, 3) + bias
+            found = _weighted(scores, values)
             x = x + attention.o(found.reshape(rows, -1))
             attention, normed = block.layer[1].EncDecAttention, block.layer[1].layer_norm(x)
             keys, values = self._shared[index]
             # The rows of an input are as many queries of one attention: its keys are read once for all.
             q = attention.q(normed).view(-1, self.width, attention.n_heads, keys.shape[3]).transpose(1, 2)
-            found = scaled_dot_product_attention(q, keys, values, attn_mask=self._visible, scale=1.0)
+            scores = (q @ keys.transpose(2, 3)).masked_fill(~self._visible, -torch.inf)
+            found = _weighted(scores, values)
             x = x + attention.o(found.transpose(1, 2).reshape(rows, -1))
             x = block.layer[2](x)
         self.hidden = self._decoder.final_layer_norm(x)
@@ -168,6 +174,7 @@ class RotaryWriter(_Buffered):
         self._position = state.position.repeat_interleave(width)[:, None]
 
     def keep(self, inputs: Tensor) -> None:
+        """See :meth:`Writer.keep`."""
         self._position = self._position[self._rows_of(inputs)]
         super().keep(inputs)
 
@@ -184,28 +191,39 @@ class RotaryWriter(_Buffered):
     def _attend(self, index: int, attention: Any, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
         """Attention of one query a row to its input's keys and its own, [rows, width]."""
         rows, size, width = x.shape[0], attention.head_dim, self.width
-        q, k, v = (
-            f(x).view(rows, -1, size) for f in (attention.q_proj, attention.k_proj, attention.v_proj)
-        )
+        q, k, v = (f(x).view(rows, -1, size) for f in (attention.q_proj, attention.k_proj, attention.v_proj))
         if hasattr(attention, "q_norm"):
             q, k = attention.q_norm(q), attention.k_norm(k)
         q, k = _rotated(q, cos, sin), _rotated(k, cos, sin)
         keys, values = self._write(index, k, v)
         heads = k.shape[1]
-        group = q.shape[1] // heads
+        grouped = q.view(rows, heads, -1, size)  # [rows, heads, group, size]
         read_keys, read_values = self._shared[index]
-        queries = q.view(-1, width, heads, group, size).transpose(1, 2).flatten(2, 3)
-        read = queries @ read_keys.transpose(2, 3)  # [inputs, heads, width * group, source]
+        read = _by_input(grouped, width) @ read_keys.transpose(2, 3)  # [inputs, heads, width * group, source]
         read = read.masked_fill(~self._visible, -torch.inf)
-        read = read.unflatten(2, (width, group)).transpose(1, 2).flatten(0, 1)
-        own = q.view(rows, heads, group, size) @ keys.transpose(2, 3)
+        read = _by_row(read, width)
+        own = grouped @ keys.transpose(2, 3)
         scores = torch.cat([read, own], dim=3) * attention.scaling  # [rows, heads, group, source + own]
         shares = scores.softmax(dim=3, dtype=torch.float32).to(values.dtype)
         of_read, of_own = shares.split([read.shape[3], own.shape[3]], dim=3)
-        of_read = of_read.unflatten(0, (-1, width)).transpose(1, 2).flatten(2, 3)
-        found = (of_read @ read_values).unflatten(2, (width, group)).transpose(1, 2).flatten(0, 1)
-        output: Tensor = attention.o_proj((found + of_own @ values).reshape(rows, -1))
+        read = _by_row(_by_input(of_read, width) @ read_values, width)
+        output: Tensor = attention.o_proj((read + of_own @ values).reshape(rows, -1))
         return output
+
+
+def _by_input(x: Tensor, width: int) -> Tensor:
+    """[inputs * width, heads, group, size] as the queries of the inputs, [inputs, heads, width * group, size]."""
+    return x.view(-1, width, *x.shape[1:]).transpose(1, 2).flatten(2, 3)
+
+
+def _by_row(x: Tensor, width: int) -> Tensor:
+    """The inverse of :func:`_by_input`."""
+    return x.view(*x.shape[:2], width, -1, x.shape[3]).transpose(1, 2).flatten(0, 1)
+
+
+def _weighted(scores: Tensor, values: Tensor) -> Tensor:
+    """Values [..., keys, size] weighed by the softmax of [..., queries, keys], taken in fp32."""
+    return scores.softmax(dim=-1, dtype=torch.float32).to(values.dtype) @ values
 
 
 def _rotated(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:

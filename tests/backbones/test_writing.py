@@ -31,8 +31,8 @@ FAMILIES = {
     "umt5": ("umt5", T5),
     "gpt2": ("gpt2", {"n_embd": 16, "n_layer": 2, "n_head": 4, "n_positions": 256}),
 }
-OWN = {name: T5Writer for name in ("t5", "mt5")}
-OWN |= {name: RotaryWriter for name in ("llama", "llama3", "mistral", "qwen2", "qwen3")}
+OWN = dict.fromkeys(("t5", "mt5"), T5Writer)
+OWN |= dict.fromkeys(("llama", "llama3", "mistral", "qwen2", "qwen3"), RotaryWriter)
 
 
 def make(name):
