@@ -48,6 +48,16 @@ def _ids(ids: tuple[int, ...], device: torch.device) -> Tensor:
     return torch.tensor(ids, device=device, dtype=torch.long)
 
 
+def concatenate(parts: Sequence[Warmups]) -> Warmups:
+    """The rows of all parts, which have one cap."""
+    return Warmups(
+        *(
+            torch.cat([getattr(part, name) for part in parts])
+            for name in ("tokens", "lengths", "ended", "logp")
+        )
+    )
+
+
 def policy_logits(logits: Tensor, banned: tuple[int, ...], temperature: float = 1.0) -> Tensor:
     """Logits [..., vocabulary] of the sampled policy, fp32: banned ids at -inf, over the temperature."""
     scaled = logits.to(torch.promote_types(logits.dtype, torch.float32))

@@ -212,7 +212,7 @@ class RotaryWriter(_Buffered):
 
 
 def _by_input(x: Tensor, width: int) -> Tensor:
-    """[inputs * width, heads, group, size] as the queries of the inputs, [inputs, heads, width * group, size]."""
+    """[inputs * width, heads, group, size] by input: [inputs, heads, width * group, size]."""
     return x.view(-1, width, *x.shape[1:]).transpose(1, 2).flatten(2, 3)
 
 
