@@ -81,7 +81,8 @@ def replay(clip: float = 2.0) -> Sampler:
     A replayed warmup costs no sampling, only its score, which gives its weight p(c|x) now / then, cut at
     ``clip`` (Ionides 2008, truncated importance sampling); the method's coefficients of that row are
     multiplied by it. Bias: truncation, and for methods whose coefficients divide by a mean over the rows
-    (``warmup``, ``warmup-vimco``) that mean takes replayed rows at weight 1. On an input's first visit all are drawn.
+    (``warmup``, ``warmup-vimco``) that mean takes replayed rows at weight 1. On an input's
+    first visit all are drawn.
     """
     if clip < 1:
         raise UserError(f"option clip={clip:g} is below 1", origin="sampler=replay")

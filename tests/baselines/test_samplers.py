@@ -8,6 +8,7 @@ from tiny import batch_of, draws_of, gradients_of, make_llama, make_t5, source_o
 
 from baselines import warmup, warmup_vimco
 from baselines.samplers import adaptive, pilot, ramp, replay
+from harness import rounds
 from harness.errors import UserError
 from harness.loss import Objective, batch_loss
 from harness.methods import resolve_method
@@ -44,22 +45,19 @@ def same(backbone, found, expected):
         torch.testing.assert_close(gradients[0][name], gradients[1][name], atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize(("n", "expected"), [(8, [1, 1, 2, 4, 8, 8]), (6, [1, 1, 2, 2, 6, 6]), (1, [1] * 6)])
+@pytest.mark.parametrize(
+    ("n", "expected"), [(8, [1, 1, 2, 4, 8, 8]), (6, [1, 1, 1, 2, 6, 6]), (1, [1, 1, 1, 1, 1, 1])]
+)
 def test_the_ramp_doubles_in_equal_parts_of_the_budget(n, expected):
-    shares = [0.0, 0.2, 0.26, 0.51, 0.76, 1.0]
-    assert [ramp().first(share, n) for share in shares] == [
-        {8: 1, 6: 1, 1: 1}[n] if share < 1 / {8: 4, 6: 3, 1: 1}[n] else value
-        for share, value in zip(shares, expected, strict=True)
-    ]
+    assert [ramp().first(share, n) for share in (0.0, 0.24, 0.26, 0.51, 0.76, 1.0)] == expected
 
 
 def test_a_ramp_gives_the_loss_of_its_n(backbone):
     same(backbone, loss_with(backbone, ramp(), share=0.5), loss_with(backbone, None, n=2))
 
 
-@pytest.mark.parametrize(("spread", "n"), [(0.0, N), (1e9, 2)])
-def test_a_pilot_at_its_extremes_is_n_or_two_warmups(backbone, spread, n):
-    same(backbone, loss_with(backbone, pilot(spread)), loss_with(backbone, None, n=n))
+def test_a_pilot_whose_spread_is_never_reached_is_two_warmups(backbone):
+    same(backbone, loss_with(backbone, pilot(1e9)), loss_with(backbone, None, n=2))
 
 
 @pytest.mark.parametrize(("ess", "n"), [(1e9, N), (1.0, 2)])
@@ -79,7 +77,7 @@ def test_the_inputs_that_go_on_are_those_that_the_rule_names(backbone):
     for rollout in (short, long):  # what vimco's coefficients say of each group by itself
         found = warmup_vimco.coefficients(rollout)
         credit -= float((found.a * rollout.lc).sum() + (found.b * rollout.ly).sum())
-    assert float(loss.value) == pytest.approx(credit, rel=1e-4)
+    assert float(loss.value.detach()) == pytest.approx(credit, rel=1e-4)
     assert loss.warmups.lengths.shape == (12,)
 
 
@@ -89,9 +87,12 @@ def test_fewer_warmups_cost_fewer_operations(backbone):
     assert costs[1] == pytest.approx(costs[2], rel=0.1)  # equal warmups of two rounds are scored twice
 
 
-def test_replayed_warmups_are_those_of_the_last_visit(backbone):
+def test_replayed_warmups_are_those_of_the_last_visit(backbone, monkeypatch):
     memory = Memory()
     first = loss_with(backbone, replay(), memory=memory)
+    drawn = []
+    real = rounds.sample_warmups
+    monkeypatch.setattr(rounds, "sample_warmups", lambda *a, **k: drawn.append(len(a[2])) or real(*a, **k))
     second = loss_with(backbone, replay(), memory=memory, seed=3)
     cap = first.warmups.tokens.view(4, N, CAP)[:, :2]
     assert torch.equal(second.warmups.tokens.view(4, N, CAP)[:, 2:], cap)
@@ -99,7 +100,7 @@ def test_replayed_warmups_are_those_of_the_last_visit(backbone):
     coefficients = warmup.coefficients(second.rollout)
     expected = -(coefficients.a * second.rollout.lc + coefficients.b * second.rollout.ly).sum()
     torch.testing.assert_close(second.value, expected, atol=1e-4, rtol=1e-5)
-    assert second.flops < first.flops
+    assert drawn == [8]  # 2 of each input's 4
 
 
 def test_a_replayed_warmup_has_a_truncated_importance_weight(backbone):
