@@ -44,7 +44,7 @@ class Cell(BaseModel):
             payload.pop("matched")
         if self.warmup == "none":
             payload["settings"].pop("warmup")
-        for key in ("log_every", "eval_every", "eval_examples"):
+        for key in ("log_every", "eval_every", "eval_examples", "checkpoint_every"):
             payload["settings"]["train"].pop(key)
         return payload
 

@@ -9,7 +9,7 @@ import copy
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -84,6 +84,9 @@ class Train(_Section):
         default=50, ge=1, description="steps between two evaluations on validation inputs"
     )
     eval_examples: int = Field(default=64, ge=1, description="validation inputs of an evaluation")
+    checkpoint_every: Annotated[int, Field(ge=1)] | Annotated[str, Field(pattern=r"^\d+(\.\d+)?s$")] = Field(
+        default="60s", description="steps (50), or seconds (60s) between two checkpoints"
+    )
 
 
 class Warmup(_Section):

@@ -5,6 +5,7 @@ warm start -> training -> decode -> score
 The warm start is shared by the methods of a seed, and a training by the cells that only decode otherwise.
 """
 
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -19,7 +20,7 @@ from harness.metrics.base import Metric, MetricContext
 from harness.objective import Giving, Method, likelihood
 from harness.registry import metrics, tasks
 from harness.spec import Budget
-from harness.store import check, is_done, read_json, read_table, write_json, write_table, writing
+from harness.store import check, is_done, make_folder, read_json, read_table, write_json, write_table, writing
 from harness.task import Example
 
 if TYPE_CHECKING:
@@ -73,6 +74,10 @@ class Job:
         """The shared warm start's folder."""
         return self.out / "warm-starts" / self.cell.warm_start_id
 
+    def checkpoints(self, name: str) -> Path:
+        """Where a warm start or a training keeps its checkpoints while it is under way."""
+        return self.out / "checkpoints" / name
+
 
 def run_warm_start(job: Job, report: Report) -> None:
     """Make the starting point that all methods of a seed share, unless it is there.
@@ -87,6 +92,7 @@ def run_warm_start(job: Job, report: Report) -> None:
 
     from harness.backbones.load import make_backbone, resolve_preset
     from harness.batching import encode_examples
+    from harness.checkpoint import LOG, clear
     from harness.loss import Objective
     from harness.train import train
 
@@ -100,24 +106,28 @@ def run_warm_start(job: Job, report: Report) -> None:
     )
     backbone.model.to(job.device)
     direct = Method("warm start", "", "", "none", likelihood)
+    ledger, work = Ledger(), job.checkpoints(cell.warm_start_id)
+    if settings.warm_start.steps:
+        limits = settings.train.max_source_tokens, settings.train.max_target_tokens
+        items, _ = encode_examples(backbone, examples, *limits)
+        ledger = train(
+            backbone,
+            items,
+            Objective(direct, settings.warmup),
+            settings.train,
+            budget=Budget(steps=settings.warm_start.steps),
+            learning_rate=settings.warm_start.learning_rate,
+            seed=cell.seed,
+            log=make_folder(work) / LOG,
+            report=lambda done, total, figures: report("warm start", done, total, figures),
+            checkpoints=work,
+        )
     with writing(job.warm_start_folder) as folder:
-        ledger = Ledger()
         if settings.warm_start.steps:
-            limits = settings.train.max_source_tokens, settings.train.max_target_tokens
-            items, _ = encode_examples(backbone, examples, *limits)
-            ledger = train(
-                backbone,
-                items,
-                Objective(direct, settings.warmup),
-                settings.train,
-                budget=Budget(steps=settings.warm_start.steps),
-                learning_rate=settings.warm_start.learning_rate,
-                seed=cell.seed,
-                log=folder / "log.jsonl",
-                report=lambda done, total, figures: report("warm start", done, total, figures),
-            )
+            shutil.copyfile(work / LOG, folder / LOG)
         backbone.save(folder)
         write_json(folder / "ledger.json", ledger.to_dict())
+    clear(work)
 
 
 def run_cell(job: Job, report: Report) -> None:
@@ -137,6 +147,7 @@ def run_training(job: Job, report: Report) -> None:
     import torch
 
     from harness.batching import encode_examples
+    from harness.checkpoint import LOG, clear
     from harness.diagnostics import diagnose
     from harness.loss import Objective
     from harness.provenance import provenance
@@ -161,26 +172,30 @@ def run_training(job: Job, report: Report) -> None:
     if reference is not None:
         reference.model.eval().requires_grad_(False)
     objective = Objective(method, settings.warmup, reference)
+    work = job.checkpoints(cell.training_id)
+    ledger = train(
+        backbone,
+        items,
+        objective,
+        settings.train,
+        budget=_budget(job),
+        learning_rate=settings.train.learning_rate,
+        seed=cell.seed + 7919,  # another data order than the warm start's
+        log=make_folder(work) / LOG,
+        report=lambda done, total, figures: report("training", done, total, figures),
+        evaluate=lambda step: diagnose(
+            backbone, watched, objective, seed=cell.seed + step, batch_size=settings.train.batch_size
+        ),
+        checkpoints=work,
+    )
+    ledger.truncated = cut
+    ledger.train_flops += given_flops
     with writing(job.training_folder) as folder:
-        ledger = train(
-            backbone,
-            items,
-            objective,
-            settings.train,
-            budget=_budget(job),
-            learning_rate=settings.train.learning_rate,
-            seed=cell.seed + 7919,  # another data order than the warm start's
-            log=folder / "log.jsonl",
-            report=lambda done, total, figures: report("training", done, total, figures),
-            evaluate=lambda step: diagnose(
-                backbone, watched, objective, seed=cell.seed + step, batch_size=settings.train.batch_size
-            ),
-        )
-        ledger.truncated = cut
-        ledger.train_flops += given_flops
+        shutil.copyfile(work / LOG, folder / LOG)
         backbone.save(folder / "model")
         write_json(folder / "ledger.json", ledger.to_dict())
         write_json(folder / "provenance.json", provenance(job.device, settings.train.dtype))
+    clear(work)
 
 
 def _decode(job: Job, report: Report) -> None:

@@ -6,16 +6,20 @@ Layout of a results folder::
     data/<task>.<subset>.<scale>-<fingerprint>/   the examples as they were used
     warm-starts/<id>/                     shared starting points
     trainings/<id>/                       trained models with their logs and ledgers
+    checkpoints/<id>/                     of warm starts and trainings that are under way
     cells/<cell id>/{decode,score}/       predictions; statistics and scores
 
 A folder is written into a temporary sibling, every file synced, then renamed: a reader sees all of it or
 none. ``DONE.json`` carries the size and SHA-256 of every file, so damage is found before it is used.
 """
 
+import errno
+import glob
 import hashlib
 import json
 import os
 import shutil
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -45,10 +49,9 @@ def writing(folder: Path) -> Iterator[Path]:
     Raises:
         UserError: The place can't be written (read-only, no space, no folder).
     """
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    temporary = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir()
         yield temporary
         _write_manifest(temporary)
@@ -58,11 +61,22 @@ def writing(folder: Path) -> Iterator[Path]:
             if not is_done(folder):  # another process may have finished the same work first
                 raise
         _sync(folder.parent)
-    except OSError as error:
-        raise UserError(
-            f"can't write {folder}: {error.strerror or error}", origin="--out", hint="Choose another --out."
-        ) from error
+    except Exception as error:
+        from safetensors import SafetensorError  # how safetensors reports a full disk
+
+        if not isinstance(error, OSError | SafetensorError):
+            raise
+        raise _unwritable(folder, error) from error
     finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def clear_unfinished(folder: Path) -> None:
+    """Remove what killed writers have left of ``folder``, or of folders whose names begin like it.
+
+    Only for who alone may write there: it would take a running writer's work.
+    """
+    for temporary in folder.parent.glob(f".{glob.escape(folder.name)}*.tmp"):
         shutil.rmtree(temporary, ignore_errors=True)
 
 
@@ -128,9 +142,20 @@ def write_file(path: Path, text: str) -> None:
     except OSError as error:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
-        raise UserError(
-            f"can't write {path}: {error.strerror or error}", origin="--out", hint="Choose another --out."
-        ) from error
+        raise _unwritable(path, error) from error
+
+
+def make_folder(path: Path) -> Path:
+    """Make a folder with its parents, unless it is there, and return it.
+
+    Raises:
+        UserError: The place can't be written.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    return path
 
 
 def require_writable(out: Path) -> None:
@@ -181,6 +206,15 @@ def _corrupt(path: Path, what: str) -> CorruptError:
         f"stored file {path} {what}; its folder is not used",
         hint=f"Restore it, or move {folder} away to have it made again.",
     )
+
+
+def _unwritable(path: Path, error: Exception) -> UserError:
+    number = getattr(error, "errno", None)
+    if number == errno.ENOSPC or "code: 28" in str(error):
+        what, hint = "no space is left on the disk", "Free some, then run the same command again."
+    else:
+        what, hint = getattr(error, "strerror", None) or str(error), "Choose another --out."
+    return UserError(f"can't write {path}: {what}", origin="--out", hint=hint)
 
 
 def _write_manifest(folder: Path) -> None:

@@ -5,6 +5,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ from torch import Tensor
 
 from harness.backbones.base import Backbone
 from harness.batching import Encoded, collate, training_order
-from harness.errors import UserError
+from harness.checkpoint import Pace, capture, latest, read_log, restore, save
+from harness.errors import TrainingError, UserError
 from harness.ledger import Ledger, peak_memory
 from harness.loss import batch_loss
 from harness.objective import Objective
@@ -39,6 +41,7 @@ def train(
     log: Path,
     report: Report,
     evaluate: Callable[[int], dict[str, float]] | None = None,
+    checkpoints: Path | None = None,
 ) -> Ledger:
     """Train until a budget is spent and return what it cost.
 
@@ -55,12 +58,15 @@ def train(
         learning_rate: Peak learning rate.
         seed: Of the data order and the sampler.
         log: JSON-lines file to write.
-        report: Progress callback.
+        report: Progress callback. It may raise KeyboardInterrupt to stop: a checkpoint is written first.
         evaluate: Figures of the model at a step, logged every ``eval_every`` steps; neither its operations
             nor its time count.
+        checkpoints: Folder of this training's checkpoints (:mod:`harness.checkpoint`). Where it has one,
+            training goes on from it and ends as if it had never stopped. Writing them is no training time.
 
     Raises:
-        UserError: The loss or its gradient was not finite for more than ``MAX_SKIPPED`` steps.
+        TrainingError: The loss or its gradient was not finite for more than ``MAX_SKIPPED`` steps.
+        UserError: A checkpoint can't be written.
     """
     from accelerate import Accelerator
 
@@ -82,8 +88,32 @@ def train(
     ledger.micro_batch_size, ledger.rows_at_once = fit.inputs, fit.rows
     memory = Memory()
     window: list[dict[str, float]] = []
-    share = warm_share = 0.0
+    share = warm_share = seconds = before = 0.0
+    snapshot = None if checkpoints is None else latest(checkpoints)
+    if snapshot is not None:
+        window = restore(snapshot, backbone, optimizer, generator, memory)
+        ledger = Ledger(**snapshot.values["ledger"])
+        fit = Fit(ledger.micro_batch_size, ledger.rows_at_once)
+        share, warm_share, before = (snapshot.values[key] for key in ("share", "warm_share", "seconds"))
+        order = islice(order, ledger.steps, None)
+        started = time.perf_counter()
+    pace = Pace(settings.checkpoint_every)
+
+    def write_checkpoint() -> float:
+        """Write one of this moment; returns how long it took."""
+        assert checkpoints is not None
+        began = time.perf_counter()
+        ledger.peak_memory = max(ledger.peak_memory, peak_memory(device.type))
+        counted = {"share": share, "warm_share": warm_share, "seconds": seconds}
+        values = {"ledger": ledger.to_dict(), **counted}
+        snapshot = capture(backbone, optimizer, generator, memory, window, values, read_log(log))
+        save(checkpoints, ledger.steps, snapshot)
+        pace.wrote(cost := time.perf_counter() - began)
+        return cost
+
     with log.open("w", encoding="utf-8") as file:
+        file.write("" if snapshot is None else snapshot.log)
+        file.flush()
         while share < 1:
             step = ledger.steps + 1
             if step <= settings.lr_warmup_steps + 1:
@@ -123,15 +153,17 @@ def train(
             else:
                 ledger.skipped_steps += 1
                 if ledger.skipped_steps > MAX_SKIPPED:
-                    raise UserError(
+                    raise TrainingError(
                         f"the loss was not finite in {ledger.skipped_steps} of {step} steps",
                         origin=f"training of {objective.method.name}",
                         hint="Lower train.learning_rate, or set train.dtype=float32.",
+                        diagnostics={"learning_rate": rate, "last_steps": [*window, figures][-5:]}
+                        | ledger.to_dict(),
                     )
             figures["learning_rate"] = rate
             optimizer.zero_grad()
             ledger.steps, ledger.target_tokens = step, ledger.target_tokens + tokens
-            seconds = time.perf_counter() - started - paused
+            seconds = before + time.perf_counter() - started - paused
             share = budget.share(
                 steps=step, flops=ledger.train_flops, seconds=seconds, tokens=ledger.target_tokens
             )
@@ -147,14 +179,21 @@ def train(
                 file.write(json.dumps(line) + "\n")
                 window.clear()
             if evaluate is not None and (step == 1 or step % settings.eval_every == 0 or share >= 1):
-                before = time.perf_counter()
+                began = time.perf_counter()
                 file.write(json.dumps({"step": step, "validation": evaluate(step)}) + "\n")
-                paused += time.perf_counter() - before
+                paused += time.perf_counter() - began
             file.flush()
+            if checkpoints is not None and share < 1 and pace.due(step):
+                paused += write_checkpoint()
             total = budget.steps or 1000
-            report(min(total, round(total * share)), total, figures)
-    ledger.train_seconds = time.perf_counter() - started - paused
-    ledger.peak_memory = peak_memory(device.type)
+            try:
+                report(min(total, round(total * share)), total, figures)
+            except KeyboardInterrupt:
+                if checkpoints is not None:
+                    write_checkpoint()
+                raise
+    ledger.train_seconds = before + time.perf_counter() - started - paused
+    ledger.peak_memory = max(ledger.peak_memory, peak_memory(device.type))
     backbone.model.eval()
     return ledger
 
