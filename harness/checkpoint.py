@@ -65,7 +65,7 @@ class Pace:
     """
 
     every: int | str
-    last: float = field(default_factory=lambda: time.monotonic())
+    last: float = field(default_factory=time.monotonic)
     cost: float = 0.0
 
     def due(self, step: int) -> bool:

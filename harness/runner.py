@@ -11,6 +11,7 @@ from harness.cell import Cell, content_hash
 from harness.examples import write_examples
 from harness.executors import Kind, Listener, Step
 from harness.executors.local import run_steps
+from harness.failures import Failure
 from harness.plan import Plan
 from harness.stages import Job
 from harness.store import STAGES, check, is_done, require_writable, write_file, writing
@@ -72,13 +73,15 @@ def outstanding(plan: Plan) -> Work:
     return Work(tuple(done), tuple(pending), ordered, _workers(plan, len(pending)))
 
 
-def execute(plan: Plan, work: Work, listener: Listener) -> dict[str, str]:
+def execute(plan: Plan, work: Work, listener: Listener) -> dict[str, Failure]:
     """Store the examples and the resolved spec, run what is outstanding, return failures by step.
 
     Raises:
         UserError: The results folder can't be written.
+        KeyboardInterrupt: The user asked to stop; what was running is checkpointed.
     """
     require_writable(plan.out)
+    _sweep(plan)
     for subset, splits in plan.data.items():
         folder = plan.data_folder(subset)
         if is_done(folder):
@@ -88,6 +91,19 @@ def execute(plan: Plan, work: Work, listener: Listener) -> dict[str, str]:
                 write_examples(temporary, splits)
     save_spec(plan)
     return run_steps(work.steps, workers=work.workers, threads=plan.spec.threads, listener=listener)
+
+
+def _sweep(plan: Plan) -> None:
+    """Remove the checkpoints of what is stored: a process was killed between storing and removing."""
+    from harness.checkpoint import clear
+
+    for job in _jobs(plan):
+        for name, folder in (
+            (job.cell.warm_start_id, job.warm_start_folder),
+            (job.cell.training_id, job.training_folder),
+        ):
+            if is_done(folder):
+                clear(job.checkpoints(name))
 
 
 def spec_text(plan: Plan) -> str:

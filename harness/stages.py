@@ -14,13 +14,24 @@ from typing import TYPE_CHECKING, Any
 
 from harness.cell import Cell
 from harness.examples import read_split
+from harness.failures import clear_failure
 from harness.ledger import Ledger
 from harness.methods import resolve_method
 from harness.metrics.base import Metric, MetricContext
 from harness.objective import Giving, Method, likelihood
 from harness.registry import metrics, tasks
 from harness.spec import Budget
-from harness.store import check, is_done, make_folder, read_json, read_table, write_json, write_table, writing
+from harness.store import (
+    check,
+    clear_unfinished,
+    is_done,
+    make_folder,
+    read_json,
+    read_table,
+    write_json,
+    write_table,
+    writing,
+)
 from harness.task import Example
 
 if TYPE_CHECKING:
@@ -88,6 +99,7 @@ def run_warm_start(job: Job, report: Report) -> None:
     if is_done(job.warm_start_folder):
         check(job.warm_start_folder)
         return
+    clear_unfinished(job.warm_start_folder)
     import torch
 
     from harness.backbones.load import make_backbone, resolve_preset
@@ -136,7 +148,9 @@ def run_cell(job: Job, report: Report) -> None:
         if is_done(job.folder / stage):
             check(job.folder / stage)
         else:
+            clear_unfinished(job.folder / stage)
             run(job, report)
+    clear_failure(job.folder)
 
 
 def run_training(job: Job, report: Report) -> None:
@@ -144,6 +158,7 @@ def run_training(job: Job, report: Report) -> None:
     if is_done(job.training_folder):
         check(job.training_folder)
         return
+    clear_unfinished(job.training_folder)
     import torch
 
     from harness.batching import encode_examples

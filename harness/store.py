@@ -66,7 +66,7 @@ def writing(folder: Path) -> Iterator[Path]:
 
         if not isinstance(error, OSError | SafetensorError):
             raise
-        raise _unwritable(folder, error) from error
+        raise unwritable(folder, error) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -142,7 +142,7 @@ def write_file(path: Path, text: str) -> None:
     except OSError as error:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
-        raise _unwritable(path, error) from error
+        raise unwritable(path, error) from error
 
 
 def make_folder(path: Path) -> Path:
@@ -154,7 +154,7 @@ def make_folder(path: Path) -> Path:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise _unwritable(path, error) from error
+        raise unwritable(path, error) from error
     return path
 
 
@@ -208,7 +208,8 @@ def _corrupt(path: Path, what: str) -> CorruptError:
     )
 
 
-def _unwritable(path: Path, error: Exception) -> UserError:
+def unwritable(path: Path, error: Exception) -> UserError:
+    """What to tell the user of a failed write."""
     number = getattr(error, "errno", None)
     if number == errno.ENOSPC or "code: 28" in str(error):
         what, hint = "no space is left on the disk", "Free some, then run the same command again."

@@ -296,7 +296,7 @@ def test_the_pace(monkeypatch):
     assert [step for step in range(1, 10) if Pace(3).due(step)] == [3, 6, 9]
     now = 100.0
     monkeypatch.setattr("harness.checkpoint.time.monotonic", lambda: now)
-    pace = Pace("60s")
+    pace = Pace("60s", last=now)
     now = 159.0
     assert not pace.due(1)
     now = 160.0

@@ -4,7 +4,7 @@ import sys
 
 
 def main() -> None:
-    """Entry point of ``warmup-bench``: 0 all done, 1 some cells failed, 2 a request that can't be met."""
+    """Entry point of ``warmup-bench``: 0 all done, 1 some cells failed, 2 a bad request, 130 Ctrl-C."""
     from harness.cli.app import app
     from harness.errors import UserError
 

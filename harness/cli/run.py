@@ -1,5 +1,8 @@
 """``warmup-bench run``: spec, plan, work, table."""
 
+import shlex
+import signal
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,9 +12,11 @@ from rich.text import Text
 
 from harness.cli.progress import ProgressDisplay
 from harness.errors import UserError
+from harness.failures import FAILED
 from harness.spec import RunSpec, make_spec, merge, parse_assignment, read_spec
 
 if TYPE_CHECKING:
+    from harness.failures import Failure
     from harness.plan import Plan
     from harness.runner import Work
 
@@ -19,7 +24,9 @@ if TYPE_CHECKING:
 def run_command(
     options: Mapping[str, Any], spec_file: Path | None, assignments: Sequence[str], *, dry_run: bool
 ) -> int:
-    """Run a spec and print its table; returns the exit code (0 all done, 1 some cells failed).
+    """Run a spec and print its table; returns the exit code.
+
+    0: all done; 1: some cells failed; 130 or 143: stopped by Ctrl-C or SIGTERM.
 
     Raises:
         UserError: A request that can't be met, found before the first step.
@@ -38,11 +45,15 @@ def run_command(
     if dry_run:
         _print_plan(console, plan, work)
         return 0
-    failures: dict[str, str] = {}
+    failures: dict[str, Failure] = {}
     if work.pending:
         print_counts(console, work)
-        with ProgressDisplay(console, len(work.steps)) as display:
-            failures = execute(plan, work, display)
+        try:
+            with ProgressDisplay(console, len(work.steps)) as display:
+                failures = execute(plan, work, display)
+        except KeyboardInterrupt as stopped:
+            _print_stopped(console, len(outstanding(plan).done), len(plan.cells))
+            return 128 + int(stopped.args[0] if stopped.args else signal.SIGINT)
     else:
         console.print(f"All {len(work.done)} cells are stored already; nothing is trained.")
     finished = [cell.id for cell in plan.cells if cell.id not in failures]
@@ -52,14 +63,32 @@ def run_command(
         from harness.results import read_results
 
         print_tables(build_tables(read_results(plan.out, finished), plan.spec.stats), console)
-    for cell, reason in failures.items():
-        console.print(Text(f"failed: {cell}: {reason.strip()}", style="red"))
+    failed = [cell for cell in plan.cells if cell.id in failures]
+    for cell in failed:
+        failure = failures[cell.id]
+        console.print(Text(f"failed: {cell.id}: {failure.stage}: {failure.message.strip()}", style="red"))
+    if failed:
+        console.print(
+            f"{len(failed)} of {len(plan.cells)} cells failed; {plan.out}/cells/*/{FAILED} say more. "
+            "The same command tries them again.",
+            highlight=False,
+        )
     console.print(
         f"\nStored in [bold]{plan.out}[/] (predictions with their warmups, statistics, ledger, models)."
     )
     following = f"warmup-bench report {plan.out} --format md"
     console.print(f"Next: [bold]{following}[/], or add seeds: the stored cells are kept.", highlight=False)
-    return 1 if failures else 0
+    return 1 if failed else 0
+
+
+def _print_stopped(console: Console, done: int, cells: int) -> None:
+    """Say what is kept and how to go on."""
+    command = shlex.join(["warmup-bench", *sys.argv[1:]])
+    console.print(
+        f"\nStopped. {done} of {cells} cells are stored; what was running is checkpointed. Go on with:",
+        highlight=False,
+    )
+    console.print(Text(command, style="bold"), soft_wrap=True)
 
 
 def collect_spec(options: Mapping[str, Any], spec_file: Path | None, assignments: Sequence[str]) -> RunSpec:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from harness.stages import Job
@@ -24,6 +25,11 @@ class Step:
     kind: Kind
     job: Job
     needs: str | None = None
+
+    @property
+    def lock(self) -> Path:
+        """The file that its process holds while it makes the folder."""
+        return self.job.out / "locks" / f"{self.key.replace(' ', '-')}.lock"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,14 +8,17 @@ import multiprocessing
 import os
 import threading
 import time
-import traceback
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
-from harness.errors import UserError
 from harness.executors import Event, Kind, Listener, Step
+from harness.executors.board import POLL, Board, Outcome
+from harness.executors.stopping import Stop, deaf_children, listening
+from harness.failures import Failure, failure_of
+from harness.locks import claim
 from harness.stages import Job, Report, run_cell, run_training, run_warm_start
 
 STAGES: dict[Kind, Callable[[Job, Report], None]] = {
@@ -26,10 +29,13 @@ STAGES: dict[Kind, Callable[[Job, Report], None]] = {
 MIN_INTERVAL = 0.2
 """Seconds between two progress events of one job."""
 _channel: Any = None
+_stop_event: Any = None
 
 
-def run_steps(steps: Sequence[Step], *, workers: int, threads: int, listener: Listener) -> dict[str, str]:
+def run_steps(steps: Sequence[Step], *, workers: int, threads: int, listener: Listener) -> dict[str, Failure]:
     """Run steps, each once the one that it needs is done.
+
+    A step that another process is making is waited for and not made twice.
 
     Args:
         steps: In the order in which they should start where several can.
@@ -38,86 +44,146 @@ def run_steps(steps: Sequence[Step], *, workers: int, threads: int, listener: Li
         listener: Called with every event, from one thread at a time.
 
     Returns:
-        The reason of every failure, by key. A failure stops only what depends on it.
+        Every failure, by key. A failure stops only what depends on it.
+
+    Raises:
+        KeyboardInterrupt: The user asked to stop, and every running step has (its argument: the signal).
     """
+    board = Board(steps)
     if workers == 1:
-        return _run_here(steps, threads, listener)
-    context = multiprocessing.get_context("spawn")
-    channel = context.Queue()
-    drain = threading.Thread(target=_drain, args=(channel, listener), daemon=True)
-    drain.start()
-    # Read by the children's OpenMP when it is loaded, before torch.set_num_threads can be called.
-    before = os.environ.get("OMP_NUM_THREADS")
-    os.environ["OMP_NUM_THREADS"] = str(threads)
-    try:
-        with ProcessPoolExecutor(workers, context, _set_up, (channel, threads)) as pool:
-            try:
-                return _schedule(pool, steps)
-            except KeyboardInterrupt:
-                pool.shutdown(wait=False, cancel_futures=True)
-                for process in multiprocessing.active_children():
-                    process.terminate()
-                raise
-    finally:
-        if before is None:
-            del os.environ["OMP_NUM_THREADS"]
-        else:
-            os.environ["OMP_NUM_THREADS"] = before
-        channel.put(None)
-        drain.join(timeout=5)
+        _run_here(board, threads, listener)
+    else:
+        _run_pool(board, workers, threads, listener)
+    return board.failures
 
 
-def _schedule(pool: ProcessPoolExecutor, steps: Sequence[Step]) -> dict[str, str]:
-    failures: dict[str, str] = {}
-    waiting = list(steps)
-    done: set[str] = set()
-    running: dict[Future[str], Step] = {}
-    while waiting or running:
-        for step in list(waiting):
-            if step.needs in failures:
-                failures[step.key] = _inherited(failures[step.needs])
-                waiting.remove(step)
-            elif step.needs is None or step.needs in done:
-                running[pool.submit(_run, step)] = step
-                waiting.remove(step)
-        finished, _ = wait(running, return_when=FIRST_COMPLETED)
-        for future in finished:
-            step = running.pop(future)
-            try:
-                reason = future.result()
-            except BrokenProcessPool:
-                reason = "its process was killed (out of memory?)"
-            if reason:
-                failures[step.key] = reason
-            done.add(step.key)
-    return failures
-
-
-def _run_here(steps: Sequence[Step], threads: int, listener: Listener) -> dict[str, str]:
+def _run_here(board: Board, threads: int, listener: Listener) -> None:
     import torch
 
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
-    failures: dict[str, str] = {}
+    stop = Stop()
     try:
-        for step in steps:  # what a step needs stands before it
-            if step.needs in failures:
-                failures[step.key] = _inherited(failures[step.needs])
-            elif reason := _guarded(step, listener):
-                failures[step.key] = reason
+        with listening(stop):
+            while board.open and not stop():
+                step = board.start()
+                if step is None:
+                    time.sleep(POLL)
+                elif (outcome := run_step(step, listener, stop)) == "stopped":
+                    raise stop.error()
+                else:
+                    board.settle(step, outcome)
     finally:
         torch.set_num_threads(before)
-    return failures
+    if stop():
+        raise stop.error()
 
 
-def _inherited(reason: str) -> str:
-    start = "what it needs failed: "
-    return reason if reason.startswith(start) else start + reason
+class _Pool:
+    """A process pool with a channel for its events; a killed worker costs both, so both are made anew."""
+
+    def __init__(self, workers: int, threads: int, listener: Listener) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.channel, self.stop_event = context.Queue(), context.Event()
+        self.drain = threading.Thread(target=_drain, args=(self.channel, listener), daemon=True)
+        self.drain.start()
+        self.executor = ProcessPoolExecutor(
+            workers, context, _set_up, (self.channel, self.stop_event, threads)
+        )
+
+    def submit(self, step: Step) -> "Future[Outcome]":
+        with deaf_children():
+            return self.executor.submit(_run, step)
+
+    def close(self, *, kill: bool = False) -> None:
+        if kill:
+            for process in list((self.executor._processes or {}).values()):
+                process.kill()
+        self.executor.shutdown(wait=True, cancel_futures=True)
+        self.channel.put(None)
+        self.drain.join(timeout=5)
+        self.channel.cancel_join_thread()
 
 
-def _set_up(channel: Any, threads: int) -> None:
-    global _channel  # noqa: PLW0603 - a pool's initialiser can leave its state nowhere else
-    _channel = channel
+def _run_pool(board: Board, workers: int, threads: int, listener: Listener) -> None:
+    # Read by the children's OpenMP when it is loaded, before torch.set_num_threads can be called.
+    before = os.environ.get("OMP_NUM_THREADS")
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    pool = _Pool(workers, threads, listener)
+
+    def tell() -> None:
+        pool.stop_event.set()
+
+    stop = Stop(tell)
+    suspects: deque[Step] = deque()
+    running: dict[Future[Outcome], Step] = {}
+    finished_well = False
+    try:
+        with listening(stop):
+            while board.open and not (stop() and not running):
+                if not stop():
+                    _fill(pool, board, running, suspects, workers)
+                if not running:
+                    time.sleep(POLL)
+                    continue
+                killed: list[Step] = []
+                finished, _ = wait(running, timeout=POLL, return_when=FIRST_COMPLETED)
+                for future in finished:
+                    step = running.pop(future)
+                    try:
+                        board.settle(step, future.result())
+                    except BrokenProcessPool:
+                        killed.append(step)
+                if killed:
+                    killed += running.values()
+                    running.clear()
+                    pool.close(kill=True)
+                    pool = _Pool(workers, threads, listener)
+                    if stop():
+                        continue
+                    if suspects and killed == [suspects[0]]:
+                        suspects.popleft()
+                        failure = Failure(
+                            killed[0].kind, "Killed", "its process was killed, twice (out of memory?)"
+                        )
+                        listener(Event(killed[0].key, "failed", message=failure.message))
+                        board.settle(killed[0], failure)
+                    else:
+                        # Any of them may have done it: each is tried again alone.
+                        suspects.extend(killed)
+                elif suspects and suspects[0].key not in board.running:
+                    suspects.popleft()
+        finished_well = True
+    finally:
+        pool.close(kill=not finished_well)
+        if before is None:
+            del os.environ["OMP_NUM_THREADS"]
+        else:
+            os.environ["OMP_NUM_THREADS"] = before
+    if stop():
+        raise stop.error()
+
+
+def _fill(
+    pool: _Pool,
+    board: Board,
+    running: "dict[Future[Outcome], Step]",
+    suspects: "deque[Step]",
+    workers: int,
+) -> None:
+    """Give the workers what they can take; a step that may have killed its process runs alone."""
+    if suspects:
+        if not running:
+            running[pool.submit(suspects[0])] = suspects[0]
+        return
+    while len(running) < workers and (step := board.start()) is not None:
+        running[pool.submit(step)] = step
+
+
+def _set_up(channel: Any, stop_event: Any, threads: int) -> None:
+    global _channel, _stop_event  # a pool's initialiser can leave its state nowhere else
+    _channel, _stop_event = channel, stop_event
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     import torch
 
     from harness.backbones.load import quiet_transformers
@@ -126,35 +192,55 @@ def _set_up(channel: Any, threads: int) -> None:
     quiet_transformers()
 
 
+def _end_with_parent() -> None:
+    """A worker whose parent was killed would go on, hold its lock, and then wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
 def _drain(channel: Any, listener: Listener) -> None:
     while (event := channel.get()) is not None:
         listener(event)
 
 
-def _run(step: Step) -> str:
-    return _guarded(step, _channel.put)
+def _run(step: Step) -> Outcome:
+    return run_step(step, _channel.put, _stop_event.is_set)
 
 
-def _guarded(step: Step, listener: Listener) -> str:
-    """Run a step and return why it failed, or an empty string."""
+def run_step(step: Step, listener: Listener, stopping: Callable[[], bool]) -> Outcome:
+    """Make a step's folder in this process, unless another process is making it.
+
+    Args:
+        step: The step; what it needs is stored.
+        listener: Called with its events.
+        stopping: Asked after every training step and batch whether to stop.
+    """
     last = 0.0
+    at = "decode" if step.kind == "cell" else str(step.kind)
 
     def report(stage: str, done: int, total: int, figures: dict[str, float]) -> None:
-        nonlocal last
+        nonlocal last, at
+        at = stage
         now = time.monotonic()
         if done == total or now - last >= MIN_INTERVAL:
             last = now
             listener(Event(step.key, "progress", stage, done, total, figures))
+        if stopping():
+            raise KeyboardInterrupt
 
-    listener(Event(step.key, "started"))
     try:
-        STAGES[step.kind](step.job, report)
-    except UserError as error:
-        reason = str(error)
-    except Exception as error:
-        reason = f"{type(error).__name__}: {error}\n{traceback.format_exc()}"
-    else:
-        listener(Event(step.key, "done"))
-        return ""
-    listener(Event(step.key, "failed", message=reason))
-    return reason
+        with claim(step.lock) as ours:
+            if not ours:
+                return "busy"
+            listener(Event(step.key, "started"))
+            STAGES[step.kind](step.job, report)
+    except KeyboardInterrupt:
+        return "stopped"
+    except (Exception, SystemExit) as error:  # a plugin may raise anything, and call sys.exit
+        failure = failure_of(error, at)
+        listener(Event(step.key, "failed", message=failure.message))
+        return failure
+    listener(Event(step.key, "done"))
+    return "done"

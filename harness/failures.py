@@ -1,0 +1,86 @@
+"""What failed and why: a small ``failed.json`` beside a cell, until the cell succeeds."""
+
+import json
+import math
+import time
+import traceback
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from harness.errors import TrainingError, UserError
+from harness.store import CorruptError, read_json, write_file
+
+FAILED = "failed.json"
+_INHERITED = "what it needs failed: "
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a step failed.
+
+    Attributes:
+        stage: "warm start", "training", "decode" or "score".
+        error: Name of the exception.
+        message: In words.
+        traceback: Of an error that is not the user's to mend; else "".
+        diagnostics: What was known when it gave up, e.g. the last steps' losses; plain JSON.
+        when: UTC, ISO 8601.
+    """
+
+    stage: str
+    error: str
+    message: str
+    traceback: str = ""
+    diagnostics: dict[str, Any] = field(default_factory=dict)
+    when: str = field(default_factory=lambda: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
+
+    def inherited(self) -> "Failure":
+        """The failure of what needed this."""
+        if self.message.startswith(_INHERITED):
+            return self
+        return replace(self, message=_INHERITED + self.message)
+
+
+def failure_of(error: BaseException, stage: str) -> Failure:
+    """An exception as a failure; the traceback only of one that is no :class:`UserError`."""
+    diagnostics = error.diagnostics if isinstance(error, TrainingError) else {}
+    if isinstance(error, UserError):
+        return Failure(stage, type(error).__name__, str(error), diagnostics=diagnostics)
+    message = f"{type(error).__name__}: {error}"
+    trace = "".join(traceback.format_exception(error))
+    return Failure(stage, type(error).__name__, message, trace)
+
+
+def write_failure(cell: Path, failure: Failure) -> None:
+    """Keep the failure beside the cell; where even that can't be written, it is only told."""
+    with suppress(UserError):
+        text = json.dumps(_finite(asdict(failure)), indent=2, ensure_ascii=False)
+        write_file(cell / FAILED, text + "\n")
+
+
+def clear_failure(cell: Path) -> None:
+    """The cell has succeeded."""
+    with suppress(OSError):
+        (cell / FAILED).unlink(missing_ok=True)
+
+
+def read_failures(out: Path) -> dict[str, Failure]:
+    """The failures of a results folder by cell id; a file that can't be read is a failure of its own."""
+    found = {}
+    for path in sorted((out / "cells").glob(f"*/{FAILED}")):
+        try:
+            found[path.parent.name] = Failure(**read_json(path))
+        except (CorruptError, TypeError) as error:
+            found[path.parent.name] = Failure("unknown", "CorruptError", f"{path} can't be read: {error}")
+    return found
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no NaN: null."""
+    if isinstance(value, dict):
+        return {key: _finite(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_finite(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
