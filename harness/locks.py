@@ -13,6 +13,7 @@ import json
 import os
 import socket
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -62,6 +63,30 @@ def claim(path: Path) -> Iterator[bool]:
         with suppress(OSError), _guard(path.parent):
             if (read_owner(path) or {}).get("token") == owner["token"]:
                 path.unlink()
+
+
+@contextmanager
+def hold(path: Path) -> Iterator[None]:
+    """Hold a lock, waiting for whoever has it: for work of a moment.
+
+    Raises:
+        UserError: As :func:`claim`.
+    """
+    while True:
+        with claim(path) as ours:
+            if ours:
+                yield
+                return
+        time.sleep(0.1)
+
+
+def sweep(folder: Path) -> None:
+    """Remove the locks of dead holders."""
+    for path in folder.glob("*.lock"):
+        with suppress(OSError), _guard(folder):
+            holder = read_owner(path)
+            if holder is not None and not _alive(path, holder):
+                path.unlink(missing_ok=True)
 
 
 def read_owner(path: Path) -> dict[str, Any] | None:

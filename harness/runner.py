@@ -12,9 +12,10 @@ from harness.examples import write_examples
 from harness.executors import Kind, Listener, Step
 from harness.executors.local import run_steps
 from harness.failures import Failure
+from harness.locks import hold, sweep
 from harness.plan import Plan
 from harness.stages import Job
-from harness.store import STAGES, check, is_done, require_writable, write_file, writing
+from harness.store import STAGES, check, clear_unfinished, is_done, require_writable, write_file, writing
 
 
 @dataclass(frozen=True)
@@ -82,21 +83,24 @@ def execute(plan: Plan, work: Work, listener: Listener) -> dict[str, Failure]:
     """
     require_writable(plan.out)
     _sweep(plan)
-    for subset, splits in plan.data.items():
-        folder = plan.data_folder(subset)
-        if is_done(folder):
-            check(folder)
-        else:
+    with hold(plan.out / "locks" / "setup.lock"):
+        for subset, splits in plan.data.items():
+            folder = plan.data_folder(subset)
+            if is_done(folder):
+                check(folder)
+                continue
+            clear_unfinished(folder)
             with writing(folder) as temporary:
                 write_examples(temporary, splits)
-    save_spec(plan)
+        save_spec(plan)
     return run_steps(work.steps, workers=work.workers, threads=plan.spec.threads, listener=listener)
 
 
 def _sweep(plan: Plan) -> None:
-    """Remove the checkpoints of what is stored: a process was killed between storing and removing."""
+    """Remove what killed processes have left: dead locks, and the checkpoints of what is stored by now."""
     from harness.checkpoint import clear
 
+    sweep(plan.out / "locks")
     for job in _jobs(plan):
         for name, folder in (
             (job.cell.warm_start_id, job.warm_start_folder),
@@ -114,9 +118,10 @@ def spec_text(plan: Plan) -> str:
 
 
 def save_spec(plan: Plan) -> None:
-    """Keep the resolved spec in the results folder, named by its content."""
+    """Keep the resolved spec in the results folder, named by its content; one process at a time."""
     text = spec_text(plan)
     path = plan.out / "specs" / f"{content_hash({'spec': text})}.yaml"
+    clear_unfinished(path)
     write_file(path, text)
 
 

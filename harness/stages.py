@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.cell import Cell
 from harness.examples import read_split
-from harness.failures import clear_failure
+from harness.failures import FAILED, clear_failure
 from harness.ledger import Ledger
 from harness.methods import resolve_method
 from harness.metrics.base import Metric, MetricContext
@@ -150,6 +150,7 @@ def run_cell(job: Job, report: Report) -> None:
         else:
             clear_unfinished(job.folder / stage)
             run(job, report)
+    clear_unfinished(job.folder / FAILED)
     clear_failure(job.folder)
 
 

@@ -19,6 +19,7 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -72,12 +73,15 @@ def writing(folder: Path) -> Iterator[Path]:
 
 
 def clear_unfinished(folder: Path) -> None:
-    """Remove what killed writers have left of ``folder``, or of folders whose names begin like it.
+    """Remove what killed writers have left of a folder or file, or of those whose names begin like it.
 
     Only for who alone may write there: it would take a running writer's work.
     """
     for temporary in folder.parent.glob(f".{glob.escape(folder.name)}*.tmp"):
-        shutil.rmtree(temporary, ignore_errors=True)
+        if temporary.is_dir():
+            shutil.rmtree(temporary, ignore_errors=True)
+        else:
+            temporary.unlink(missing_ok=True)
 
 
 def check(folder: Path) -> Path:
@@ -164,11 +168,10 @@ def require_writable(out: Path) -> None:
     Raises:
         UserError: ``out`` is a file, or can't be made or written.
     """
-    probe = out / f".probe.{os.getpid()}"
     try:
         out.mkdir(parents=True, exist_ok=True)
-        probe.write_text("", encoding="utf-8")
-        probe.unlink()
+        with tempfile.TemporaryFile(dir=out):
+            pass
     except OSError as error:
         raise UserError(
             f"results folder {out} is not writable: {error.strerror or error}",
