@@ -1,10 +1,14 @@
-"""kill -9, Ctrl-C and SIGTERM at seeded moments of a real run: what is stored in the end is what an untouched run stores."""
+"""Runs that are killed, stopped, or share a folder store what an untouched run stores, bit for bit."""
 
 import json
 import os
+import random
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from plugin_files import write_plugins
@@ -12,41 +16,33 @@ from plugin_files import write_plugins
 HERE = Path(__file__).parent
 IDENTICAL = ("model.safetensors", "predictions.parquet", "scores.json", "chrf++.parquet", "bleu.parquet")
 TIMES = {"train_seconds", "decode_seconds", "peak_memory", "seconds"}
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(HERE.parent), "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
 
 
-def stopped(place: Path, signals: list[str], seed: int) -> list[tuple[int, int]]:
+def arguments(place: Path, workers: int = 1) -> list[str]:
     files = write_plugins(place)
     argv = ["run", "--task", files["task"], "--backbone", files["backbone"], "--seeds", "1"]
-    argv += [
-        "--method",
-        "sft,warmup:sampler=replay",
-        "--workers",
-        "1",
-        "--limit",
-        "train=24,validation=8,test=8",
-    ]
-    for setting in (
-        "train.checkpoint_every=2",
-        "train.dropout=0.1",
-        "warm_start.steps=6",
-        "train.eval_every=3",
-    ):
-        argv += ["--set", setting]
-    config = {"argv": argv, "out": "results", "signals": signals, "seed": seed}
-    environment = os.environ | {"PYTHONPATH": str(HERE.parent), "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+    argv += ["--method", "sft,warmup:sampler=replay", "--workers", str(workers)]
+    argv += ["--limit", "train=24,validation=8,test=8", "--set", "stats.resamples=99"]
+    argv += ["--set", "train.checkpoint_every=2", "--set", "train.eval_every=3"]
+    return [*argv, "--set", "train.dropout=0.1", "--set", "warm_start.steps=6"]
+
+
+def forked(place: Path, **config: object) -> dict[str, Any]:
+    """What ``forked_runs.py`` tells."""
     done = subprocess.run(
-        [sys.executable, str(HERE / "kill_runs.py")],
+        [sys.executable, str(HERE / "forked_runs.py")],
         cwd=place,
-        env=environment,
-        input=json.dumps(config),
+        env=ENVIRONMENT,
+        input=json.dumps({"argv": arguments(place), "out": "results", **config}),
         capture_output=True,
         text=True,
         check=False,
         timeout=280,
     )
     assert done.returncode == 0, done.stderr + (place / "results.log").read_text()[-3000:]
-    stops: list[tuple[int, int]] = json.loads(done.stdout.splitlines()[-1])["stops"]
-    return stops
+    told: dict[str, Any] = json.loads(done.stdout)
+    return told
 
 
 def timeless(path: Path) -> list[dict[str, object]]:
@@ -54,8 +50,8 @@ def timeless(path: Path) -> list[dict[str, object]]:
     return [{k: v for k, v in json.loads(line).items() if k not in TIMES} for line in lines]
 
 
-def compare(whole: Path, other: Path) -> int:
-    """Every file of the untouched run is there with the same numbers; returns how many were compared."""
+def assert_same(whole: Path, other: Path) -> None:
+    """Every file of the untouched run is there with the same numbers, and nothing is left of what stopped."""
     compared = 0
     for kind in ("warm-starts", "trainings", "cells"):
         names, others = (sorted(p.name for p in (at / kind).iterdir()) for at in (whole, other))
@@ -69,24 +65,67 @@ def compare(whole: Path, other: Path) -> int:
         else:
             continue
         compared += 1
+    # 3 models with log and ledger, 2 cells with predictions, ledger, scores and 2 statistics
+    assert compared == 3 * 3 + 2 * 5
     leftover = [p for p in other.rglob("*") if p.name.startswith(".") and p.name != ".guard"]
-    leftover += [*other.glob("locks/*.lock"), *other.glob("checkpoints/*")]
-    assert leftover == []
-    return compared
+    assert [*leftover, *other.glob("locks/*.lock"), *other.glob("checkpoints/*")] == []
 
 
-SLOW = pytest.mark.slow
-RUNS = [
-    pytest.param(["KILL", "INT", "KILL"], id="3"),
-    pytest.param(["KILL"] * 20, id="20 kills", marks=SLOW),
-    pytest.param(["INT", "TERM"] * 4, id="8 stops", marks=SLOW),
-]
-
-
-@pytest.mark.parametrize("signals", RUNS)
-def test_a_run_that_is_stopped_ends_with_the_same_numbers(signals: list[str], tmp_path: Path) -> None:
-    stops = stopped(tmp_path, signals, seed=len(signals))
-    assert len(stops) == len(signals)
+def assert_stopped(place: Path, stops: list[list[int]], count: int) -> None:
+    assert len(stops) == count
     for folder in sorted({folder for folder, _ in stops}):
-        # 3 models with log and ledger, 2 cells with predictions, ledger, scores and 2 statistics
-        assert compare(tmp_path / "results-whole", tmp_path / f"results-{folder}") == 3 * 3 + 2 * 5
+        assert_same(place / "results-whole", place / f"results-{folder}")
+
+
+@pytest.fixture(scope="module")
+def several(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """A run that is killed and stopped, and four at once, in one script: it imports torch once."""
+    place = tmp_path_factory.mktemp("several")
+    return place, forked(place, signals=["KILL", "INT", "KILL"], seed=3, together=4)
+
+
+def test_a_run_that_is_stopped_ends_with_the_same_numbers(several: tuple[Path, dict[str, Any]]) -> None:
+    place, told = several
+    assert_stopped(place, told["stops"], 3)
+    assert "Go on with:\nwarmup-bench run --task" in (place / "results.log").read_text()
+
+
+def test_four_processes_on_one_folder_run_every_cell_once(several: tuple[Path, dict[str, Any]]) -> None:
+    place, told = several
+    assert len(told["together"]) == 4
+    assert sum(told["together"]) == told["alone"]  # no pass of the model was made twice
+    assert_same(place / "results-whole", place / "results-together")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("signals", [["KILL"] * 20, ["INT", "TERM"] * 4], ids=["20 kills", "8 stops"])
+def test_a_run_that_is_stopped_often_ends_with_the_same_numbers(signals: list[str], tmp_path: Path) -> None:
+    assert_stopped(tmp_path, forked(tmp_path, signals=signals, seed=len(signals))["stops"], len(signals))
+
+
+@pytest.mark.slow
+def test_a_run_with_two_workers_is_killed_and_takes_its_workers_along(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "from harness.cli import main; main()", *arguments(tmp_path, workers=2)]
+    options: dict[str, Any] = {"cwd": tmp_path, "env": ENVIRONMENT, "stdout": subprocess.DEVNULL}
+    subprocess.run([*command, "--out", "whole", "--workers", "1"], check=True, timeout=120, **options)
+    draw = random.Random(7)
+    met: set[int] = set()
+    for _ in range(3):
+        run = subprocess.Popen([*command, "--out", "parts"], **options)
+        deadline = time.monotonic() + 60
+        while run.poll() is None and not list(tmp_path.glob("parts/locks/*-*.lock")):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        time.sleep(draw.uniform(0, 3))
+        for lock in tmp_path.glob("parts/locks/*-*.lock"):
+            text = lock.read_text() if lock.exists() else ""
+            met |= {json.loads(text)["pid"]} if text else set()
+        run.send_signal(signal.SIGKILL)
+        run.wait(timeout=30)
+    deadline = time.monotonic() + 30
+    while any(Path(f"/proc/{pid}").exists() for pid in met):
+        assert time.monotonic() < deadline, f"workers {met} outlive their parent"
+        time.sleep(0.1)
+    assert met
+    subprocess.run([*command, "--out", "parts"], check=True, timeout=120, **options)
+    assert_same(tmp_path / "whole", tmp_path / "parts")

@@ -212,19 +212,62 @@ def test_a_corrupt_cell_is_named_never_used_and_never_deleted(
     assert victim.read_bytes() == bytes(damaged)
 
 
-def test_one_failing_method_does_not_take_the_others(finished: tuple[Path, list[str], str]) -> None:
-    place, arguments, _ = finished
-    broken = place / "broken.py"
-    broken.write_text(
-        "from harness.objective import Method\n"
-        "def coefficients(rollout):\n    raise RuntimeError('no such luck')\n"
-        "METHOD = Method('broken', '', '', 'sampled', coefficients)\n"
+def broken_method(place: Path, name: str, action: str) -> str:
+    path = place / f"{name}.py"
+    path.write_text(
+        "import os, signal, sys\nfrom harness.objective import Coefficients, Method\n"
+        f"def coefficients(rollout):\n    {action}\n"
+        f"METHOD = Method('{name}', '', '', 'sampled', coefficients)\n"
     )
-    done = call(*arguments, "--method", str(broken), "--out", "out", "--workers", "1", cwd=place)
-    assert done.returncode == 1
-    assert "no such luck" in done.stdout
-    assert "| warmup" not in done.stderr
+    return str(path)
+
+
+def failures(out: Path) -> dict[str, dict[str, object]]:
+    """By method."""
+    return {p.parent.name.split(".")[3]: json.loads(p.read_text()) for p in out.glob("cells/*/failed.json")}
+
+
+def test_failing_methods_do_not_take_the_others(finished: tuple[Path, list[str], str]) -> None:
+    place, arguments, _ = finished
+    raising = broken_method(place, "raising", "raise RuntimeError('no such luck')")
+    leaving = broken_method(place, "leaving", "sys.exit('not that way')")
+    nan = "Coefficients(rollout.lc * 0, rollout.ly * float('nan'))"
+    diverging = broken_method(place, "diverging", f"return {nan}")
+    arguments = [*arguments, "--method", f"{raising},{leaving},{diverging}", "--seeds", "1", "--workers", "1"]
+    arguments += ["--budget", "steps=30", "--set", "warm_start.steps=0"]
+    done = call(*arguments, "--out", "failing", cwd=place)
+    assert done.returncode == 1, done.stdout + done.stderr
+    for told in ("no such luck", "not that way", "not finite in 21 of 21 steps", "3 of 6 cells failed"):
+        assert told in done.stdout
     assert "chrF++" in done.stdout  # the table of the others
+    kept = failures(place / "failing")
+    assert {(name, f["stage"], f["error"]) for name, f in kept.items()} == {
+        ("raising", "training", "RuntimeError"),
+        ("leaving", "training", "SystemExit"),
+        ("diverging", "training", "TrainingError"),
+    }
+    assert "in coefficients" in str(kept["raising"]["traceback"])
+    diagnostics = kept["diverging"]["diagnostics"]
+    assert isinstance(diagnostics, dict)
+    assert diagnostics["skipped_steps"] == 21
+    assert [step["grad_norm"] for step in diagnostics["last_steps"]] == [None] * 5
+    # Mended (a method that is a file is another cell then, so its record is the old cell's).
+    assert len(list((place / "failing" / "cells").glob("*/decode"))) == 3
+
+
+@pytest.mark.slow
+def test_a_method_that_kills_its_process_is_found_and_the_others_go_on(
+    finished: tuple[Path, list[str], str],
+) -> None:
+    place, arguments, _ = finished
+    killer = broken_method(place, "killer", "os.kill(os.getpid(), signal.SIGKILL)")
+    arguments = [*arguments, "--method", killer, "--seeds", "1", "--workers", "3"]
+    done = call(*arguments, "--out", "killing", cwd=place)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "1 of 4 cells failed" in done.stdout
+    kept = failures(place / "killing")
+    assert list(kept) == ["killer"]
+    assert "killed" in str(kept["killer"]["message"])
 
 
 BAD = [
