@@ -46,7 +46,7 @@ def claim(path: Path) -> Iterator[bool]:
         "token": uuid.uuid4().hex,
     }
     try:
-        ours = _create(path, owner) or _take_over(path, owner)
+        ours = _acquire(path, owner)
     except OSError as error:
         raise unwritable(path, error) from error
     if not ours:
@@ -81,7 +81,12 @@ def hold(path: Path) -> Iterator[None]:
 
 
 def sweep(folder: Path) -> None:
-    """Remove the locks of dead holders."""
+    """Remove the locks of dead holders, and what was left of locks that never came to be."""
+    if not folder.is_dir():
+        return
+    with suppress(OSError), _guard(folder):
+        for left in folder.glob(".*.tmp"):
+            left.unlink(missing_ok=True)
     for path in folder.glob("*.lock"):
         with suppress(OSError), _guard(folder):
             holder = read_owner(path)
@@ -100,31 +105,36 @@ def read_owner(path: Path) -> dict[str, Any] | None:
     return content if isinstance(content, dict) else {}
 
 
-def _create(path: Path, owner: dict[str, Any]) -> bool:
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-    except FileExistsError:
-        return False
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump(owner, file)
-    return True
+def _acquire(path: Path, owner: dict[str, Any]) -> bool:
+    """Make the lock unless somebody alive has it; a dead holder's is replaced.
 
-
-def _take_over(path: Path, owner: dict[str, Any]) -> bool:
-    """Replace a dead holder's lock: one process at a time, else two could each remove the other's."""
+    The file appears with its content (by a link): a process that is killed in between leaves none of it.
+    """
+    candidate = path.with_name(f".{path.name}.{owner['token']}.tmp")
     with _guard(path.parent):
         holder = read_owner(path)
         if holder is not None:
             if _alive(path, holder):
                 return False
             path.unlink(missing_ok=True)
-        return _create(path, owner)
+        try:
+            candidate.write_text(json.dumps(owner), encoding="utf-8")
+            path.hardlink_to(candidate)
+        except FileExistsError:
+            return False
+        except OSError as error:
+            if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS):
+                raise
+            candidate.replace(path)  # a file system without links: the guard alone keeps others out
+        finally:
+            candidate.unlink(missing_ok=True)
+    return True
 
 
 def _alive(path: Path, holder: dict[str, Any]) -> bool:
     if holder.get("machine") == _machine() and isinstance(holder.get("pid"), int):
         return _started(holder["pid"]) == holder.get("started") and _exists(holder["pid"])
-    probe = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.probe")
+    probe = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
         probe.touch()  # what the file system's clock says now
         age = probe.stat().st_mtime - path.stat().st_mtime

@@ -18,6 +18,7 @@ import glob
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 import uuid
@@ -63,11 +64,10 @@ def writing(folder: Path) -> Iterator[Path]:
                 raise
         _sync(folder.parent)
     except Exception as error:
-        from safetensors import SafetensorError  # how safetensors reports a full disk
-
-        if not isinstance(error, OSError | SafetensorError):
+        failed = system_error(error)
+        if failed is None:
             raise
-        raise unwritable(folder, error) from error
+        raise unwritable(folder, failed) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -92,12 +92,17 @@ def check(folder: Path) -> Path:
     """
     manifest = read_json(folder / DONE)
     version = manifest.get("schema_version")
-    if not isinstance(version, int) or version > SCHEMA_VERSION:
+    if not isinstance(version, int) or version < 1:
+        raise _corrupt(folder / DONE, "names no schema version")
+    if version > SCHEMA_VERSION:
         raise UserError(
             f"{folder} has schema version {version}, this program reads up to {SCHEMA_VERSION}",
             hint="Upgrade warmup-bench.",
         )
-    for name, (size, digest) in manifest["files"].items():
+    files = manifest.get("files")
+    if not isinstance(files, dict) or not all(isinstance(f, list) and len(f) == 2 for f in files.values()):
+        raise _corrupt(folder / DONE, "lists no files")
+    for name, (size, digest) in files.items():
         path = folder / name
         if not path.is_file():
             raise _corrupt(path, "is missing")
@@ -211,20 +216,29 @@ def _corrupt(path: Path, what: str) -> CorruptError:
     )
 
 
-def unwritable(path: Path, error: Exception) -> UserError:
+def system_error(error: Exception) -> OSError | None:
+    """The operating system's error behind an exception: libraries in Rust tell it in words only."""
+    if isinstance(error, OSError):
+        return error
+    told = re.search(r"(?:os error|code:) (\d+)", str(error))
+    return None if told is None else OSError(int(told[1]), os.strerror(int(told[1])))
+
+
+def unwritable(path: Path, error: OSError) -> UserError:
     """What to tell the user of a failed write."""
-    number = getattr(error, "errno", None)
-    if number == errno.ENOSPC or "code: 28" in str(error):
-        what, hint = "no space is left on the disk", "Free some, then run the same command again."
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        what, hint = "no space is left", "Free some, then run the same command again."
     else:
-        what, hint = getattr(error, "strerror", None) or str(error), "Choose another --out."
+        what, hint = error.strerror or str(error), "Choose another --out."
     return UserError(f"can't write {path}: {what}", origin="--out", hint=hint)
 
 
 def _write_manifest(folder: Path) -> None:
     files = {}
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+    for path in sorted(folder.rglob("*")):
         _sync(path)
+        if path.is_dir():
+            continue
         files[str(path.relative_to(folder))] = (path.stat().st_size, _digest(path))
     write_json(folder / DONE, {"schema_version": SCHEMA_VERSION, "files": files})
     _sync(folder / DONE)

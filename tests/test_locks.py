@@ -148,6 +148,36 @@ def test_sweep_removes_the_locks_of_the_dead_only(tmp_path: Path) -> None:
         assert {p.name for p in tmp_path.glob("*.lock")} == {"elsewhere.lock", "ours.lock"}
 
 
+def test_without_room_for_its_content_there_is_no_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*arguments: object, **options: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    path = tmp_path / "a.lock"
+    with monkeypatch.context() as patched:
+        patched.setattr(locks.json, "dumps", full)
+        with pytest.raises(UserError, match="no space is left"), claim(path):
+            pass
+    assert [p.name for p in tmp_path.iterdir()] == [".guard"]
+    with claim(path) as ours:
+        assert ours
+
+
+@pytest.mark.parametrize("number", [1, 95])
+def test_a_file_system_without_links_has_locks_too(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: object) -> None:
+        raise OSError(number, "no links here")
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    with claim(tmp_path / "a.lock") as ours:
+        assert ours
+        with claim(tmp_path / "a.lock") as again:
+            assert not again
+
+
 def test_a_place_that_can_not_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "locks").write_text("")
     with pytest.raises(UserError, match="locks"), claim(tmp_path / "locks" / "a.lock"):
