@@ -1,11 +1,11 @@
 """Training steps against those of TRL's GRPO trainer, on one Llama of random weights.
 
-Both draw n warmups of the cap's length for each prompt from the model that is trained, take log p(y|x,c) under
-the same model as their reward, and take an AdamW step with clipped gradients. The differences are those of
-the two programs: ours scores c and y in one pass, gives it gradients through both, and needs no other; TRL
-generates with transformers, calls the reward function (a forward pass of the model over prompt, c, separator
-and y without gradients; the head at y alone) and then runs its own loss forward and backward over prompt and
-c. TRL has no reference model (beta = 0), no gradient checkpointing (its default would recompute), no top-k.
+Both draw n warmups of the cap's length for each prompt from the model that is trained, take log p(y|x,c)
+under the same model as their reward, and take an AdamW step with clipped gradients. They differ as the two
+programs do: ours scores c and y in one pass with gradients through both (it trains y too) and needs no other;
+TRL generates with transformers, calls the reward function (a forward pass over prompt, c, separator and y
+without gradients, the head at y alone), and then runs its own loss forward and backward over prompt and c.
+TRL has no reference model (beta = 0), no gradient checkpointing (its default would recompute), no top-k.
 
 TRL runs in an environment of its own, as a process that waits between its steps (:mod:`benchmarks.trl_side`);
 the two take turns, and TRL's clock starts and stops inside its process around its step alone.
@@ -21,14 +21,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from baselines import warmup
-from benchmarks.inputs import CAP, SAMPLES, draws, random_batch
+from benchmarks.inputs import CAP, SAMPLES, SOURCE, TARGET, draws, random_batch
 from benchmarks.models import SEPARATOR, SIZES, make_llama, parameters
-from benchmarks.record import Options, Record, Skipped, judge
+from benchmarks.record import Options, Record, UnavailableError, judge
 from benchmarks.timing import Sample, interleave, profile, timed
 from harness.backbones.base import DecoderOnly
+from harness.backbones.costs import BACKWARD, Costs
 from harness.batching import Batch
 from harness.loss import Objective, batch_loss
 from harness.spec import Train, Warmup
@@ -42,10 +44,12 @@ def measure(options: Options) -> list[Record]:
     """A record of every size: samples a second.
 
     Raises:
-        Skipped: No interpreter with TRL was given.
+        UnavailableError: No interpreter with TRL was given.
     """
     if options.trl_python is None:
-        raise Skipped("TRL lives in an environment of its own: give its interpreter with --trl-python")
+        raise UnavailableError(
+            "TRL lives in an environment of its own: give its interpreter with --trl-python"
+        )
     return [_compare(name, options) for name in options.sizes]
 
 
@@ -58,6 +62,7 @@ class Ours:
     options: Options
     size: str
     tokens: list[int] = field(default_factory=list)
+    flops: float = 0.0
 
     def __post_init__(self) -> None:
         self.objective = Objective(warmup.METHOD, Warmup(samples=SAMPLES, max_tokens=CAP))
@@ -66,6 +71,7 @@ class Ours:
         self.backbone.model.train()
 
     def __call__(self) -> None:
+        """A step: draw, score, backward, clip, update."""
         device = self.options.device
         with self.backbone.autocast(self.options.dtype):
             uniform = draws(SIZES[self.size], self.generator, device)
@@ -74,6 +80,7 @@ class Ours:
         torch.nn.utils.clip_grad_norm_(self.backbone.model.parameters(), MAX_NORM)
         self.optimizer.step()
         self.optimizer.zero_grad()
+        self.flops = loss.flops
         self.tokens.append(int((loss.warmups.lengths + loss.warmups.ended).sum()))
 
 
@@ -92,6 +99,7 @@ def _compare(name: str, options: Options) -> Record:
         **times.detail("TRL", "ours"),
         "parameters": parameters(backbone.model),
         "samples_a_step": samples,
+        "flops_a_step": {"ours": ours.flops, "TRL": trl_flops(backbone.costs, size.batch * SAMPLES)},
         "tokens_a_step": {"ours": ours.tokens, "TRL": theirs.tokens},
         "TRL": theirs.about,
     }
@@ -107,6 +115,14 @@ def _compare(name: str, options: Options) -> Record:
     if options.profile and record.met is False:
         record.detail["profile"] = profile(ours, options.device)
     return record
+
+
+def trl_flops(costs: Costs, rows: int) -> float:
+    """Operations of TRL's step, counted as ours are: generation, the reward's pass, forward and backward."""
+    prompt, drawn, judged = (np.full(rows, n) for n in (SOURCE, SOURCE + CAP, SOURCE + CAP + TARGET))
+    generated = costs.encode(prompt) + costs.advance(prompt, drawn - prompt - 1) + costs.predict(rows * CAP)
+    reward = costs.encode(judged) + costs.predict(rows * TARGET)
+    return generated + reward + BACKWARD * (costs.encode(drawn) + costs.predict(rows * CAP))
 
 
 def check_tokens(ours: list[int], theirs: list[int]) -> None:
@@ -188,14 +204,16 @@ def _trl(options: Options, folder: Path) -> Iterator[Remote]:
     log = folder / "trl.log"
     # -P: the script's folder must not come before the standard library's modules.
     command = [str(options.trl_python), "-P", str(SCRIPT), str(folder)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+    environment = {
+        **os.environ,
+        "OMP_NUM_THREADS": "1",
+        "HF_HUB_OFFLINE": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+    }
     with log.open("w", encoding="utf-8") as errors:
-        try:
-            process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment
-            )
-        except OSError as error:
-            raise Skipped(f"--trl-python {options.trl_python}: {error.strerror}") from error
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment
+        )
         with process:
             try:
                 remote = Remote(process, log)

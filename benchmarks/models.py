@@ -8,8 +8,8 @@ import torch
 from harness.backbones.base import DecoderOnly, EncoderDecoder, SpecialTokens
 from harness.backbones.costs import measure_costs
 
-PAD, EOS, SEPARATOR, ANSWER = 0, 1, 2, 3
-FIRST = 4
+PAD, EOS, SEPARATOR = 0, 1, 2
+FIRST = 3
 """Ids from here on are plain tokens."""
 
 
@@ -39,7 +39,7 @@ SIZES = {
 """``mini``: 1.2M parameters as a T5; ``tiny``: for the tests alone, it measures nothing."""
 
 
-def make_t5(size: Size, *, tied: bool = True, device: str = "cpu") -> EncoderDecoder:
+def make_t5(size: Size, *, device: str = "cpu") -> EncoderDecoder:
     """A T5 without dropout; the same weights every time."""
     from transformers import T5Config, T5ForConditionalGeneration
 
@@ -53,7 +53,6 @@ def make_t5(size: Size, *, tied: bool = True, device: str = "cpu") -> EncoderDec
         num_decoder_layers=size.layers,
         num_heads=size.heads,
         dropout_rate=0.0,
-        tie_word_embeddings=tied,
         decoder_start_token_id=PAD,
         pad_token_id=PAD,
         eos_token_id=EOS,
@@ -62,25 +61,12 @@ def make_t5(size: Size, *, tied: bool = True, device: str = "cpu") -> EncoderDec
     return EncoderDecoder(model, None, SpecialTokens(PAD, EOS, SEPARATOR), measure_costs(model))
 
 
-def make_llama(size: Size, *, tied: bool = True, device: str = "cpu") -> DecoderOnly:
+def make_llama(size: Size, *, device: str = "cpu") -> DecoderOnly:
     """A Llama; the same weights every time."""
-    from transformers import LlamaForCausalLM
+    from transformers import LlamaConfig, LlamaForCausalLM
 
     torch.manual_seed(0)
-    return wrap_llama(LlamaForCausalLM(llama_config(size, tied=tied)).to(device))
-
-
-def wrap_llama(model: Any) -> DecoderOnly:
-    """A backbone of a Llama whose prompts are plain ids."""
-    tokens = SpecialTokens(PAD, EOS, SEPARATOR)
-    return DecoderOnly(model, None, tokens, measure_costs(model), prefix=[], suffix=[])
-
-
-def llama_config(size: Size, *, tied: bool) -> Any:
-    """The configuration of a Llama."""
-    from transformers import LlamaConfig
-
-    return LlamaConfig(
+    config = LlamaConfig(
         vocab_size=size.vocabulary,
         hidden_size=size.width,
         intermediate_size=size.feed_forward * 2 // 3,
@@ -89,11 +75,14 @@ def llama_config(size: Size, *, tied: bool) -> Any:
         num_key_value_heads=size.heads,
         head_dim=size.head_size,
         max_position_embeddings=1024,
-        tie_word_embeddings=tied,
+        tie_word_embeddings=True,
         pad_token_id=PAD,
         bos_token_id=None,
         eos_token_id=EOS,
     )
+    model = LlamaForCausalLM(config).to(device)
+    tokens = SpecialTokens(PAD, EOS, SEPARATOR)
+    return DecoderOnly(model, None, tokens, measure_costs(model), prefix=[], suffix=[])
 
 
 def parameters(model: Any) -> int:

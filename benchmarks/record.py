@@ -8,7 +8,7 @@ from typing import Any
 COMPARISONS = {"<=": operator.le, ">=": operator.ge}
 
 
-class Skipped(Exception):
+class UnavailableError(Exception):
     """A benchmark lacks something that it needs; the message says what."""
 
 

@@ -83,7 +83,8 @@ def interleave(sides: Mapping[str, Side], rounds: int, device: str = "cpu") -> T
 
 def profile(run: Callable[[], object], device: str = "cpu", rows: int = 15) -> str:
     """The operators that take the most time of one run, as a table."""
-    from torch.profiler import ProfilerActivity, profile as profiler
+    from torch.profiler import ProfilerActivity
+    from torch.profiler import profile as profiler
 
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if device == "cuda" else [])]
     with profiler(activities=activities) as found:

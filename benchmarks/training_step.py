@@ -49,7 +49,7 @@ def _compare(name: str, options: Options) -> list[Record]:
 
     def step_by_hand() -> None:
         with backbone.autocast(options.dtype):
-            loss, *_ = by_hand(backbone, batch)
+            loss, *_ = loss_by_hand(backbone, batch, sample_by_hand(backbone, batch))
         loss.backward()
         backbone.model.zero_grad()
 
@@ -112,30 +112,29 @@ def _utilisation(
     )
 
 
-def by_hand(backbone: EncoderDecoder, batch: Batch) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The loss as a user would write it; without the separator while sampling, every c has the cap.
-
-    Returns:
-        The loss, the warmups [rows, cap], and lc and ly [batch, samples].
-    """
-    model, rows = backbone.model, batch.size * SAMPLES
+def sample_by_hand(backbone: EncoderDecoder, batch: Batch) -> Tensor:
+    """Warmups of ``generate``, [rows, cap]; the separator is left out, so that every c has the cap."""
+    model = backbone.model
     model.eval()
     with torch.no_grad():
-        written = model.generate(
+        written: Tensor = model.generate(
             input_ids=batch.source,
             attention_mask=batch.mask,
             do_sample=True,
             top_k=0,
             num_return_sequences=SAMPLES,
             max_new_tokens=CAP,
-            min_new_tokens=CAP,
             suppress_tokens=[PAD, EOS, SEPARATOR],
         )
     model.train()
-    c = written[:, 1 : 1 + CAP]
-    separator = c.new_full((rows, 1), SEPARATOR)
+    return written[:, 1 : 1 + CAP]
+
+
+def loss_by_hand(backbone: EncoderDecoder, batch: Batch, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The loss as a user would write it, and lc and ly, [batch, samples], of warmups [rows, cap]."""
+    separator = c.new_full((c.shape[0], 1), SEPARATOR)
     sequence = torch.cat([c, separator, batch.target.repeat_interleave(SAMPLES, 0)], dim=1)
-    logits = model(
+    logits = backbone.model(
         input_ids=batch.source.repeat_interleave(SAMPLES, 0),
         attention_mask=batch.mask.repeat_interleave(SAMPLES, 0),
         decoder_input_ids=torch.cat([torch.full_like(separator, PAD), sequence[:, :-1]], dim=1),
@@ -146,7 +145,7 @@ def by_hand(backbone: EncoderDecoder, batch: Batch) -> tuple[Tensor, Tensor, Ten
     of_y = logits[:, CAP + 1 :].log_softmax(-1)
     ly = of_y.gather(2, sequence[:, CAP + 1 :, None]).sum((1, 2)).view(-1, SAMPLES)
     weights = ly.detach().softmax(1)
-    return -((weights - 1 / SAMPLES) * lc + weights * ly).sum(), c, lc, ly
+    return -((weights - 1 / SAMPLES) * lc + weights * ly).sum(), lc, ly
 
 
 @torch.no_grad()
@@ -156,7 +155,8 @@ def check(backbone: EncoderDecoder, batch: Batch, bound: float) -> float:
     Raises:
         AssertionError: It is above ``bound``: the two steps would not do the same work.
     """
-    _, c, *theirs = by_hand(backbone, batch)
+    c = sample_by_hand(backbone, batch)
+    _, *theirs = loss_by_hand(backbone, batch, c)
     full = torch.full((c.shape[0],), CAP, device=c.device)
     warmups = Warmups(c, full, full < 0, torch.zeros(c.shape[0], device=c.device))
     rows = batch.target.repeat_interleave(SAMPLES, 0), batch.target_lengths.repeat_interleave(SAMPLES)
@@ -165,5 +165,7 @@ def check(backbone: EncoderDecoder, batch: Batch, bound: float) -> float:
     pairs = zip(ours, theirs, strict=True)
     difference = max(float((o.view(-1, SAMPLES) - t).abs().max()) for o, t in pairs)
     if not difference <= bound:
-        raise AssertionError(f"log-probabilities by hand differ by {difference:.2g}, at most {bound} was expected")
+        raise AssertionError(
+            f"log-probabilities by hand differ by {difference:.2g}, at most {bound} was expected"
+        )
     return difference

@@ -67,8 +67,7 @@ def main(folder: Path) -> None:
         """log p(y | x, c) of every completion c, under the model that is trained."""
         turns.tokens += sum(map(len, completion_ids))
         rows = [
-            [*x, *c, job["separator"], *y]
-            for x, c, y in zip(sources, completion_ids, targets, strict=True)
+            [*x, *c, job["separator"], *y] for x, c, y in zip(sources, completion_ids, targets, strict=True)
         ]
         ids = torch.tensor(rows, device=model.device)  # all of one length
         length = len(targets[0])
