@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 import time
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -108,4 +107,4 @@ def figure(value: float) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(typer.run(main))
+    typer.run(main)

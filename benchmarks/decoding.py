@@ -9,7 +9,7 @@ tokens to the cap, as on a real test set. The rows of pad and separator are zero
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import mean, median
 
 import torch
@@ -21,7 +21,6 @@ from harness.backbones.base import Backbone
 from harness.decode import greedy, infer
 from harness.spec import Decode
 
-OUTPUT_CAP = 40
 STIR = 6.0
 """Factor on the matrices inside the layers."""
 SHORTEST, LONGEST = 6, 40
@@ -32,14 +31,15 @@ LEAST_EQUAL = 0.98
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """How much is decoded: inputs, inputs at once, and beams of the search."""
+    """How much is decoded: inputs, inputs at once, most tokens of an output, and beams of the search."""
 
     inputs: int
     batch: int
+    cap: int = 40
     beams: int = 4
 
 
-JOBS = {"tiny": Job(6, 3), "mini": Job(192, 64), "t5-small": Job(48, 16), "t5-base": Job(256, 64)}
+JOBS = {"tiny": Job(6, 3, cap=10), "mini": Job(192, 64), "t5-small": Job(48, 16), "t5-base": Job(256, 64)}
 
 
 def measure(options: Options) -> list[Record]:
@@ -49,7 +49,7 @@ def measure(options: Options) -> list[Record]:
         for make in (make_t5, make_llama):
             backbone = make(SIZES[name], device=options.device)
             sources = random_sources(SIZES[name], JOBS[name].inputs)
-            stir(backbone, sources[:16])
+            stir(backbone, sources[:16], JOBS[name].cap)
             for beams in (1, JOBS[name].beams):
                 records.append(_compare(backbone, sources, name, beams, options))
     return records
@@ -63,7 +63,7 @@ def random_sources(size: Size, count: int) -> list[list[int]]:
 
 
 @torch.no_grad()
-def stir(backbone: Backbone, sources: list[list[int]]) -> None:
+def stir(backbone: Backbone, sources: list[list[int]], cap: int) -> None:
     """Change random weights so that greedy outputs wander, and end after about half the cap on average."""
     backbone.model.eval()
     head = backbone.model.get_output_embeddings().weight
@@ -74,16 +74,16 @@ def stir(backbone: Backbone, sources: list[list[int]]) -> None:
     direction, low, high = head[EOS].clone(), 0.0, 8.0
     for _ in range(10):
         head[EOS] = direction * (low + high) / 2
-        found = greedy(backbone, sources, warmup_cap=0, output_cap=OUTPUT_CAP)
-        if mean(len(d.output) for d in found) > OUTPUT_CAP / 2:
+        found = greedy(backbone, sources, warmup_cap=0, output_cap=cap)
+        if mean(len(d.output) for d in found) > cap / 2:
             low = (low + high) / 2
         else:
             high = (low + high) / 2
 
 
 def _compare(backbone: Backbone, sources: list[list[int]], name: str, beams: int, options: Options) -> Record:
-    batch, device = JOBS[name].batch, options.device
-    settings = Decode(batch_size=batch * beams, max_tokens=OUTPUT_CAP, beams=beams)
+    job, device = JOBS[name], options.device
+    settings = Decode(batch_size=job.batch * beams, max_tokens=job.cap, beams=beams)
     outputs: dict[str, list[list[int]]] = {}
 
     def ours() -> None:
@@ -94,7 +94,7 @@ def _compare(backbone: Backbone, sources: list[list[int]], name: str, beams: int
 
     def theirs() -> None:
         with backbone.autocast(options.dtype):
-            outputs["generate"] = generated(backbone, sources, batch, beams)
+            outputs["generate"] = generated(backbone, sources, replace(job, beams=beams))
 
     steps: dict[str, Callable[[], None]] = {"ours": ours, "generate": theirs}
     times = interleave({key: timed(step, device) for key, step in steps.items()}, options.rounds, device)
@@ -115,13 +115,13 @@ def _compare(backbone: Backbone, sources: list[list[int]], name: str, beams: int
             **times.detail("generate", "ours"),
             "parameters": parameters(backbone.model),
             "inputs": len(sources),
-            "batch": batch,
+            "batch": job.batch,
             "equal_outputs": equal,
             "output_lengths": {
                 "min": lengths[0],
                 "median": median(lengths),
                 "max": lengths[-1],
-                "at_cap": mean(n == OUTPUT_CAP for n in lengths),
+                "at_cap": mean(n == job.cap for n in lengths),
             },
         },
     )
@@ -131,13 +131,13 @@ def _compare(backbone: Backbone, sources: list[list[int]], name: str, beams: int
 
 
 @torch.no_grad()
-def generated(backbone: Backbone, sources: list[list[int]], batch: int, beams: int) -> list[list[int]]:
+def generated(backbone: Backbone, sources: list[list[int]], job: Job) -> list[list[int]]:
     """Outputs of ``generate`` without eos; prompts of a decoder-only model are padded on their left."""
     paired = backbone.architecture == "encoder-decoder"
     order = sorted(range(len(sources)), key=lambda i: -len(sources[i]))
     outputs: dict[int, list[int]] = {}
-    for start in range(0, len(order), batch):
-        picked = order[start : start + batch]
+    for start in range(0, len(order), job.batch):
+        picked = order[start : start + job.batch]
         width = len(sources[picked[0]])
         rows = [[PAD] * (width - len(sources[i])) for i in picked]
         rows = [sources[i] + p if paired else p + sources[i] for i, p in zip(picked, rows, strict=True)]
@@ -146,10 +146,10 @@ def generated(backbone: Backbone, sources: list[list[int]], batch: int, beams: i
             input_ids=ids,
             attention_mask=(ids != PAD).long(),
             do_sample=False,
-            num_beams=beams,
+            num_beams=job.beams,
             early_stopping=False,
             length_penalty=1.0,
-            max_new_tokens=OUTPUT_CAP,
+            max_new_tokens=job.cap,
             pad_token_id=PAD,
             eos_token_id=EOS,
         )[:, 1 if paired else width :].tolist()

@@ -9,9 +9,9 @@ allocator on a GPU; the net figure leaves out what was there before the step: li
 
 import gc
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-import psutil
 import torch
 from torch import Tensor
 
@@ -83,14 +83,11 @@ def peak(name: str, loss: str, options: Options) -> dict[str, Any]:
     gc.collect()
     if device == "cuda":
         torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
-    else:
-        before = psutil.Process().memory_info().rss
-    loaded = peak_memory(device)
+    before, loaded = in_use(device), most_in_use(device)
     with backbone.autocast(options.dtype):
         value = step(backbone, batch, uniform)
     value.backward()
-    reached = peak_memory(device)
+    reached = most_in_use(device)
     if not reached > loaded:
         raise AssertionError(f"loading the model took {loaded} bytes, the step no more: enlarge the batch")
     gradients = sum(
@@ -104,6 +101,28 @@ def peak(name: str, loss: str, options: Options) -> dict[str, Any]:
         "loss": float(value.detach()),
         "parameters": parameters(backbone.model),
     }
+
+
+def in_use(device: str) -> int:
+    """Bytes in use now: those that are allocated on a GPU, else those of this process in memory."""
+    if device == "cuda":
+        return torch.cuda.memory_allocated()
+    return _status("VmRSS") or peak_memory(device)
+
+
+def most_in_use(device: str) -> int:
+    """The most bytes in use so far.
+
+    Linux's ``ru_maxrss`` of a new process starts at the peak of the one that started it; ``VmHWM`` does not.
+    """
+    return (_status("VmHWM") if device == "cpu" else None) or peak_memory(device)
+
+
+def _status(field: str) -> int | None:
+    """A field of this process's status in bytes; None where the system has no such file."""
+    status = Path("/proc/self/status")
+    lines = status.read_text(encoding="ascii").splitlines() if status.is_file() else []
+    return next((1024 * int(line.split()[1]) for line in lines if line.startswith(f"{field}:")), None)
 
 
 def our_loss(backbone: EncoderDecoder, batch: Batch, uniform: Tensor) -> Tensor:
