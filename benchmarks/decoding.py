@@ -39,7 +39,7 @@ class Job:
     beams: int = 4
 
 
-JOBS = {"tiny": Job(6, 3, cap=10), "mini": Job(192, 64), "t5-small": Job(48, 16), "t5-base": Job(256, 64)}
+JOBS = {"tiny": Job(6, 3, cap=10), "mini": Job(192, 64), "t5-small": Job(24, 8), "t5-base": Job(256, 64)}
 
 
 def measure(options: Options) -> list[Record]:
@@ -72,7 +72,7 @@ def stir(backbone: Backbone, sources: list[list[int]], cap: int) -> None:
             parameter.mul_(STIR)
     head[[PAD, SEPARATOR]] = 0.0
     direction, low, high = head[EOS].clone(), 0.0, 8.0
-    for _ in range(10):
+    for _ in range(8):
         head[EOS] = direction * (low + high) / 2
         found = greedy(backbone, sources, warmup_cap=0, output_cap=cap)
         if mean(len(d.output) for d in found) > cap / 2:
