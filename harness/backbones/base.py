@@ -161,9 +161,22 @@ class Backbone(ABC):
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Logits [..., vocabulary] of hidden states [..., width], in the dtype of the computation."""
-        out: Tensor = self._head(hidden * self._head_scale if self._head_scale != 1.0 else hidden)
+        out: Tensor = self._head(self.scaled(hidden))
         bias = getattr(self.model, "final_logits_bias", None)  # BART's, a buffer that moves with the model
         return out if bias is None else out + bias.to(out.dtype)
+
+    def scaled(self, hidden: Tensor) -> Tensor:
+        """Hidden states as the head takes them (T5 with tied embeddings scales them down)."""
+        return hidden * self._head_scale if self._head_scale != 1.0 else hidden
+
+    @property
+    def head_weight(self) -> Tensor | None:
+        """[vocabulary, width] where the logits are this weight times :meth:`scaled`, and nothing else."""
+        plain = type(self._head) is torch.nn.Linear and self._head.bias is None
+        if not plain or getattr(self.model, "final_logits_bias", None) is not None:
+            return None
+        weight: Tensor = self._head.weight
+        return weight
 
     def target_ids(self, text: str, max_tokens: int) -> tuple[list[int], bool]:
         """Token ids of a target, without special tokens and cut to ``max_tokens``; whether it was cut."""
