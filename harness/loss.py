@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from harness.backbones.base import Backbone
-from harness.backbones.costs import BACKWARD
 from harness.batching import Batch
 from harness.objective import Method, Rollout
 from harness.rollout import (
@@ -121,7 +120,7 @@ def batch_loss(
     fed = (scored.lengths + batch.target_lengths[inputs] + (0 if direct else 1) - 1).cpu().numpy()
     positions = float(sequences.in_warmup.sum() + sequences.in_target.sum())
     once = backbone.costs.encode(source) + backbone.costs.advance(per_row, fed)
-    flops += BACKWARD * (once + backbone.costs.predict(positions))
+    flops += backbone.costs.backward * (once + backbone.costs.predict(positions))
     if method.warmup == "sampled":
         written = (warmups.lengths + warmups.ended).cpu().numpy()  # the last one drawn is never fed back
         flops += backbone.costs.advance(np.repeat(source, n), written - 1)
