@@ -181,7 +181,7 @@ class Lora(_Section):
 
     rank: int = Field(default=0, ge=0, description="0: all weights are trained, without adapters")
     alpha: float | None = Field(
-        default=None, gt=0, description="scale is alpha over rank; None: twice the rank"
+        default=None, gt=0, description="the scale is alpha over rank; None: twice it"
     )
     target_modules: tuple[str, ...] = Field(
         default=(), description="names of the layers; (): every linear layer but the head"

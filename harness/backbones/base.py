@@ -12,6 +12,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -167,9 +168,20 @@ class Backbone(ABC):
         ``target`` says that the decoder writes it: Marian has another tokenizer for that side.
         """
         side = "text_target" if target and hasattr(self.tokenizer, "spm_target") else "text"
-        encoded = self.tokenizer(**{side: text}, add_special_tokens=False, split_special_tokens=True)
-        ids: list[int] = encoded["input_ids"]
-        return ids
+        plain = {"add_special_tokens": False, "split_special_tokens": True}
+        ids: list[int] = self.tokenizer(**{side: text}, **plain)["input_ids"]
+        if self._special.isdisjoint(ids):
+            return ids
+        # T5's </s> is a piece of its vocabulary like any other: only a space inside keeps it text.
+        for token in sorted(self.tokenizer.all_special_tokens, key=len, reverse=True):
+            text = text.replace(token, f"{token[0]} {token[1:]}")
+        ids = self.tokenizer(**{side: text}, **plain)["input_ids"]
+        return [i for i in ids if i not in self._special]
+
+    @cached_property
+    def _special(self) -> frozenset[int]:
+        """Special ids that no text may give; the one of unknown characters it may."""
+        return frozenset(self.tokenizer.all_special_ids) - {self.tokenizer.unk_token_id}
 
     def text(self, ids: Sequence[int]) -> str:
         """Text of generated ids, special tokens dropped."""
@@ -206,8 +218,8 @@ class EncoderDecoder(Backbone):
         suffix: Sequence[int] | None = None,
         start: Sequence[int] | None = None,
     ) -> None:
-        """``prefix`` and ``suffix`` (None: eos) are the ids around the source; ``start`` is what the decoder reads
-        before its first prediction (None: the configuration's start token)."""
+        """``prefix`` and ``suffix`` (None: eos) are the ids around the source; ``start`` is what the decoder
+        reads before its first prediction (None: the configuration's start token)."""
         self.prefix = list(prefix)
         self.suffix = [tokens.eos] if suffix is None else list(suffix)
         self.start = [model.config.decoder_start_token_id] if start is None else list(start)

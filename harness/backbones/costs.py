@@ -77,9 +77,9 @@ def measure_costs(model: Any, *, start: int = 1) -> Costs:
     within_head = set(head.modules())
     counts = {"encoder": 0, "cross": 0, "decoder": 0}
     trained = head.weight.numel() if any(p.requires_grad for p in head.parameters()) else 0
-    for name, module in model.named_modules():
+    for path, module in model.named_modules():
         weight = module._parameters.get("weight")  # not what a LoRA layer shows as its own
-        name = _LORA.sub("", name)
+        name = _LORA.sub("", path)
         if module in within_head or weight is None or weight.dim() != 2:
             continue
         if "mbedding" in type(module).__name__:

@@ -1,7 +1,7 @@
 """What a checkpoint expects around a text: special tokens, language tokens, the decoder's first tokens.
 
-All of it is read off the tokenizer, by giving it a text and looking at what it put around it: BART's ``<s>`` and
-``</s>``, Llama's ``<|begin_of_text|>``, T5's ``</s>``, the languages of mBART, M2M-100 and NLLB.
+All of it is read off the tokenizer, by giving it a text and looking at what it put around it: BART's ``<s>``
+and ``</s>``, Llama's ``<|begin_of_text|>``, T5's ``</s>``, the languages of mBART, M2M-100 and NLLB.
 """
 
 import re
@@ -26,9 +26,9 @@ class Frame:
 def read_frame(tokenizer: Any, config: Any, languages: Languages | None) -> Frame:
     """The frame of a checkpoint.
 
-    A decoder is started as in its training, where the labels are a framed target shifted by one: its start token,
-    then what stands before a target (BART's ``<s>``, the target language of mBART-50 and NLLB). The 25-language
-    mBART puts the language behind the text and starts its decoder with it alone.
+    A decoder is started as in its training, where the labels are a framed target shifted by one: its start
+    token, then what stands before a target (BART's ``<s>``, the target language of mBART-50 and NLLB). The
+    25-language mBART puts the language behind the text and starts its decoder with it alone.
 
     Raises:
         UserError: A multilingual checkpoint without languages, or without a token for one of them.
@@ -75,8 +75,7 @@ def _language_tokens(tokenizer: Any, languages: Languages | None) -> tuple[str, 
             origin=origin,
             hint="Run it on a task whose card names them, or load a model that a run has saved.",
         )
-    vocabulary = tokenizer.get_vocab()
-    found = [language_name(vocabulary, language) for language in languages]
+    found = [language_name(tokenizer, language) for language in languages]
     for language, name in zip(languages, found, strict=True):
         if name is None:
             raise UserError(
@@ -89,10 +88,14 @@ def _language_tokens(tokenizer: Any, languages: Languages | None) -> tuple[str, 
 
 def _token(name: str, tokenizer: Any) -> str:
     """The vocabulary's token of a language name."""
-    return f"__{name}__" if f"__{name}__" in tokenizer.get_vocab() else name
+    return f"__{name}__" if _knows(tokenizer, f"__{name}__") else name
 
 
-def language_name(vocabulary: dict[str, int], language: str) -> str | None:
+def _knows(tokenizer: Any, token: str) -> bool:
+    return tokenizer.convert_tokens_to_ids(token) not in (None, tokenizer.unk_token_id)
+
+
+def language_name(tokenizer: Any, language: str) -> str | None:
     """A checkpoint's name of an ISO 639-1 language, None where it has none.
 
     M2M-100 says ``de`` (token ``__de__``), NLLB ``deu_Latn`` (three letters and the script; both are CLDR's,
@@ -100,14 +103,12 @@ def language_name(vocabulary: dict[str, int], language: str) -> str | None:
     """
     from babel.core import get_global
 
-    if f"__{language}__" in vocabulary:
+    if _knows(tokenizer, f"__{language}__"):
         return language
     likely = get_global("likely_subtags").get(language, "").split("_")
     longer = [code for code, short in get_global("language_aliases").items() if short == language]
     for code in longer:
-        if len(likely) > 1 and (name := f"{code}_{likely[1]}") in vocabulary:
-            return name
-    regional = sorted(
-        token for token in vocabulary if re.fullmatch(rf"{re.escape(language)}_[A-Z]{{2}}", token)
-    )
-    return regional[0] if regional else None
+        if len(likely) > 1 and _knows(tokenizer, f"{code}_{likely[1]}"):
+            return f"{code}_{likely[1]}"
+    regional = re.compile(rf"{re.escape(language)}_[A-Z]{{2}}")
+    return next((token for token in sorted(tokenizer.get_vocab()) if regional.fullmatch(token)), None)

@@ -34,7 +34,7 @@ def head_scale(backbone: Backbone) -> float:
     try:
         sources = [[token, token, eos], [token, eos]]
         padded = torch.tensor([sources[0], [*sources[1], backbone.tokens.pad]], device=device)
-        # Repeated and selected as in training: what a family keeps besides keys and values would be lost here.
+        # Repeated and selected as in training: what a family keeps besides keys and values is lost here.
         state = backbone.encode(padded, torch.tensor([[1, 1, 1], [1, 1, 0]], device=device)).repeat(2)
         state = state.select(torch.tensor([0, 2], device=device))
         first = state.hidden[:, None]
@@ -72,5 +72,5 @@ def unknown_family(config: Any, problem: str) -> UserError:
     return UserError(
         f"{problem} of a model of type '{config.model_type}'",
         origin="harness.backbones",
-        hint="T5, mT5, BART, mBART, Marian, Llama, Qwen, Mistral, Gemma, GPT-2 and their kin are known to work.",
+        hint="Known to work: T5, mT5, BART, mBART, Marian, Llama, Qwen, Mistral, Gemma, GPT-2 and their kin.",
     )

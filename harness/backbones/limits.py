@@ -1,4 +1,4 @@
-"""How long a sequence a model can hold: found before the first step instead of by a crash or by wrong numbers."""
+"""How long a sequence a model can hold: checked before the first step, not by a crash or wrong numbers."""
 
 from typing import Any
 
@@ -9,9 +9,9 @@ from harness.spec import Settings
 def check_lengths(config: Any, settings: Settings) -> None:
     """See that the longest input and output of the settings fit the model.
 
-    Positions: BART and GPT-2 have learned ones and no more; for the others, their training had no longer texts.
-    Window: layers with a sliding window count columns, padding included, so that beyond the window a row's numbers
-    would depend on the rows beside it.
+    Positions: BART and GPT-2 have learned ones and no more; the others were trained on no longer texts.
+    Window: layers with a sliding window count columns, padding included, so that beyond the window a row's
+    numbers would depend on the rows beside it.
 
     Raises:
         UserError: They don't fit.
@@ -20,16 +20,14 @@ def check_lengths(config: Any, settings: Settings) -> None:
     answer = max(settings.train.max_target_tokens, settings.decode.max_tokens + 1)
     written = settings.warmup.max_tokens + 1 + answer
     positions = getattr(config, "max_position_embeddings", None)
-    if config.is_encoder_decoder:
-        wanted = max(source, written + 2)  # the decoder's start token and its language or bos
-    else:
-        wanted = source + written
+    started = written + 2  # a decoder's start token, and its language or bos
+    wanted = max(source, started) if config.is_encoder_decoder else source + written
     window = sliding_window(config)
     for limit, what in ((positions, "positions"), (window, "tokens in its attention window")):
         if limit is not None and wanted > limit:
             raise UserError(
                 f"sequences of up to {wanted} tokens do not fit the model: it has {limit} {what}",
-                origin=f"train.max_source_tokens = {source}, and {written} tokens of warmup, separator and output",
+                origin=f"{source} of the source; {written} of warmup, separator and output",
                 hint="Lower train.max_source_tokens, train.max_target_tokens, decode.max_tokens "
                 "or warmup.max_tokens.",
             )

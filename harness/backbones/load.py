@@ -29,6 +29,7 @@ TOKENIZER_FILES = (
     "tokenizer.json",
     "tokenizer.model",
     "spiece.model",
+    "sentencepiece.bpe.model",
     "source.spm",
     "vocab.json",
     "vocab.txt",
@@ -37,7 +38,8 @@ TOKENIZER_FILES = (
 
 
 def resolve_preset(reference: str) -> Entry[Preset]:
-    """The preset of a name, of a local checkpoint folder, or of a hub id ``owner/name`` or ``owner/name@revision``.
+    """The preset of a name, of a local checkpoint folder, or of a hub id: ``owner/name``, with a revision
+    ``owner/name@revision``.
 
     Raises:
         UserError: The reference is none of the three.
@@ -82,8 +84,8 @@ def make_backbone(
 ) -> Backbone:
     """A fresh backbone: random weights (by torch's seed) and a tokenizer of ``texts``, or a checkpoint.
 
-    ``languages`` are the task's, for checkpoints that are told them (mBART, M2M-100, NLLB); ``lora`` puts adapters
-    on the model.
+    ``languages`` are the task's, for checkpoints that are told them (mBART, M2M-100, NLLB); ``lora`` puts
+    adapters on the model.
 
     Raises:
         UserError: The checkpoint can't be found or read.
@@ -145,8 +147,8 @@ def load_backbone(
         adapter: Folder with stored adapters to read, the checkpoint being their base.
 
     Raises:
-        UserError: It is not there, unreachable, not in safetensors, corrupt, lacks some of its weights, or is of
-            a kind that the harness can't follow.
+        UserError: It is not there, unreachable, not in safetensors, corrupt, lacks some of its weights, or is
+            of a kind that the harness can't follow.
     """
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
@@ -211,9 +213,9 @@ def _unloadable(checkpoint: str, error: Exception, *, offline: bool) -> UserErro
         reason = f"its weights are in {pickled[0]} only, a pickle, and pickles are not read"
     if pickled or "safetensors" in str(error):
         hint = (
-            "If you trust it, convert it once: load it with transformers' from_pretrained, save_pretrained model "
-            "and tokenizer to a folder, and pass --backbone FOLDER. A hub id may name a converted revision: "
-            "--backbone owner/name@refs/pr/1"
+            "If you trust it, convert it once: from_pretrained of transformers reads it, save_pretrained of "
+            "model and tokenizer writes a folder for --backbone FOLDER. A hub id may name a converted "
+            "revision: --backbone owner/name@refs/pr/1"
         )
     elif any(type(e).__name__ == "GatedRepoError" for e in _chain(error)):
         hint = (
@@ -266,7 +268,7 @@ def _wrap(
     lora: Lora | None = None,
     adapter: Path | None = None,
 ) -> Backbone:
-    """``layout`` is what a run has saved beside a model; without it, what stands around a text is found out."""
+    """``layout`` is what a run has saved beside a model; without it, the tokenizer is asked."""
     if tokenizer.eos_token_id is None:
         raise UserError(
             "the tokenizer has no end-of-sequence token",
@@ -308,9 +310,9 @@ def _wrap(
 
 
 def _other_ends(model: Any) -> set[int]:
-    """Every id at which the checkpoint itself would stop: the tokenizer's eos, and others that chat models have.
+    """Every id at which the checkpoint itself would stop: the tokenizer's eos, and others of chat models.
 
-    Targets end with the tokenizer's eos; the others are never written, so that an output has one way to end.
+    Targets end with the tokenizer's eos; the others are never written: an output has one way to end.
     """
     ends: set[int] = set()
     for source in (model.config, getattr(model, "generation_config", None)):

@@ -2,8 +2,8 @@
 
 A preset is data; :mod:`harness.backbones.load` turns it into a model. Nothing heavy is imported here.
 
-The paper's own settings are not known to us. Where the makers of a checkpoint have published how they fine-tune
-it, those values are taken and ``sources`` names the place; every other value is our choice.
+The paper's own settings are not known to us. Where a way to fine-tune a checkpoint is published by its makers
+or by a well-known library, its values are taken and ``sources`` names the place; all others are our choice.
 """
 
 from dataclasses import dataclass, field
@@ -163,7 +163,7 @@ def _pretrained(*, epochs: float, batch_size: int = 32, **train: Any) -> dict[st
     }
 
 
-# Adafactor with steps relative to the weights, a constant rate, dropout: as the makers of T5 and mT5 fine-tune.
+# Adafactor with steps relative to the weights, a constant rate, dropout: as T5's makers fine-tune.
 _T5_SETTINGS = _pretrained(
     epochs=3, optimizer="adafactor", learning_rate=1e-3, schedule="constant", dropout=0.1
 )
@@ -180,7 +180,7 @@ T5_SMALL = Preset(
 )
 T5_BASE = Preset(
     name="t5-base",
-    summary="T5-base, pretrained, 223M parameters (hub: google-t5/t5-base); the paper's for summaries and logic",
+    summary="T5-base, pretrained, 223M parameters (hub: google-t5/t5-base); the paper's for XSum and LogiQA",
     architecture=PAIRED,
     checkpoint="google-t5/t5-base",
     settings=_T5_SETTINGS,
@@ -204,7 +204,7 @@ MT5_SMALL = Preset(
 )
 MT5_BASE = Preset(
     name="mt5-base",
-    summary="mT5-base, pretrained, 101 languages, 582M parameters (hub: google/mt5-base); the paper's for translation",
+    summary="mT5-base, pretrained, 582M parameters (hub: google/mt5-base); the paper's for translation",
     architecture=PAIRED,
     checkpoint="google/mt5-base",
     settings=_T5_SETTINGS,
@@ -295,7 +295,7 @@ QWEN3_06B = Preset(
 )
 LLAMA_1B = Preset(
     name="llama-3.2-1b",
-    summary="Llama-3.2-1B, pretrained, 1.2B parameters, gated (hub: meta-llama/Llama-3.2-1B); the paper's for logic",
+    summary="Llama-3.2-1B, pretrained, 1.2B parameters, gated (hub: meta-llama/Llama-3.2-1B); the paper's",
     architecture=CAUSAL,
     checkpoint="meta-llama/Llama-3.2-1B",
     settings=_pretrained(epochs=3, batch_size=16, learning_rate=2e-5),

@@ -111,7 +111,7 @@ def bart_tokenizer(folder):
 
 def marian_tokenizer(folder):
     """Two models over one vocabulary: a source is cut by the one, a target by the other."""
-    source, target = sentencepiece_model(), sentencepiece_model(size=70)
+    source, target = sentencepiece_model(), sentencepiece_model(model_type="char")
     (folder / "source.spm").write_bytes(source)
     (folder / "target.spm").write_bytes(target)
     words = dict.fromkeys(["</s>", "<unk>", *pieces(source)[3:], *pieces(target)[3:], "<pad>"])
@@ -122,15 +122,16 @@ def marian_tokenizer(folder):
 
 
 def fairseq_tokenizer(kind, source=None):
-    """mBART (25 languages), mBART-50 and NLLB: one sentencepiece model, ids shifted by one, then languages."""
+    """mBART (25 languages), mBART-50 and NLLB: one sentencepiece model, shifted ids, then languages."""
 
     def write(folder):
         (folder / "sentencepiece.bpe.model").write_bytes(sentencepiece_model())
         config = {"tokenizer_class": kind} | ({"src_lang": source} if source else {})
+        if kind == "NllbTokenizer":
+            config["additional_special_tokens"] = ["eng_Latn", "deu_Latn", "zho_Hans"]
         write_json(folder / "tokenizer_config.json", config)
-        return None  # the tokenizer knows its size
 
-    return write
+    return write  # no size: the tokenizer knows it
 
 
 def m2m_tokenizer(folder):
@@ -138,12 +139,16 @@ def m2m_tokenizer(folder):
     (folder / "sentencepiece.bpe.model").write_bytes(model)
     words = ["<s>", "<pad>", "</s>", "<unk>", *pieces(model)[3:]]
     write_json(folder / "vocab.json", {word: i for i, word in enumerate(words)})
-    config = {"tokenizer_class": "M2M100Tokenizer", "src_lang": "en", "tgt_lang": "de"}
+    from transformers.models.m2m_100.tokenization_m2m_100 import FAIRSEQ_LANGUAGE_CODES
+
+    spoken = [f"__{code}__" for code in FAIRSEQ_LANGUAGE_CODES["m2m100"]]
+    config = {"tokenizer_class": "M2M100Tokenizer", "additional_special_tokens": spoken}
+    config |= {"src_lang": "en", "tgt_lang": "de"}
     write_json(folder / "tokenizer_config.json", config)
 
 
 def fast_tokenizer(special, *, bos=None, eos, pad=None):
-    """A tokenizer.json alone, as newer decoder-only models are published; ``bos`` stands before every text."""
+    """A tokenizer.json alone, as newer decoder-only models are published; ``bos`` stands before a text."""
 
     def write(folder):
         from tokenizers import processors
