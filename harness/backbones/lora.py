@@ -41,6 +41,7 @@ def add_adapter(model: Any, lora: Lora, *, rows: Sequence[int], dropout: float) 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # on GPT-2's transposed weights peft sets an option and says so
             model.add_adapter(config)
+        _share_embeddings(model)
     except ValueError as error:
         layers = {name.rsplit(".", 1)[-1] for name, m in model.named_modules() if _is_linear(m)}
         raise UserError(
@@ -61,6 +62,7 @@ def read_adapter(model: Any, folder: Path) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             found = model.load_adapter(str(folder))
+        _share_embeddings(model)
         # A tied head's copy of the separator's embedding is stored once.
         missing = [key for key in getattr(found, "missing_keys", ()) if "token_adapter" not in key]
         if missing:
@@ -68,6 +70,12 @@ def read_adapter(model: Any, folder: Path) -> None:
     except Exception as error:  # a corrupt file may raise anything in the libraries that read it
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UserError(f"adapter {folder} can't be loaded: {reason}", origin="a stored training") from error
+
+
+def _share_embeddings(model: Any) -> None:
+    """Encoder and decoder of an untied model (mT5) read the one embedding that has the trained row."""
+    if model.config.is_encoder_decoder and not model.config.tie_word_embeddings:
+        model.set_input_embeddings(model.get_input_embeddings())
 
 
 def _is_linear(module: Any) -> bool:

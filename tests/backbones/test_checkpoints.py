@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 import torch
+import transformers
 from checkpoints import FAMILIES, LINES, PAIRS, publish, write_json
 
 from baselines import warmup
@@ -32,6 +33,11 @@ def published(tmp_path_factory):
         return place / name if (place / name).is_dir() else publish(place / name, name)
 
     return folder
+
+
+def skip_unsupported(name):
+    if name == "gemma3" and transformers.__version__.startswith("4."):
+        pytest.skip("refused with transformers 4: its body can't be reached there as in every other family")
 
 
 def trained(backbone, folder, *, steps=3, rate=3e-3):
@@ -73,12 +79,14 @@ def first_logits(backbone):
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_train_decode_save_load(name, published, tmp_path):
+    skip_unsupported(name)
     backbone = load_backbone(str(published(name)), languages=LANGUAGES)
     before = {key: value.clone() for key, value in backbone.model.state_dict().items()}
     ledger = trained(backbone, tmp_path)
     assert ledger.steps == 3
     assert ledger.skipped_steps == 0
-    assert ledger.trainable == ledger.parameters == sum(p.numel() for p in backbone.model.parameters())
+    assert ledger.parameters == sum(p.numel() for p in backbone.model.parameters())
+    assert ledger.trainable == sum(p.numel() for p in backbone.model.parameters() if p.requires_grad)
     assert any(not torch.equal(value, before[key]) for key, value in backbone.model.state_dict().items())
     backbone.save(tmp_path / "model")
     loaded = load_backbone(str(tmp_path / "model"))  # no languages: they are in what was saved
@@ -98,6 +106,7 @@ def test_train_decode_save_load(name, published, tmp_path):
 @pytest.mark.parametrize("name", FAMILIES)
 def test_texts_survive(name, published):
     """Nothing is added, and what spells a special token stays text."""
+    skip_unsupported(name)
     backbone = load_backbone(str(published(name)), languages=LANGUAGES)
     assert backbone.text(backbone.target_ids(LINES[1], 99)[0]) == LINES[1]
     special = {backbone.tokens.eos, backbone.tokens.separator, backbone.tokens.pad}
