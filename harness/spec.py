@@ -207,14 +207,6 @@ class Settings(_Section):
     lora: Lora = Lora()
     limit: Limit = Limit()
 
-    @model_validator(mode="after")
-    def _lora_from_the_checkpoint(self) -> "Settings":
-        if self.lora.rank and self.warm_start.steps:
-            raise ValueError(
-                "lora.rank needs warm_start.steps=0: adapters start from the checkpoint as it is"
-            )
-        return self
-
 
 class Stats(_Section):
     """The tests of the table."""

@@ -317,5 +317,6 @@ def _other_ends(model: Any) -> set[int]:
     ends: set[int] = set()
     for source in (model.config, getattr(model, "generation_config", None)):
         value = getattr(source, "eos_token_id", None)
-        ends |= set(value) if isinstance(value, list | tuple) else {value} - {None}
+        if value is not None:
+            ends |= set(value) if isinstance(value, list | tuple) else {value}
     return ends

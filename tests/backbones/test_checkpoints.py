@@ -12,6 +12,7 @@ from harness.backbones.load import load_backbone
 from harness.backbones.lora import ADAPTER
 from harness.batching import encode_examples
 from harness.decode import infer
+from harness.diagnostics import diagnose
 from harness.errors import UserError
 from harness.loss import Objective
 from harness.spec import Budget, Decode, Lora, Train, Warmup
@@ -42,17 +43,19 @@ def skip_unsupported(name):
 
 def trained(backbone, folder, *, steps=3, rate=3e-3):
     items, _ = encode_examples(backbone, EXAMPLES, 24, 12)
+    objective = Objective(warmup.METHOD, WARMUP)
     torch.manual_seed(0)
     return train(
         backbone,
         items,
-        Objective(warmup.METHOD, WARMUP),
+        objective,
         TRAIN,
         budget=Budget(steps=steps),
         learning_rate=rate,
         seed=0,
         log=folder / "log.jsonl",
         report=lambda *_: None,
+        evaluate=lambda step: diagnose(backbone, items[:2], objective, seed=step, batch_size=2),
     )
 
 
