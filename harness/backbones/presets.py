@@ -147,7 +147,7 @@ SCRATCH_T5_60M = Preset(
 )
 SCRATCH_LLAMA_60M = Preset(
     name="scratch-llama-60m",
-    summary="Llama from scratch, 12 layers, width 512, about 56M parameters",
+    summary="Llama from scratch, 12 layers, width 512, about 57M parameters",
     architecture=CAUSAL,
     config=_llama(512, 12, 1536),
     vocabulary=32000,

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from harness.backbones.load import UNKNOWN_CHECKPOINT, make_backbone, resolve_preset
-from harness.backbones.presets import SCRATCH_LLAMA, SCRATCH_T5
+from harness.backbones.presets import SCRATCH_LLAMA, SCRATCH_LLAMA_60M, SCRATCH_T5, SCRATCH_T5_60M
 from harness.registry import backbones
 from harness.spec import Budget, make_settings
 
@@ -60,7 +60,10 @@ def test_the_page_says_what_the_preset_does(name):
         assert source in cells[-1]
 
 
-@pytest.mark.parametrize("preset", [SCRATCH_T5, SCRATCH_LLAMA], ids=lambda preset: preset.name)
+SCRATCH = [SCRATCH_T5, SCRATCH_LLAMA, SCRATCH_T5_60M, SCRATCH_LLAMA_60M]
+
+
+@pytest.mark.parametrize("preset", SCRATCH, ids=lambda preset: preset.name)
 def test_models_from_scratch_have_the_size_they_say(preset):
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
