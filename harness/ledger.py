@@ -21,6 +21,7 @@ class Ledger:
         parameters, trainable: Of the model.
         truncated: Examples of train and test whose source or target was cut.
         micro_batch_size: Inputs at once, at the end; memory that runs out halves it.
+        rows_at_once: Warmups of an input whose activations stood in memory at once, at the end.
         skipped_steps: Steps dropped for a non-finite loss or gradient.
     """
 
@@ -36,6 +37,7 @@ class Ledger:
     trainable: int = 0
     truncated: int = 0
     micro_batch_size: int = 0
+    rows_at_once: int = 0
     skipped_steps: int = 0
 
     def to_dict(self) -> dict[str, Any]:

@@ -8,51 +8,36 @@ from torch import Tensor
 
 from harness.backbones.base import Backbone
 from harness.batching import Batch
-from harness.objective import Method, Rollout
-from harness.rollout import (
-    Warmups,
-    first_of_equals,
-    given_warmups,
-    lay_out,
-    merge_equals,
-    no_warmups,
-    sample_warmups,
-    score,
-)
-from harness.spec import Warmup
+from harness.objective import Objective, Rollout
+from harness.rollout import Warmups, concatenate, first_of_equals, given_warmups, no_warmups
+from harness.rounds import Rounds, Turn, draw_rounds
 
-
-@dataclass(frozen=True, slots=True)
-class Objective:
-    """A method with the settings of its warmups, and the frozen model that it may refer to."""
-
-    method: Method
-    warmup: Warmup
-    reference: Backbone | None = None
-
-    @property
-    def samples(self) -> int:
-        """Rows an input: n where warmups are sampled, else 1."""
-        return self.warmup.samples if self.method.warmup == "sampled" else 1
+__all__ = ["Loss", "Objective", "Turn", "batch_loss"]
 
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """The loss of a batch in its two parts, its rollout and its costs.
+    """The loss of a batch in its two parts, its rollouts and its costs.
 
     Attributes:
         credit: - sum A_i lc_i, a scalar with its graph, summed over inputs.
         likelihood: - sum B_i ly_i, likewise.
-        rollout: What the method saw.
-        warmups: The warmups, a row each.
+        rollouts: What the method saw: the inputs with one number of warmups together.
+        warmups: The warmups, a row each, in the order of the inputs.
         flops: Floating-point operations of sampling, forward and backward pass.
     """
 
     credit: Tensor
     likelihood: Tensor
-    rollout: Rollout
+    rollouts: tuple[Rollout, ...]
     warmups: Warmups
     flops: float
+
+    @property
+    def rollout(self) -> Rollout:
+        """The one rollout, where every input has as many warmups."""
+        (rollout,) = self.rollouts
+        return rollout
 
     @property
     def warmup_tokens(self) -> int:
@@ -66,9 +51,15 @@ class Loss:
 
 
 def batch_loss(
-    backbone: Backbone, batch: Batch, objective: Objective, draws: Tensor, *, dropout: float = 0.0
+    backbone: Backbone,
+    batch: Batch,
+    objective: Objective,
+    draws: Tensor,
+    *,
+    dropout: float = 0.0,
+    turn: Turn | None = None,
 ) -> Loss:
-    """Sample, score and weigh one batch.
+    """Draw, score and weigh one batch.
 
     Args:
         backbone: The model; dropout is on if it is in train mode, and off while sampling.
@@ -77,76 +68,67 @@ def batch_loss(
         draws: Uniform draws in [0, 1), [batch, samples, cap + 1]: the sampler's, and last the method's own.
         dropout: The model's rate. When it is 0 the inputs are encoded once, for sampling and scoring; when it
             is not, sampling encodes them apart with dropout off, and lc is computed in the pass that has it.
+        turn: Where training stands; None: n warmups for every input, whatever the method's sampler.
     """
-    method, n = objective.method, objective.samples
-    direct = method.warmup == "none"
-    rows = batch.size * n
+    method = objective.method
     source = batch.mask.sum(dim=1).cpu().numpy().astype(np.int64)
-    flops = 0.0
     state = backbone.encode(batch.source, batch.mask)
-    if method.warmup == "none":
-        warmups = no_warmups(rows, batch.source.device)
-    elif method.warmup == "given":
-        if batch.given is None or len(batch.given) != batch.size:
-            raise ValueError(f"method {method.name} gives its warmups, and the batch holds none")
-        warmups = given_warmups(
-            batch.given, objective.warmup.max_tokens, backbone.tokens.pad, batch.source.device
-        )
-    else:
-        training = backbone.model.training
-        backbone.model.eval()
-        sampling_state = state
-        if dropout > 0:
-            with torch.no_grad():
-                sampling_state = backbone.encode(batch.source, batch.mask)
-            flops += backbone.costs.encode(source)
-        warmups = sample_warmups(
-            backbone,
-            sampling_state.detach().repeat(n),
-            draws[..., :-1].reshape(rows, -1),
-            temperature=objective.warmup.temperature,
-        )
-        backbone.model.train(training)
-    # Equal warmups of an input are scored once, and their coefficients add up in the gradient: exact, unless
-    # dropout draws anew for each of them.
-    every = torch.arange(rows, device=batch.source.device)
-    kept, inverse = (every, every) if n == 1 or dropout > 0 else merge_equals(warmups, n)
-    inputs = kept // n
-    scored = warmups.select(kept)
-    sequences = lay_out(backbone, scored, batch.target[inputs], batch.target_lengths[inputs], direct=direct)
-    temperature = objective.warmup.temperature
-    lc, ly = score(backbone, state.select(inputs), sequences, temperature=temperature)
-    per_row = source[inputs.cpu().numpy()]
-    fed = (scored.lengths + batch.target_lengths[inputs] + (0 if direct else 1) - 1).cpu().numpy()
-    positions = float(sequences.in_warmup.sum() + sequences.in_target.sum())
-    once = backbone.costs.encode(source) + backbone.costs.advance(per_row, fed)
-    flops += backbone.costs.backward * (once + backbone.costs.predict(positions))
-    if method.warmup == "sampled":
-        written = (warmups.lengths + warmups.ended).cpu().numpy()  # the last one drawn is never fed back
-        flops += backbone.costs.advance(np.repeat(source, n), written - 1)
-        flops += backbone.costs.predict(float(written.sum()))
-    lc_reference = None
+    flops = backbone.costs.backward * backbone.costs.encode(source)
+    reference = None
     if method.reference:
         if objective.reference is None:
             raise ValueError(f"method {method.name} needs the frozen reference")
         with torch.no_grad():
-            frozen = objective.reference.encode(batch.source, batch.mask).select(inputs)
-            lc_reference, _ = score(objective.reference, frozen, sequences, temperature=temperature)
-        flops += once + backbone.costs.predict(positions)
-    shape = (batch.size, n)
-    lc, ly = lc[inverse].view(shape), ly[inverse].view(shape)
-    rollout = Rollout(
-        lc=lc.detach(),
-        ly=ly.detach(),
-        lengths=warmups.lengths.view(shape),
-        forced=~warmups.ended.view(shape) & (not direct),
-        distinct=first_of_equals(warmups, n),
-        noise=draws[..., -1],
-        lc_reference=None if lc_reference is None else lc_reference[inverse].view(shape),
-    )
-    coefficients = method.coefficients(rollout)
-    a, b = coefficients.a.detach(), coefficients.b.detach()
-    # A row whose coefficient is 0 must not turn an infinite log-probability into a NaN.
-    credit = -torch.where(a == 0, 0.0, a * lc).sum()
-    likelihood = -torch.where(b == 0, 0.0, b * ly).sum()
-    return Loss(credit, likelihood, rollout, warmups, flops)
+            reference = objective.reference, objective.reference.encode(batch.source, batch.mask)
+        flops += backbone.costs.encode(source)
+    rounds = Rounds(backbone, batch, objective, state, reference, source, dropout, turn)
+    if method.warmup == "sampled":
+        draw_rounds(rounds, draws[..., :-1])
+    else:
+        rounds.score(torch.arange(batch.size, device=draws.device), _one_each(backbone, batch, objective), 1)
+    return _weighed(rounds, draws[..., -1], flops + rounds.flops)
+
+
+def _one_each(backbone: Backbone, batch: Batch, objective: Objective) -> Warmups:
+    """The warmup of each input that the method gives, or the empty one of the direct path."""
+    method, device = objective.method, batch.source.device
+    if method.warmup == "none":
+        return no_warmups(batch.size, device)
+    if batch.given is None or len(batch.given) != batch.size:
+        raise ValueError(f"method {method.name} gives its warmups, and the batch holds none")
+    return given_warmups(batch.given, objective.warmup.max_tokens, backbone.tokens.pad, device)
+
+
+def _weighed(found: Rounds, noise: Tensor, flops: float) -> Loss:
+    """The coefficients of the method on all rounds; inputs with one number of warmups go to it together."""
+    method, rounds = found.objective.method, found.scored
+    inputs = torch.cat([part.inputs for part in rounds])
+    order = inputs.argsort(stable=True)  # the rows of an input together, in the order of their rounds
+    warmups = concatenate([part.warmups for part in rounds]).select(order)
+    lc, ly = (torch.cat(values)[order] for values in ([p.lc for p in rounds], [p.ly for p in rounds]))
+    ratio = torch.cat([torch.ones_like(p.ly) if p.ratio is None else p.ratio for p in rounds])[order]
+    frozen = [part.lc_reference for part in rounds if part.lc_reference is not None]
+    lc_reference = torch.cat(frozen)[order] if frozen else None
+    counts = inputs.bincount(minlength=noise.shape[0])
+    credit = likelihood = lc.new_zeros(())
+    rollouts = []
+    for n in sorted(set(counts.tolist())):
+        which = (counts == n).nonzero()[:, 0]
+        rows = torch.isin(inputs[order], which).nonzero()[:, 0].view(-1, n)
+        group = warmups.select(rows.flatten())
+        rollout = Rollout(
+            lc=lc[rows].detach(),
+            ly=ly[rows].detach(),
+            lengths=group.lengths.view(-1, n),
+            forced=~group.ended.view(-1, n) & (method.warmup != "none"),
+            distinct=first_of_equals(group, n),
+            noise=noise[which, :n],
+            lc_reference=None if lc_reference is None else lc_reference[rows],
+        )
+        coefficients = method.coefficients(rollout)
+        a, b = coefficients.a.detach() * ratio[rows], coefficients.b.detach() * ratio[rows]
+        # A row whose coefficient is 0 must not turn an infinite log-probability into a NaN.
+        credit = credit - torch.where(a == 0, 0.0, a * lc[rows]).sum()
+        likelihood = likelihood - torch.where(b == 0, 0.0, b * ly[rows]).sum()
+        rollouts.append(rollout)
+    return Loss(credit, likelihood, tuple(rollouts), warmups, flops)

@@ -17,6 +17,9 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from harness.backbones.base import Backbone
+    from harness.spec import Warmup
+
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
@@ -82,6 +85,32 @@ class Giving:
 
 
 @dataclass(frozen=True)
+class Sampler:
+    """How many warmups each input of a batch gets in training, and where they come from.
+
+    Any method that samples takes one as an option, ``warmup:sampler=pilot``. A method sees only rows of one
+    length, inputs with as many warmups together. Whether that keeps its estimator unbiased is for the
+    sampler's docstring to say.
+
+    Attributes:
+        name: For tables.
+        summary: One line.
+        first: Called with (share of the budget that is spent, n): warmups of every input in the first round.
+        more: Called after a round with (ly of the inputs that were in it, [inputs, drawn]; n): True for
+            the inputs that go on, [inputs], and how many warmups each of them gets; None: one round.
+        replayed: Share of an input's warmups that is taken from its last visit, where it had one.
+        clip: Largest importance weight p(c|x) now / then of a replayed warmup.
+    """
+
+    name: str
+    summary: str
+    first: Callable[[float, int], int]
+    more: Callable[[Tensor, int], tuple[Tensor, int]] | None = None
+    replayed: float = 0.0
+    clip: float = 2.0
+
+
+@dataclass(frozen=True)
 class Method:
     """A training method.
 
@@ -99,6 +128,7 @@ class Method:
         given_at_inference: For "given": whether :attr:`give` also makes the warmups of the test inputs
             (a control), or the model writes its own (it was taught to).
         reference: Whether ``Rollout.lc_reference`` is needed.
+        sampler: How warmups are drawn in training; None: n for every input, from the model as it is.
     """
 
     name: str
@@ -109,6 +139,21 @@ class Method:
     give: Callable[[Giving], list[list[int]]] | None = None
     given_at_inference: bool = True
     reference: bool = False
+    sampler: Sampler | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """A method with the settings of its warmups, and the frozen model that it may refer to."""
+
+    method: Method
+    warmup: Warmup
+    reference: Backbone | None = None
+
+    @property
+    def samples(self) -> int:
+        """Rows an input: n where warmups are sampled, else 1."""
+        return self.warmup.samples if self.method.warmup == "sampled" else 1
 
 
 def likelihood(rollout: Rollout) -> Coefficients:

@@ -156,4 +156,15 @@ def backbones() -> "Registry[Any]":
     return Registry("backbone", "BACKBONE")
 
 
-KINDS = {"tasks": tasks, "methods": methods, "backbones": backbones, "metrics": metrics}
+def samplers() -> "Registry[Any]":
+    """Samplers: a function with keyword defaults that makes a :class:`harness.objective.Sampler`."""
+    return Registry("sampler", "SAMPLER")
+
+
+KINDS = {
+    "tasks": tasks,
+    "methods": methods,
+    "samplers": samplers,
+    "backbones": backbones,
+    "metrics": metrics,
+}

@@ -7,6 +7,8 @@ scored; one that is forced at the cap is not. Everything is summed over tokens i
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -40,24 +42,41 @@ class Warmups:
         return Warmups(self.tokens[rows], self.lengths[rows], self.ended[rows], self.logp[rows])
 
 
-def policy_logits(logits: Tensor, banned: Sequence[int], temperature: float = 1.0) -> Tensor:
+@lru_cache(maxsize=64)
+def _ids(ids: tuple[int, ...], device: torch.device) -> Tensor:
+    """Ids on a device, copied there once."""
+    return torch.tensor(ids, device=device, dtype=torch.long)
+
+
+def concatenate(parts: Sequence[Warmups]) -> Warmups:
+    """The rows of all parts, which have one cap."""
+    return Warmups(
+        *(
+            torch.cat([getattr(part, name) for part in parts])
+            for name in ("tokens", "lengths", "ended", "logp")
+        )
+    )
+
+
+def policy_logits(logits: Tensor, banned: tuple[int, ...], temperature: float = 1.0) -> Tensor:
     """Logits [..., vocabulary] of the sampled policy, fp32: banned ids at -inf, over the temperature."""
-    scaled = logits.float() / temperature
-    if not banned:
-        return scaled
-    return scaled.index_fill(-1, torch.tensor(banned, device=logits.device), -torch.inf)
+    scaled = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    if temperature != 1.0:
+        scaled = scaled / temperature
+    return scaled.index_fill(-1, _ids(banned, logits.device), -torch.inf) if banned else scaled
 
 
 @torch.no_grad()
 def sample_warmups(
     backbone: Backbone, state: State, uniforms: Tensor, *, temperature: float = 1.0
 ) -> Warmups:
-    """Draw one warmup a row by inverting the cumulative distribution.
+    """Draw warmups by inverting the cumulative distribution.
 
     Args:
         backbone: The model, in eval mode: dropout is off while sampling.
-        state: Rows after :meth:`Backbone.encode` (and :meth:`State.repeat`); moved on in place.
-        uniforms: Uniform draws in [0, 1), [rows, cap]; a warmup has at most ``cap`` tokens.
+        state: The inputs after :meth:`Backbone.encode`, [inputs].
+        uniforms: Uniform draws in [0, 1), [inputs * n, cap], the n rows of an input together; a warmup has at
+            most ``cap`` tokens.
         temperature: Sampling temperature; the score uses the same.
     """
     rows, cap = uniforms.shape
@@ -66,14 +85,15 @@ def sample_warmups(
     ended = torch.zeros(rows, dtype=torch.bool, device=uniforms.device)
     logp = torch.zeros(rows, device=uniforms.device)
     banned = backbone.tokens.banned_in_warmup
+    writer = backbone.writer(state, rows // state.rows)
     for step in range(cap):
-        logits = policy_logits(backbone.logits(state.hidden), banned, temperature)
+        shares = policy_logits(backbone.logits(writer.hidden), banned, temperature).softmax(dim=-1)
         # A GPU sums in parallel: in fp32 that need not be monotone, and could then draw a banned token.
-        precision = torch.float64 if logits.is_cuda else torch.float32
-        cumulative = logits.softmax(dim=-1).cumsum(dim=-1, dtype=precision)
+        precision = torch.float64 if shares.is_cuda else shares.dtype
+        cumulative = shares.cumsum(dim=-1, dtype=precision)
         target = uniforms[:, step : step + 1] * cumulative[:, -1:]
-        token = torch.searchsorted(cumulative, target, right=True).clamp_(max=logits.shape[-1] - 1)
-        gain = logits.gather(1, token).squeeze(1) - logits.logsumexp(dim=-1)
+        token = torch.searchsorted(cumulative, target, right=True).clamp_(max=shares.shape[-1] - 1)
+        gain = shares.gather(1, token).squeeze(1).log()
         token = token.squeeze(1)
         logp += torch.where(ended, 0.0, gain)
         ended |= token == backbone.tokens.separator
@@ -81,7 +101,7 @@ def sample_warmups(
         lengths += ~ended
         if step + 1 == cap or (step % 4 == 3 and bool(ended.all())):  # one synchronisation every 4 tokens
             break
-        backbone.advance(state, token[:, None])
+        writer.feed(token)
     return Warmups(tokens, lengths, ended, logp)
 
 
@@ -178,12 +198,41 @@ def score(
     return lc, ly
 
 
+class _TokenLogp(torch.autograd.Function):
+    """log p(token) of logits [positions, vocabulary] that the caller gives up: fewer passes over them.
+
+    The banned ids are set to -inf in place, and the gradient, (1[token] - p) / temperature, is written in one
+    new tensor; autograd's own chain of logsumexp and gather makes four.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, logits: Tensor, tokens: Tensor, banned: tuple[int, ...], temperature: float
+    ) -> Tensor:
+        scaled = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        if temperature != 1.0:
+            scaled = scaled / temperature
+        if banned:
+            scaled.index_fill_(-1, _ids(banned, logits.device), -torch.inf)
+        norm = scaled.logsumexp(dim=-1, keepdim=True)
+        ctx.save_for_backward(scaled, norm, tokens)
+        ctx.temperature, ctx.dtype = temperature, logits.dtype
+        return scaled.gather(1, tokens[:, None]).sub_(norm).squeeze(1)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
+        scaled, norm, tokens = ctx.saved_tensors
+        shares = (scaled - norm).exp_()
+        shares.scatter_add_(1, tokens[:, None], shares.new_full((1, 1), -1.0).expand(len(tokens), 1))
+        return shares.mul_(-gradient[:, None] / ctx.temperature).to(ctx.dtype), None, None, None
+
+
 def _summed_logp(
     backbone: Backbone,
     hidden: Tensor,
     tokens: Tensor,
     where: Tensor,
-    banned: Sequence[int],
+    banned: tuple[int, ...],
     temperature: float,
 ) -> Tensor:
     """Sum over the marked positions of each row of log p(token), [rows].
@@ -195,8 +244,8 @@ def _summed_logp(
     size = max(1, CHUNK // backbone.vocabulary)
 
     def chunk(h: Tensor, t: Tensor) -> Tensor:
-        logits = policy_logits(backbone.logits(h), banned, temperature)
-        return logits.gather(1, t[:, None]).squeeze(1) - logits.logsumexp(dim=-1)
+        values: Tensor = _TokenLogp.apply(backbone.logits(h), t, banned, temperature)  # type: ignore[no-untyped-call]
+        return values
 
     if picked.shape[0] <= size:
         values = chunk(picked, wanted)
@@ -204,4 +253,4 @@ def _summed_logp(
         pieces = zip(torch.split(picked, size), torch.split(wanted, size), strict=True)
         values = torch.cat([checkpoint(chunk, h, t, use_reentrant=False) for h, t in pieces])
     rows = where.nonzero()[:, 0]
-    return torch.zeros(hidden.shape[0], device=hidden.device).index_add(0, rows, values)
+    return torch.zeros(hidden.shape[0], device=hidden.device, dtype=values.dtype).index_add(0, rows, values)

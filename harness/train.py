@@ -4,7 +4,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,9 @@ from harness.backbones.base import Backbone
 from harness.batching import Encoded, collate, training_order
 from harness.errors import UserError
 from harness.ledger import Ledger, peak_memory
-from harness.loss import Objective, batch_loss
+from harness.loss import batch_loss
+from harness.objective import Objective
+from harness.rounds import Memory, Turn
 from harness.spec import Budget, Train
 
 MAX_SKIPPED = 20
@@ -77,8 +79,9 @@ def train(
         torch.cuda.reset_peak_memory_stats()
     started = time.perf_counter()
     paused = 0.0
-    micro = settings.micro_batch_size or min(settings.batch_size, len(items))
-    ledger.micro_batch_size = micro
+    fit = Fit(settings.micro_batch_size or min(settings.batch_size, len(items)), n)
+    ledger.micro_batch_size, ledger.rows_at_once = fit.inputs, fit.rows
+    memory = Memory()
     window: list[dict[str, float]] = []
     share = warm_share = 0.0
     with log.open("w", encoding="utf-8") as file:
@@ -89,20 +92,28 @@ def train(
             rate = learning_rate * _rate(step - 1, share, warm_share, settings)
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            picked = [items[i] for i in next(order)]
+            keys = next(order)
+            picked = [items[i] for i in keys]
             # Draws are made on the CPU for the whole batch: the same for every device and micro-batch size.
             draws = torch.rand((len(picked), n, cap + 1), generator=generator)
             tokens = sum(len(item.target) for item in picked)
             while True:
                 try:
                     spent = _accumulate(
-                        backbone, picked, draws, objective, settings, micro, accelerator.backward
+                        backbone,
+                        picked,
+                        draws,
+                        objective,
+                        settings,
+                        Turn(share, keys, memory, fit.rows if fit.rows < n else None),
+                        fit.inputs,
+                        accelerator.backward,
                     )
                     break
                 except torch.OutOfMemoryError as error:
                     optimizer.zero_grad()
-                    micro = _halved(micro, objective, error)
-                    ledger.micro_batch_size = micro
+                    fit = _halved(fit, objective, error)
+                    ledger.micro_batch_size, ledger.rows_at_once = fit.inputs, fit.rows
             figures = spent.figures
             ledger.train_flops += spent.flops
             ledger.warmup_tokens += spent.warmup_tokens
@@ -132,7 +143,7 @@ def train(
                 line = {key: mean if math.isfinite(mean) else None for key, mean in means.items()}
                 line |= {"step": step, "seconds": seconds, "flops": ledger.train_flops}
                 if objective.method.warmup == "none":
-                    for key in ("ess", "warmup_length", "forced"):
+                    for key in ("ess", "warmup_length", "forced", "samples"):
                         del line[key]
                 file.write(json.dumps(line) + "\n")
                 window.clear()
@@ -164,11 +175,12 @@ def _accumulate(
     draws: Tensor,
     objective: Objective,
     settings: Train,
+    turn: Turn,
     micro: int,
     backward: Callable[[Tensor], None],
 ) -> _Spent:
     """Add the gradient of one step, micro-batch by micro-batch; the same gradient for every size of them."""
-    spent = _Spent({"loss": 0.0, "ess": 0.0, "warmup_length": 0.0, "forced": 0.0})
+    spent = _Spent(dict.fromkeys(("loss", "ess", "warmup_length", "forced", "samples"), 0.0))
     tokens = sum(len(item.target) for item in picked)
     for start in range(0, len(picked), micro):
         part = picked[start : start + micro]
@@ -180,35 +192,48 @@ def _accumulate(
                 objective,
                 draws[start : start + micro].to(backbone.device),
                 dropout=settings.dropout,
+                turn=replace(turn, keys=turn.keys[start : start + micro]),
             )
         backward(loss.value / tokens)
         spent.flops += loss.flops
         spent.warmup_tokens += loss.warmup_tokens
-        weight, rollout = len(part) / len(picked), loss.rollout
-        # Reported: the mean of -log p(y|x) a token, marginal over the samples (log mean exp).
-        marginal = rollout.ly.logsumexp(dim=1) - math.log(rollout.samples)
-        spent.figures["loss"] += float(-marginal.sum()) / tokens
-        spent.figures["ess"] += weight * float(rollout.effective_sample_size.mean())
-        spent.figures["warmup_length"] += weight * float(rollout.lengths.float().mean())
-        spent.figures["forced"] += weight * float(rollout.forced.float().mean())
+        for rollout in loss.rollouts:
+            weight = rollout.ly.shape[0] / len(picked)
+            # Reported: the mean of -log p(y|x) a token, marginal over the samples (log mean exp).
+            marginal = rollout.ly.logsumexp(dim=1) - math.log(rollout.samples)
+            spent.figures["loss"] += float(-marginal.sum()) / tokens
+            spent.figures["ess"] += weight * float(rollout.effective_sample_size.mean())
+            spent.figures["warmup_length"] += weight * float(rollout.lengths.float().mean())
+            spent.figures["forced"] += weight * float(rollout.forced.float().mean())
+            spent.figures["samples"] += weight * rollout.samples
     return spent
 
 
-def _halved(micro: int, objective: Objective, error: Exception) -> int:
-    """Half the micro-batch after memory ran out.
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """What fits into memory: ``inputs`` a micro-batch, and ``rows`` of warmups scored at once."""
+
+    inputs: int
+    rows: int
+
+
+def _halved(fit: Fit, objective: Objective, error: Exception) -> Fit:
+    """Half the micro-batch after memory ran out; at one input, half the warmups that are scored at once.
 
     Raises:
-        UserError: One input is too many already.
+        UserError: One warmup of one input is too many already.
     """
-    if micro == 1:
+    if fit.inputs == fit.rows == 1:
         raise UserError(
-            "memory ran out on a single input",
+            "memory ran out on a single warmup of a single input",
             origin=f"training of {objective.method.name}",
-            hint="Lower warmup.samples or train.max_source_tokens.",
+            hint="Lower train.max_source_tokens or train.max_target_tokens.",
         ) from error
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-    return (micro + 1) // 2
+    if fit.inputs > 1:
+        return Fit((fit.inputs + 1) // 2, fit.rows)
+    return Fit(1, (fit.rows + 1) // 2)
 
 
 def make_optimizer(backbone: Backbone, settings: Train, learning_rate: float) -> torch.optim.Optimizer:

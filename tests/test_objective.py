@@ -13,7 +13,7 @@ from tiny import EOS, Reference, distance, gradients_of, source_of
 from toy import rollout_of
 
 from baselines import sft, warmup
-from harness import loss as losses
+from harness import rounds
 from harness.objective import Coefficients, Method
 
 
@@ -162,7 +162,7 @@ def test_the_expected_gradient_of_warmup_approaches_that_of_the_log_marginal(tin
 
 def test_a_zero_coefficient_silences_an_infinite_log_probability(tiny, monkeypatch):
     """0 times -inf is NaN: one sample without weight would spoil the loss of its whole batch."""
-    real = losses.score
+    real = rounds.score
 
     def with_an_infinity(*arguments, **keywords):
         lc, ly = real(*arguments, **keywords)
@@ -174,7 +174,7 @@ def test_a_zero_coefficient_silences_an_infinite_log_probability(tiny, monkeypat
     plain = loss_of(tiny, [source], [[4]], method, n=2, uniforms=uniforms)
     plain.value.backward()
     expected = gradients_of(tiny)
-    monkeypatch.setattr(losses, "score", with_an_infinity)
+    monkeypatch.setattr(rounds, "score", with_an_infinity)
     spoiled = loss_of(tiny, [source], [[4]], method, n=2, uniforms=uniforms)
     spoiled.value.backward()
     assert torch.equal(spoiled.value, plain.value)

@@ -128,7 +128,7 @@ def test_the_policy_bans_and_scales_in_fp32():
 @torch.no_grad()
 def draws(backbone, source, uniforms, temperature=1.0):
     state = backbone.encode(torch.tensor([source]), torch.ones(1, len(source), dtype=torch.long))
-    return sample_warmups(backbone, state.repeat(len(uniforms)), uniforms, temperature=temperature)
+    return sample_warmups(backbone, state, uniforms, temperature=temperature)
 
 
 def as_lists(warmups):
@@ -197,7 +197,7 @@ def test_log_probabilities_of_the_sampler_equal_the_teacher_forced_ones(tiny, te
     uniforms = torch.rand((3 * n, cap), generator=torch.Generator().manual_seed(2))
     with torch.no_grad():
         state = tiny.encode(batch.source, batch.mask)
-        warmups = sample_warmups(tiny, state.repeat(n), uniforms, temperature=temperature)
+        warmups = sample_warmups(tiny, state, uniforms, temperature=temperature)
         lc, _ = scored(tiny, sources, [[4], [5, 5], []], warmups, n, temperature=temperature)
     assert warmups.ended.any()
     assert not warmups.ended.all()
@@ -210,7 +210,7 @@ def test_sampling_leaves_the_encoded_state_as_it_was(tiny):
     source = source_of(tiny, [4, 5])
     state = tiny.encode(torch.tensor([source]), torch.ones(1, len(source), dtype=torch.long))
     before = state.hidden.detach().clone(), state.cache.get_seq_length()
-    sample_warmups(tiny, state.detach().repeat(3), torch.rand(3, 4))
+    sample_warmups(tiny, state, torch.rand(3, 4))
     assert torch.equal(state.hidden.detach(), before[0])
     assert state.cache.get_seq_length() == before[1]
 
@@ -281,3 +281,17 @@ def test_chunked_log_probabilities_equal_unchunked_ones(tiny, monkeypatch, rows_
     torch.testing.assert_close(chunked[0], whole[0], atol=1e-5, rtol=0)
     torch.testing.assert_close(chunked[1], whole[1], atol=1e-5, rtol=0)
     assert distance(chunked[2], whole[2]) < 1e-5
+
+
+@pytest.mark.parametrize(("banned", "temperature"), [((), 1.0), ((0, 3), 1.0), ((1,), 0.7)])
+def test_the_log_probability_of_a_token_and_its_gradient(banned, temperature):
+    generator = torch.Generator().manual_seed(5)
+    logits = torch.randn((6, 5), generator=generator, dtype=torch.float64).requires_grad_()
+    tokens = torch.tensor([2, 4, 2, 2, 4, 2])
+
+    def ours(x):
+        return rollout._TokenLogp.apply(x.clone(), tokens, banned, temperature)
+
+    policy = policy_logits(logits, banned, temperature).log_softmax(dim=-1)
+    torch.testing.assert_close(ours(logits), policy.gather(1, tokens[:, None]).squeeze(1), atol=1e-12, rtol=0)
+    assert torch.autograd.gradcheck(ours, (logits,))

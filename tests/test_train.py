@@ -21,13 +21,14 @@ from tiny import (
 )
 
 from baselines import sft, warmup
-from harness import loss as loss_module
+from harness import rounds as rounds_module
 from harness import train as loop
 from harness.backbones.base import SpecialTokens
 from harness.batching import Encoded, training_order
 from harness.errors import UserError
 from harness.loss import Objective, batch_loss
 from harness.objective import Coefficients, Method
+from harness.rounds import Memory, Turn
 from harness.spec import Budget, Train, Warmup
 from harness.train import MAX_SKIPPED, train
 
@@ -159,9 +160,9 @@ def test_dropout_is_off_while_sampling_and_on_while_scoring(name, monkeypatch):
     batch = batch_of(sources, [y for _, y in PAIRS])
     draws = draws_of(torch.rand(len(PAIRS), 3, 4, generator=torch.Generator().manual_seed(0)))
     objective = Objective(warmup.METHOD, WARMUP)
-    calls = record(monkeypatch, "sample_warmups", loss_module)
+    calls = record(monkeypatch, "sample_warmups", rounds_module)
     monkeypatch.setattr(
-        loss_module, "merge_equals", every_row
+        rounds_module, "merge_equals", every_row
     )  # with dropout equal warmups are not the same row
     losses = []
     for backbone, rate in ((dropped, 0.5), (dropped, 0.5), (plain, 0.0)):
@@ -208,7 +209,7 @@ def test_the_sampler_draws_anew_for_every_step_and_seed(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("method", "extra"), [("sft", set()), ("warmup", {"ess", "warmup_length", "forced"})]
+    ("method", "extra"), [("sft", set()), ("warmup", {"ess", "warmup_length", "forced", "samples"})]
 )
 def test_the_log_says_what_happened(method, extra, tmp_path, monkeypatch):
     calls = record(monkeypatch, "batch_loss")
@@ -360,8 +361,8 @@ def test_equal_warmups_are_scored_once_with_the_same_gradient(name, monkeypatch)
     draws = torch.rand(len(PAIRS), 4, 3, generator=torch.Generator().manual_seed(1))
     draws[:, 2] = draws[:, 0]  # the third warmup of each input is its first
     found = []
-    for merge in (loss_module.merge_equals, every_row):
-        monkeypatch.setattr(loss_module, "merge_equals", merge)
+    for merge in (rounds_module.merge_equals, every_row):
+        monkeypatch.setattr(rounds_module, "merge_equals", merge)
         backbone.model.zero_grad()
         loss = batch_loss(
             backbone, batch, Objective(warmup.METHOD, Warmup(samples=4, max_tokens=3)), draws_of(draws)
@@ -450,10 +451,52 @@ def test_memory_that_runs_out_halves_the_micro_batch(tmp_path, monkeypatch):
     assert ledger.warmup_tokens == halved.warmup_tokens
 
 
-def test_memory_that_runs_out_on_one_input_is_a_clear_error(tmp_path, monkeypatch):
+def test_memory_that_runs_out_on_one_input_halves_the_warmups_at_once(tmp_path, monkeypatch):
+    """Three warmups an input: two at once, then one; the gradient stays, and so does every number."""
+    real = loop.batch_loss
+
+    def small_memory(backbone, batch, *arguments, **options):
+        if batch.size > 1 or options["turn"].rows_at_once != 1:
+            raise torch.OutOfMemoryError("no room")
+        return real(backbone, batch, *arguments, **options)
+
+    settings = SETTINGS.model_copy(update={"micro_batch_size": 1})
+    expected, _, _ = trained("llama", warmup.METHOD, tmp_path, settings=settings)
+    monkeypatch.setattr(loop, "batch_loss", small_memory)
+    weights, _, ledger = trained("llama", warmup.METHOD, tmp_path)
+    assert (ledger.micro_batch_size, ledger.rows_at_once) == (1, 1)
+    for name, weight in expected.items():
+        torch.testing.assert_close(weights[name], weight, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("name", ["t5", "llama"])
+@pytest.mark.parametrize("at_once", [1, 4])
+def test_the_score_in_parts_has_the_same_gradient(name, at_once):
+    backbone = make(name)
+    batch = batch_of([source_of(backbone, x) for x, _ in PAIRS], [y for _, y in PAIRS])
+    draws = draws_of(torch.rand(len(PAIRS), 4, 3, generator=torch.Generator().manual_seed(1)))
+    method = dataclasses.replace(warmup.METHOD, reference=True)
+    objective = Objective(method, Warmup(samples=4, max_tokens=3), make(name, seed=3))
+    found = []
+    for rows in (None, at_once):
+        backbone.model.zero_grad()
+        turn = Turn(0.0, range(len(PAIRS)), Memory(), rows)
+        loss = batch_loss(backbone, batch, objective, draws, turn=turn)
+        loss.value.backward()
+        parameters = backbone.model.named_parameters()
+        found.append((loss, {n: p.grad.clone() for n, p in parameters if p.grad is not None}))
+    (whole, expected), (parts, gradients) = found
+    torch.testing.assert_close(parts.rollout.ly, whole.rollout.ly, atol=1e-5, rtol=0)
+    torch.testing.assert_close(parts.rollout.lc_reference, whole.rollout.lc_reference, atol=1e-5, rtol=0)
+    assert parts.flops == whole.flops  # the ledger counts the method, not how it was made to fit
+    for key, gradient in expected.items():
+        torch.testing.assert_close(gradients[key], gradient, atol=1e-5, rtol=1e-4)
+
+
+def test_memory_that_runs_out_on_one_warmup_is_a_clear_error(tmp_path, monkeypatch):
     def no_memory(*arguments, **options):
         raise torch.OutOfMemoryError("no room")
 
     monkeypatch.setattr(loop, "batch_loss", no_memory)
-    with pytest.raises(UserError, match="memory ran out on a single input"):
+    with pytest.raises(UserError, match="memory ran out on a single warmup"):
         trained("llama", warmup.METHOD, tmp_path)

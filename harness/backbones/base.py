@@ -1,9 +1,10 @@
 """One interface over encoder-decoder and decoder-only models.
 
 Everything that the harness does with a model goes through four calls: :meth:`Backbone.encode` reads the
-inputs once, :meth:`State.repeat` makes n rows of each, :meth:`Backbone.advance` feeds tokens to the rows,
-and :meth:`Backbone.logits` turns hidden states into logits where they are needed. Sampling, scoring and
-decoding share them, so no two of them can disagree about the model.
+inputs once, :meth:`Backbone.advance` feeds tokens to the rows in one pass with gradients,
+:meth:`Backbone.writer` feeds them one at a time without, and :meth:`Backbone.logits` turns hidden states into
+logits where they are needed. Sampling, scoring and decoding share them, so no two of them can disagree about
+the model.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from torch import Tensor
 
 from harness.backbones.costs import Costs
 from harness.backbones.head import head_scale
+from harness.backbones.writing import Writer, choose_writer
 
 LAYOUT = "warmup_bench.json"
 """File beside a saved model that keeps its separator and prompt."""
@@ -77,9 +79,20 @@ class State:
         """The given rows, [k] indices."""
         return self._map(lambda t: t.index_select(0, rows))
 
-    def detach(self) -> State:
-        """The same rows without their graph, and a cache of their own."""
-        return self._map(lambda t: t.detach())
+    def reorder(self, rows: Tensor) -> State:
+        """``select(rows)`` where a row only moves to a row of the same input, but for the hidden states."""
+        from transformers.cache_utils import EncoderDecoderCache
+
+        def move(tensor: Tensor) -> Tensor:
+            return tensor.index_select(0, rows)
+
+        cache = self.cache
+        if isinstance(cache, EncoderDecoderCache):
+            own = map_cache(cache.self_attention_cache, move)
+            cache = EncoderDecoderCache(own, cache.cross_attention_cache)
+        else:
+            cache = map_cache(cache, move)
+        return State(cache, self.hidden, self.source_mask, self.position)
 
     def _map(self, f: Callable[[Tensor], Tensor]) -> State:
         return State(map_cache(self.cache, f), f(self.hidden), f(self.source_mask), f(self.position))
@@ -110,6 +123,7 @@ class Backbone(ABC):
         self._head = model.get_output_embeddings()
         self._head_scale = 1.0
         self._head_scale = head_scale(self)
+        self._writer = choose_writer(self)
 
     @property
     def device(self) -> torch.device:
@@ -150,6 +164,10 @@ class Backbone(ABC):
 
         Row paddings may only follow a row's last token: a hidden state depends on what came before it.
         """
+
+    def writer(self, state: State, width: int = 1) -> Writer:
+        """``width`` rows for each row of ``state``, to write token by token without gradient."""
+        return self._writer(self, state, width)
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Logits [..., vocabulary] of hidden states [..., width], in the dtype of the computation."""

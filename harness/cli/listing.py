@@ -27,6 +27,7 @@ def list_command(kind: str) -> None:
     headers = {
         "tasks": ("name", "scales", "subsets", "metrics", "what it is, licence, origin"),
         "methods": ("name", "objective, source, origin"),
+        "samplers": ("name", "which warmups are drawn, origin"),
         "backbones": ("name", "what it is, origin"),
         "metrics": ("name", "column", "signature, origin"),
     }[kind]
@@ -55,6 +56,9 @@ def _describe(kind: str, entry: Entry[Any]) -> tuple[Any, ...]:
         options = {} if isinstance(value, Method) else inspect.signature(value).parameters
         shown = ", ".join(f"{p.name}={p.default:g}" for p in options.values())
         return ((method.summary + (f" (options: {shown})" if shown else ""), method.source),)
+    if kind == "samplers":
+        shown = ", ".join(f"{p.name}={p.default:g}" for p in inspect.signature(value).parameters.values())
+        return ((value().summary + (f" (options: {shown})" if shown else ""),),)
     if kind == "backbones":
         return ((value.summary,),)
     from harness.metrics.base import MetricContext

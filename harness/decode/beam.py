@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness.backbones.base import Backbone, State, map_cache
+from harness.backbones.base import Backbone, State
 from harness.batching import Encoded, collate
 from harness.decode.loop import Decoded
 
@@ -57,10 +57,10 @@ def beam_search(
     alive = torch.arange(inputs, device=device)  # the inputs that are still in the batch
     is_open = torch.ones(inputs, dtype=torch.bool, device=device)  # of those alive
     scores = torch.zeros((inputs, 1), device=device)  # of the running beams, [alive, 1 and then k]
-    running = texts[:, :1]
+    running, hidden, writer = texts[:, :1], state.hidden, None
     for step in range(output_cap):
         steps[alive] += is_open.long()
-        values, parents, tokens = _candidates(backbone, state.hidden, scores, 2 * beams)
+        values, parents, tokens = _candidates(backbone, hidden, scores, 2 * beams)
         sequences = _gather(running, parents)
         sequences[:, :, step] = tokens
         ends = tokens == eos
@@ -72,22 +72,28 @@ def beam_search(
         texts[alive] = _gather(torch.cat([texts[alive], sequences[:, :beams]], dim=1), kept)
         if step + 1 == output_cap:
             break
-        width = scores.shape[1]
         scores, goes_on = values.masked_fill(ends, -torch.inf).topk(beams)
         running, tokens = _gather(sequences, goes_on), tokens.gather(1, goes_on)
-        first = torch.arange(alive.shape[0], device=device)[:, None] * width
-        rows = first + parents.gather(1, goes_on)
+        parents = parents.gather(1, goes_on)
         is_open &= scores[:, 0] / length > best[alive].amin(dim=1)
-        whole = width == beams
         if step % CHECK_EVERY == CHECK_EVERY - 1:
             stays = is_open.nonzero()[:, 0]
             if stays.numel() == 0:
                 break
             if stays.numel() < alive.numel():
                 alive, is_open, scores, running = alive[stays], is_open[stays], scores[stays], running[stays]
-                tokens, rows, whole = tokens[stays], rows[stays], False
-        state = _reordered(state, rows.flatten()) if whole else state.select(rows.flatten())
-        backbone.advance(state, tokens.reshape(-1, 1))
+                tokens, parents = tokens[stays], parents[stays]
+                if writer is None:
+                    state = state.select(stays)
+                else:
+                    writer.keep(stays)
+        if writer is None:  # the first step had one row an input
+            writer = backbone.writer(state, beams)
+        else:
+            first = torch.arange(alive.shape[0], device=device)[:, None] * beams
+            writer.follow((first + parents).flatten())
+        writer.feed(tokens.flatten())
+        hidden = writer.hidden
     outputs = [ids[: ids.index(eos)] if eos in ids else ids for ids in texts[:, 0].tolist()]
     return Found(outputs, [len(ids) < output_cap for ids in outputs], steps.tolist())
 
@@ -111,22 +117,6 @@ def _candidates(
 def _gather(sequences: Tensor, index: Tensor) -> Tensor:
     """Rows of [inputs, beams, length] by [inputs, picked], a copy."""
     return sequences.gather(1, index[:, :, None].expand(-1, -1, sequences.shape[2]))
-
-
-def _reordered(state: State, rows: Tensor) -> State:
-    """``state.select(rows)`` where a row only ever moves to a row of the same input."""
-    from transformers.cache_utils import EncoderDecoderCache
-
-    def move(tensor: Tensor) -> Tensor:
-        return tensor.index_select(0, rows)
-
-    cache = state.cache
-    if isinstance(cache, EncoderDecoderCache):
-        own = map_cache(cache.self_attention_cache, move)
-        cache = EncoderDecoderCache(own, cache.cross_attention_cache)
-    else:
-        cache = map_cache(cache, move)
-    return State(cache, state.hidden, state.source_mask, state.position)
 
 
 def beam_outputs(

@@ -48,9 +48,9 @@ def greedy(
     """
     tokens, device = backbone.tokens, backbone.device
     batch = collate([Encoded(ids, [tokens.eos]) for ids in sources], tokens.pad, device)
-    state = backbone.encode(batch.source, batch.mask)
+    writer = backbone.writer(backbone.encode(batch.source, batch.mask))
     count = len(sources)
-    alive = torch.arange(count, device=device)  # rows of the state, as indices of the inputs
+    alive = torch.arange(count, device=device)  # the writer's rows, as indices of the inputs
     in_warmup = torch.full((count,), warmup_cap > 0, device=device)
     c_length = torch.zeros(count, dtype=torch.long, device=device)
     y_length = torch.zeros(count, dtype=torch.long, device=device)
@@ -63,7 +63,7 @@ def greedy(
         closing = [tokens.separator] * (warmup_cap + 1)
         script = torch.tensor([[*c[:warmup_cap], *closing][: warmup_cap + 1] for c in given], device=device)
     for step in range(written.shape[1]):
-        logits = backbone.logits(state.hidden)
+        logits = backbone.logits(writer.hidden)
         phase = in_warmup[alive]
         if script is not None:
             next_c = script[alive, min(step, warmup_cap)]
@@ -87,8 +87,9 @@ def greedy(
             if kept.numel() == 0:
                 break
             if kept.numel() < alive.numel():
-                state, alive, token = state.select(kept), alive[kept], token[kept]
-        backbone.advance(state, token[:, None])
+                writer.keep(kept)
+                alive, token = alive[kept], token[kept]
+        writer.feed(token)
     gap = 1 if warmup_cap > 0 else 0
     rows = zip(
         written.tolist(),

@@ -63,7 +63,7 @@ def draw(
         picked = order[start : start + size]
         batch = collate([Encoded(sources[i], [tokens.eos]) for i in picked], tokens.pad, device)
         with backbone.autocast(dtype):
-            state = backbone.encode(batch.source, batch.mask).repeat(n)
+            state = backbone.encode(batch.source, batch.mask)
             rows = draws[picked].flatten(0, 1).to(device)
             found = sample_warmups(backbone, state, rows, temperature=temperature)
         counts = found.lengths.tolist()
