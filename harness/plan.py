@@ -97,6 +97,12 @@ def make_plan(spec: RunSpec) -> Plan:
             spec.sections(),
             references[reference],
         )
+        if merged.lora.rank and merged.warm_start.steps:
+            raise UserError(
+                f"lora.rank={merged.lora.rank} needs warm_start.steps=0, not {merged.warm_start.steps}",
+                origin=f"settings of {reference}",
+                hint="Adapters stand on the checkpoint as it is.",
+            )
         settings[reference] = _with_dtype(merged, device)
     limits = {entry.limit for entry in settings.values()}
     if len(limits) > 1:

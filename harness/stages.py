@@ -18,7 +18,7 @@ from harness.methods import resolve_method
 from harness.metrics.base import Metric, MetricContext
 from harness.objective import Giving, Method, likelihood
 from harness.registry import metrics, tasks
-from harness.spec import Budget
+from harness.spec import Budget, Lora
 from harness.store import check, is_done, read_json, read_table, write_json, write_table, writing
 from harness.task import Example
 
@@ -85,6 +85,7 @@ def run_warm_start(job: Job, report: Report) -> None:
         return
     import torch
 
+    from harness.backbones.limits import check_lengths
     from harness.backbones.load import make_backbone, resolve_preset
     from harness.batching import encode_examples
     from harness.loss import Objective
@@ -95,9 +96,15 @@ def run_warm_start(job: Job, report: Report) -> None:
     examples = read_split(job.data, "train")
     torch.manual_seed(cell.seed)
     texts = [text for example in examples for text in (example.source, example.target)]
+    subset = tasks().load(job.task).value.card.subsets[cell.subset]
     backbone = make_backbone(
-        resolve_preset(job.backbone).value, texts, dropout=settings.train.dropout, offline=job.offline
+        resolve_preset(job.backbone).value,
+        texts,
+        dropout=settings.train.dropout,
+        offline=job.offline,
+        languages=(subset.source_language, subset.target_language),
     )
+    check_lengths(backbone.model.config, settings)
     backbone.model.to(job.device)
     direct = Method("warm start", "", "", "none", likelihood)
     with writing(job.warm_start_folder) as folder:
@@ -146,7 +153,7 @@ def run_training(job: Job, report: Report) -> None:
     check(job.data)
     check(job.warm_start_folder)
     torch.manual_seed(cell.seed + 1)
-    backbone = _load(job, job.warm_start_folder)
+    backbone = _load(job, job.warm_start_folder, lora=settings.lora)
     method = resolve_method(job.method).value
     limits = settings.train.max_source_tokens, settings.train.max_target_tokens
     examples = read_split(job.data, "train")
@@ -314,7 +321,7 @@ def _give(
         targets=None if inference else [ex.target for ex in examples],
         target_ids=[frozen.target_ids(ex.target, settings.train.max_target_tokens)[0] for ex in train],
         cap=settings.warmup.max_tokens,
-        encode=frozen.plain_ids,
+        encode=lambda text: frozen.plain_ids(text, target=True),
         draft=draft,
         seed=2 * job.cell.seed + inference,
     )
@@ -322,9 +329,16 @@ def _give(
     return method.give(giving), spent
 
 
-def _load(job: Job, folder: Path) -> Any:
+def _load(job: Job, folder: Path, lora: Lora | None = None) -> Any:
+    """A stored model, with fresh adapters where ``lora`` has a rank; stored ones stand on the warm start."""
+    from harness.backbones.limits import check_lengths
     from harness.backbones.load import load_backbone
+    from harness.backbones.lora import ADAPTER
 
-    backbone = load_backbone(str(folder), dropout=job.cell.settings.train.dropout)
+    settings = job.cell.settings
+    adapter = folder if (folder / ADAPTER).is_file() else None
+    base = folder if adapter is None else check(job.warm_start_folder)
+    backbone = load_backbone(str(base), dropout=settings.train.dropout, lora=lora, adapter=adapter)
+    check_lengths(backbone.model.config, settings)
     backbone.model.to(job.device)
     return backbone
