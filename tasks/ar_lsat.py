@@ -11,7 +11,9 @@ from tasks.hub import Repository, gather, missing
 from tasks.multiple_choice import LETTERS, METRICS, question
 from tasks.reading import json_list
 
-REPOSITORY = Repository("github", "zhongwanjun/AR-LSAT", "41f78ca7be3e24602b694b9d6b78105fc0c8bfc6", "ar-lsat")
+REPOSITORY = Repository(
+    "github", "zhongwanjun/AR-LSAT", "41f78ca7be3e24602b694b9d6b78105fc0c8bfc6", "ar-lsat"
+)
 _FILES = [
     REPOSITORY.file("data/AR_TrainingData.json", blob="dab77be38ab6e2a8e95dbb96168677b8d4501456"),
     REPOSITORY.file("data/AR_DevelopmentData.json", blob="e75b9a53273f0a9a7690b8330546ca634273dc5d"),

@@ -54,7 +54,7 @@ TASK = Task(
         subsets={"en": Subset()},
         scales={
             "small": ScaleCard(
-                data=f"CNN/DailyMail 3.0.0 (hub {REPOSITORY.pinned}): the first 20,000 / 500 / 2,000 articles",
+                data=f"CNN/DailyMail 3.0.0 (hub {REPOSITORY.pinned}), the first articles of each split",
                 sizes=(20_000, 500, 2000),
                 backbone="t5-small",
                 settings={

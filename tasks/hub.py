@@ -100,9 +100,8 @@ def wanted(files: Sequence[File]) -> str:
         names = ", ".join(file.path for file in own)
         place = {"hub": "hub data set ", "github": "GitHub repository ", "local": ""}[repository.host]
         commit = f", commit {repository.revision[:12]}" if repository.revision else ""
-        parts.append(
-            f"Wanted, in the folder or below {repository.folder}/: {names} ({place}{repository.name}{commit})."
-        )
+        where = f"({place}{repository.name}{commit})"
+        parts.append(f"Wanted, in the folder or below {repository.folder}/: {names} {where}.")
         if repository.access:
             parts.append(repository.access)
     if all(not file.repository.access for file in files):

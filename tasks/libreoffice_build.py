@@ -76,7 +76,7 @@ def _run(command: list[str], folder: Path) -> None:
         raise UserError(
             f"'{' '.join(command)}' failed: {reason[-1]}",
             origin="warmup-bench data build libreoffice-help",
-            hint="Run 'apt-get update' as root first; the packages are in Debian's and Ubuntu's main archive.",
+            hint="Run 'apt-get update' as root first; Debian's and Ubuntu's archives have the packages.",
         )
 
 
@@ -94,9 +94,7 @@ def read_pages(folder: Path) -> dict[str, Paragraphs]:
             origin="warmup-bench data build libreoffice-help",
             hint="Its layout has changed: please report it with the package's version.",
         )
-    return {
-        path.relative_to(root).as_posix(): paragraphs(path.read_text(encoding="utf-8")) for path in paths
-    }
+    return {path.relative_to(root).as_posix(): paragraphs(path.read_text(encoding="utf-8")) for path in paths}
 
 
 def paragraphs(html: str) -> Paragraphs:
@@ -168,7 +166,11 @@ def pairs(
         translated = other.get(page, {})
         for name, (tag, text) in texts.items():
             translation = translated.get(name, ("", ""))[1]
-            if len(text.split()) < MIN_WORDS or text in seen or not _is_translated(text, translation, language):
+            if (
+                len(text.split()) < MIN_WORDS
+                or text in seen
+                or not _is_translated(text, translation, language)
+            ):
                 continue
             seen.add(text)
             yield {"id": f"{page}#{name}", "tag": tag, "en": text, language: translation}

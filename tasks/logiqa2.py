@@ -4,7 +4,7 @@ Where the large training file is not at hand, the subset ``dev-as-train`` trains
 and validates on the rest: a trial of the machinery, named as what it is in every table.
 """
 
-from harness.task import Example, LoadRequest, ScaleCard, Splits, Subset, Task, TaskCard
+from harness.task import LoadRequest, ScaleCard, Splits, Subset, Task, TaskCard
 from tasks.hub import File, Repository, gather, missing
 from tasks.multiple_choice import LETTERS, METRICS, question
 from tasks.reading import json_lines
@@ -80,7 +80,9 @@ TASK = Task(
         labels=LETTERS[:4],
         subsets={
             "en": Subset(),
-            STAND_IN: Subset(note=f"a trial without the training file: all dev questions but {HELD_OUT} train"),
+            STAND_IN: Subset(
+                note=f"a trial without the training file: all dev questions but {HELD_OUT} train"
+            ),
         },
         scales={
             "small": ScaleCard(

@@ -65,9 +65,7 @@ def _stems(subset: str) -> tuple[str, str, str]:
 def _files(subset: str) -> list[File]:
     """Source and target file of each split."""
     names = [f"{stem}.{language}" for stem in _stems(subset) for language in languages(subset)]
-    return [
-        REPOSITORY.file(f"data/task1/raw/{name}.gz", f"{name}.gz", blob=_BLOBS[name]) for name in names
-    ]
+    return [REPOSITORY.file(f"data/task1/raw/{name}.gz", f"{name}.gz", blob=_BLOBS[name]) for name in names]
 
 
 def _missing(request: LoadRequest) -> list[str]:

@@ -13,9 +13,7 @@ from tasks.splitting import held_out, without_held_out
 from tasks.translation import METRICS, PAPER_DIRECTIONS, languages, subsets
 from tasks.wmt import NEWS, news_commentary, news_files
 
-NTREX = Repository(
-    "github", "MicrosoftTranslator/NTREX", "8561f6a622db9edad1217683e5c83daefd8bb2bf", "ntrex"
-)
+NTREX = Repository("github", "MicrosoftTranslator/NTREX", "8561f6a622db9edad1217683e5c83daefd8bb2bf", "ntrex")
 HELD_OUT = 1000
 SEED = 20250218
 _FOLDER = "NTREX-128"
@@ -73,7 +71,9 @@ TASK = Task(
             "Languages, SUMEval, https://aclanthology.org/2022.sumeval-1.4"
         ),
         metrics=METRICS,
-        subsets=subsets(PAPER_DIRECTIONS, "English is the original of every text, also where it is the target"),
+        subsets=subsets(
+            PAPER_DIRECTIONS, "English is the original of every text, also where it is the target"
+        ),
         scales={
             "small": ScaleCard(
                 data=f"{_DATA}; the first 20,000 of the shuffled training pairs",

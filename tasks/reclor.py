@@ -66,7 +66,9 @@ TASK = Task(
         ),
         metrics=METRICS,
         labels=LETTERS[:4],
-        subsets={"en": Subset(note="tested on the published validation set: the test answers are not public")},
+        subsets={
+            "en": Subset(note="tested on the published validation set: the test answers are not public")
+        },
         scales={
             "small": ScaleCard(
                 data=_DATA,

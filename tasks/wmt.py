@@ -31,8 +31,9 @@ FLORES = Repository(
     "5fec6c13f9e5a4db2f745d4ec0d7c9721ddc4f06",  # version 4.6
     "flores_plus",
     access=(
-        "To get access to FLORES+: 1. sign in at https://huggingface.co/datasets/openlanguagedata/flores_plus "
-        "and accept its terms (granted at once); 2. make a token at https://huggingface.co/settings/tokens "
+        "To get access to FLORES+: 1. sign in at "
+        "https://huggingface.co/datasets/openlanguagedata/flores_plus and accept its terms (at once); "
+        "2. make a token at https://huggingface.co/settings/tokens "
         "and run 'hf auth login', or set HF_TOKEN; 3. run the same command again."
     ),
 )
@@ -65,7 +66,9 @@ def news_files(subset: str) -> list[File]:
 
 
 def news_commentary(request: LoadRequest) -> list[Example]:
-    """News Commentary in the request's direction, shuffled once; pairs with an empty or equal side are left out.
+    """News Commentary in the request's direction, shuffled once.
+
+    Pairs with an empty side or with two equal ones are left out.
 
     Raises:
         UserError: The file is missing or damaged.
@@ -131,9 +134,7 @@ TASK = Task(
         metrics=METRICS,
         subsets=subsets(PAPER_DIRECTIONS),
         scales={
-            "mini": ScaleCard(
-                data="CLDR phrases composed through Babel", sizes=(TRAIN, VALIDATION, TEST)
-            ),
+            "mini": ScaleCard(data="CLDR phrases composed through Babel", sizes=(TRAIN, VALIDATION, TEST)),
             "small": ScaleCard(
                 data=f"{_REAL}; the first 20,000 of the shuffled training pairs",
                 sizes=(20_000, 500, 1012),

@@ -58,7 +58,7 @@ def _examples(split: str, documents: Sequence[Documented]) -> list[Example]:
 
 
 def load(request: LoadRequest) -> Splits:
-    """Load XSum's three splits, or find docstrings for them; articles or summaries that are empty are left out.
+    """Load XSum's three splits without their empty articles, or find docstrings for three splits.
 
     Raises:
         UserError: Files are missing or damaged.
@@ -69,7 +69,9 @@ def load(request: LoadRequest) -> Splits:
     for path in gather(_FILES, request):
         rows = parquet_rows([path], ["document", "summary", "id"])
         texts = ((row["id"], row["document"].strip(), row["summary"].strip()) for row in rows)
-        splits.append([Example(name, document, summary) for name, document, summary in texts if document and summary])
+        splits.append(
+            [Example(name, document, summary) for name, document, summary in texts if document and summary]
+        )
     return Splits(*splits)
 
 
@@ -136,7 +138,7 @@ TASK = Task(
                 },
             ),
             "small": ScaleCard(
-                data=f"XSum (hub {REPOSITORY.pinned}): the first 20,000 / 500 / 2,000 articles",
+                data=f"XSum (hub {REPOSITORY.pinned}), the first articles of each split",
                 sizes=(20_000, 500, 2000),
                 licence="not stated; articles (c) BBC, for research",
                 backbone="t5-small",
