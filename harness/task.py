@@ -94,9 +94,12 @@ class ScaleCard(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     data: str = Field(description="what the examples are, with the pinned revision of what is fetched")
     sizes: tuple[int, int, int] | None = Field(
-        default=None, description="train, validation and test examples that a run uses; None: not told"
+        default=None,
+        description="train, validation and test examples of the first subset, as published or where not "
+        "published as last built; a run tells how many it used. None: not told",
     )
     licence: str = Field(default="", description="of these data, where the scales of a task differ")
+    access: str = Field(default="", description="in a few words, how to get data that can't just be fetched")
     backbone: str = Field(default="mini-t5", description="used where none is asked for")
     settings: dict[str, Any] = Field(default_factory=dict)
 

@@ -56,7 +56,7 @@ TASK = Task(
         name="ar-lsat",
         version=1,
         title="AR-LSAT, analytical reasoning, five options",
-        licence="MIT (the repository); questions (c) LSAC",
+        licence="MIT; questions © LSAC",
         citation=(
             "Zhong, Wang, Tang, Xu, Guo, Wang, Yin, Zhou and Duan 2021, AR-LSAT: Investigating Analytical "
             "Reasoning of Text, arXiv 2104.06598"

@@ -45,7 +45,7 @@ TASK = Task(
         name="cnn_dailymail",
         version=1,
         title="News articles and their highlights",
-        licence="Apache-2.0 (data set); articles (c) CNN and Daily Mail",
+        licence="Apache-2.0; articles © CNN, Daily Mail",
         citation=(
             "Hermann et al. 2015, Teaching Machines to Read and Comprehend, NeurIPS, arXiv 1506.03340; "
             "See, Liu and Manning 2017, Get To The Point, ACL, doi:10.18653/v1/P17-1099"

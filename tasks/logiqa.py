@@ -122,7 +122,7 @@ TASK = Task(
         name="logiqa",
         version=1,
         title="Logical multiple choice, four options",
-        licence="Apache-2.0 (reasoning-gym, which generates the puzzles)",
+        licence="Apache-2.0 (reasoning-gym)",
         citation=(
             "Liu, Cui, Liu, Huang, Wang and Zhang 2020, LogiQA: A Challenge Dataset for Machine Reading "
             "Comprehension with Logical Reasoning, IJCAI, arXiv 2007.08124; mini: Stojanovski et al. 2025, "

@@ -87,7 +87,7 @@ TASK = Task(
         name="multi30k",
         version=2,
         title="Multi30k image captions, translation",
-        licence="CC-BY-NC-SA-4.0 (translations; captions of Flickr30k and MS COCO)",
+        licence="CC-BY-NC-SA-4.0; captions of Flickr30k",
         citation=(
             "Elliott, Frank, Sima'an and Specia 2016, Multi30K: Multilingual English-German Image "
             "Descriptions, Workshop on Vision and Language, doi:10.18653/v1/W16-3210; French and 2017: "

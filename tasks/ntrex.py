@@ -65,7 +65,7 @@ TASK = Task(
         name="ntrex",
         version=1,
         title="NTREX-128 news, a test set for translation",
-        licence="NTREX-128: CC-BY-SA-4.0; News Commentary: not stated, free for research",
+        licence="CC-BY-SA-4.0; training data: not stated",
         citation=(
             "Federmann, Kocmi and Xin 2022, NTREX-128: News Test References for MT Evaluation of 128 "
             "Languages, SUMEval, https://aclanthology.org/2022.sumeval-1.4"
@@ -81,7 +81,12 @@ TASK = Task(
                 backbone="mt5-small",
                 settings={"limit": {"train": 20_000}, "budget": {"steps": 2000}},
             ),
-            "paper": ScaleCard(data=_DATA, backbone="mt5-base", settings={"budget": {"steps": 20_000}}),
+            "paper": ScaleCard(
+                data=_DATA,
+                sizes=(222_153, HELD_OUT, 1997),
+                backbone="mt5-base",
+                settings={"budget": {"steps": 20_000}},
+            ),
         },
     ),
     load=load,

@@ -72,12 +72,14 @@ TASK = Task(
         scales={
             "small": ScaleCard(
                 data=_DATA,
+                access="its terms come first",
                 sizes=(4138, HELD_OUT, 500),
                 backbone="t5-small",
                 settings={"budget": {"steps": 1000}, **_SETTINGS},
             ),
             "paper": ScaleCard(
                 data=_DATA,
+                access="its terms come first",
                 sizes=(4138, HELD_OUT, 500),
                 backbone="t5-base",
                 settings={"budget": {"steps": 2000}, **_SETTINGS},

@@ -117,14 +117,14 @@ def _mini(subset: str) -> Splits:
 
 
 _REAL = f"trained on News Commentary v11 (hub {NEWS.pinned}); FLORES+ dev and devtest (hub {FLORES.pinned})"
-_REAL_LICENCE = "News Commentary: not stated, free for research; FLORES+: CC-BY-SA-4.0, gated"
+_REAL_LICENCE = "training: not stated; FLORES+: CC-BY-SA-4.0"
 
 TASK = Task(
     card=TaskCard(
         name="wmt",
         version=1,
         title="Translation, eight directions with English",
-        licence="Unicode-3.0 (CLDR data, through Babel)",
+        licence="Unicode-3.0 (CLDR)",
         citation=(
             "Unicode Common Locale Data Repository (CLDR), https://cldr.unicode.org; "
             "Babel, https://babel.pocoo.org; News Commentary: Tiedemann 2012, Parallel Data, Tools and "
@@ -139,12 +139,15 @@ TASK = Task(
                 data=f"{_REAL}; the first 20,000 of the shuffled training pairs",
                 sizes=(20_000, 500, 1012),
                 licence=_REAL_LICENCE,
+                access="its terms come first",
                 backbone="mt5-small",
                 settings={"limit": {"train": 20_000, "validation": 500}, "budget": {"steps": 2000}},
             ),
             "paper": ScaleCard(
                 data=f"{_REAL}; 223,153 pairs for German, 209,479 French, 190,104 Russian, 69,206 Chinese",
+                sizes=(223_153, 997, 1012),
                 licence=_REAL_LICENCE,
+                access="its terms come first",
                 backbone="mt5-base",
                 settings={"budget": {"steps": 20_000}},
             ),

@@ -117,10 +117,7 @@ TASK = Task(
         name="xsum",
         version=1,
         title="One-sentence summarisation",
-        licence=(
-            "as the packages': PSF-2.0 (Python), BSD-3-Clause (numpy, pandas, torch), "
-            "Apache-2.0 (transformers)"
-        ),
+        licence="the packages' own: BSD, PSF, Apache",
         citation=(
             "Narayan, Cohen and Lapata 2018, Don't Give Me the Details, Just the Summary!, EMNLP, "
             "doi:10.18653/v1/D18-1206; mini: docstring conventions, Goodger and van Rossum, PEP 257"
@@ -130,6 +127,7 @@ TASK = Task(
         scales={
             "mini": ScaleCard(
                 data="docstrings of installed packages: body -> summary line",
+                sizes=(TRAIN, VALIDATION, TEST),
                 settings={
                     "warm_start": {"steps": 300},
                     "budget": {"steps": 100},
@@ -140,7 +138,7 @@ TASK = Task(
             "small": ScaleCard(
                 data=f"XSum (hub {REPOSITORY.pinned}), the first articles of each split",
                 sizes=(20_000, 500, 2000),
-                licence="not stated; articles (c) BBC, for research",
+                licence="not stated; articles © BBC",
                 backbone="t5-small",
                 settings={
                     "limit": {"train": 20_000, "validation": 500, "test": 2000},
@@ -151,7 +149,7 @@ TASK = Task(
             "paper": ScaleCard(
                 data=f"XSum (hub {REPOSITORY.pinned}), every article",
                 sizes=(204_045, 11_332, 11_334),
-                licence="not stated; articles (c) BBC, for research",
+                licence="not stated; articles © BBC",
                 backbone="t5-base",
                 settings={"budget": {"steps": 20_000}, "train": _ARTICLES},
             ),
