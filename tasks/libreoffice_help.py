@@ -79,7 +79,7 @@ def build(folder: Path | None, say: Callable[[str], None]) -> Path:
 
 
 _DATA = "paragraphs of LibreOffice's help, from Debian's packages, divided by page (sizes: of release 7.4.7)"
-_ACCESS = "run 'data build' first"
+_ACCESS = "run 'data build'"
 _LENGTHS = {"train": {"max_source_tokens": 128, "max_target_tokens": 128}, "decode": {"max_tokens": 128}}
 
 TASK = Task(

@@ -83,7 +83,8 @@ def _read(split: str, path: Path) -> list[Example]:
     examples = []
     for start in range(0, len(lines), _BLOCK):
         empty, letter, context, asked, *options = lines[start : start + _BLOCK]
-        if empty or len(options) != len(LETTERS) or letter.upper() not in LETTERS:
+        whole = len(options) == len(LETTERS) and all((context, asked, *options))
+        if empty or not whole or letter.upper() not in LETTERS:
             raise UserError(
                 f"lines {start + 1} to {start + _BLOCK} of {path.name} are not an empty line, a letter, "
                 "a context, a question and four options",
