@@ -39,8 +39,7 @@ def print_tasks(
         card = entry.value.card
         console.print(Text.assemble((card.name, "bold"), "  ", card.title), soft_wrap=True)
         console.print(_rows(_scales(entry.value, data_dir)))
-        origin = "" if entry.origin.startswith("warmup-bench ") else f" · from {entry.origin}"
-        about = f"{_subsets(card.subsets)} · {', '.join(card.metrics)}{origin}"
+        about = f"{_subsets(card.subsets)} · {', '.join(card.metrics)} · {entry.origin}"
         console.print(Padding(Text(about, style="dim"), (0, 0, 0, 2)))
     console.print()
     console.print(Text(LEGEND, style="dim"))
