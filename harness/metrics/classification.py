@@ -150,6 +150,11 @@ class Unparsed:
         """A smaller share is a better one."""
         return False
 
+    @property
+    def best(self) -> float:
+        """The score of an output that is its reference."""
+        return 0.0
+
     def segment_statistics(
         self, hypotheses: Sequence[str], references: Sequence[Sequence[str]], sources: Sequence[str]
     ) -> FloatArray:

@@ -68,7 +68,7 @@ def test_unparsed_texts_are_counted():
     statistics = metric.segment_statistics(["A", "dunno", "(C)", ""], [["A"]] * 4, [])
     assert statistics.tolist() == [[0, 1], [1, 1], [0, 1], [1, 1]]
     assert float(metric.aggregate(statistics.sum(axis=0))) == 50.0
-    assert (metric.name, metric.higher_is_better) == ("unparsed", False)
+    assert (metric.name, metric.higher_is_better, metric.best) == ("unparsed", False, 0.0)
 
 
 def test_ranked_metrics_read_the_likeliest_option():
