@@ -10,7 +10,7 @@ from rich.text import Text
 
 from harness.errors import UserError
 from harness.registry import Entry
-from harness.task import LoadRequest, Scale, Task
+from harness.task import LoadRequest, Scale, Task, TaskCard
 
 WIDTHS = {"scale": 12, "train / val / test": 25, "data": 23}
 """Columns of every task's rows, so that they stand below each other; the licence has the rest."""
@@ -40,7 +40,8 @@ def print_tasks(
         console.print(Text.assemble((card.name, "bold"), "  ", card.title), soft_wrap=True)
         console.print(_rows(_scales(entry.value, data_dir)))
         about = f"{_subsets(card.subsets)} · {', '.join(card.metrics)} · {entry.origin}"
-        console.print(Padding(Text(about, style="dim"), (0, 0, 0, 2)))
+        for line in (about, *_notes(card)):
+            console.print(Padding(Text(line, style="dim"), (0, 0, 0, 2)))
     console.print()
     console.print(Text(LEGEND, style="dim"))
 
@@ -62,7 +63,7 @@ def data_state(task: Task, scale: Scale, data_dir: Path | None) -> tuple[str, st
     if access:
         return f"✗ {access}", "yellow"
     if data_dir is not None:
-        return "✗ not in the data folder", "yellow"
+        return "✗ not in that folder", "yellow"
     return "↓ fetched by a run", "cyan"
 
 
@@ -96,3 +97,16 @@ def _rows(rows: Iterable[tuple[Text, ...]]) -> Padding:
 def _subsets(names: Iterable[str]) -> str:
     found = list(names)
     return ", ".join(found) if len(found) <= SHOWN else f"{', '.join(found[:SHOWN])}, … ({len(found)})"
+
+
+def _notes(card: TaskCard) -> list[str]:
+    """What is special about subsets, a line each, with the names of those that share it."""
+    sharing: dict[str, list[str]] = {}
+    for name, subset in card.subsets.items():
+        if subset.note:
+            sharing.setdefault(subset.note, []).append(name)
+    lines = []
+    for note, names in sharing.items():
+        shown = f"{', '.join(names[:2])}, …" if len(names) > 2 else ", ".join(names)
+        lines.append(note if len(names) == len(card.subsets) else f"{shown}: {note}")
+    return lines

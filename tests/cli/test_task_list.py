@@ -48,7 +48,7 @@ def test_the_state_of_the_data(task: Task, state: str) -> None:
 
 
 def test_a_data_folder_without_the_files(tmp_path: Path) -> None:
-    assert data_state(make(ABSENT), "small", tmp_path)[0] == "✗ not in the data folder"
+    assert data_state(make(ABSENT), "small", tmp_path)[0] == "✗ not in that folder"
     with pytest.raises(UserError, match="nowhere does not exist"):
         print_tasks(Console(), [], tmp_path / "nowhere")
 
@@ -74,3 +74,16 @@ def test_scales_that_say_the_same_share_a_row(capsys: pytest.CaptureFixture[str]
     card = task.card.model_copy(update={"scales": {"small": same, "paper": same}})
     print_tasks(Console(width=100), [("toy", Entry("toy", Task(card, task.load), "toys 1.0", "x"))], None)
     assert "small, paper  1,000 / 10 / 20" in capsys.readouterr().out
+
+
+def test_notes_of_subsets_are_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    task = make(None)
+    notes = {"a": "old", "b": "new", "c": "new", "d": "new", "e": ""}
+    card = task.card.model_copy(update={"subsets": {name: Subset(note=note) for name, note in notes.items()}})
+    print_tasks(Console(width=100), [("toy", Entry("toy", Task(card, task.load), "toys 1.0", "x"))], None)
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    assert "a: old" in lines
+    assert "b, c, …: new" in lines
+    every = card.model_copy(update={"subsets": {name: Subset(note="same") for name in "ab"}})
+    print_tasks(Console(width=100), [("toy", Entry("toy", Task(every, task.load), "toys 1.0", "x"))], None)
+    assert "  same" in capsys.readouterr().out.splitlines()[-3].rstrip()
