@@ -4,6 +4,7 @@ Where the large training file is not at hand, the subset ``dev-as-train`` trains
 and validates on the rest: a trial of the machinery, named as what it is in every table.
 """
 
+from harness.errors import UserError
 from harness.task import LoadRequest, ScaleCard, Splits, Subset, Task, TaskCard
 from tasks.hub import File, Repository, gather, missing
 from tasks.multiple_choice import LETTERS, METRICS, question
@@ -28,8 +29,15 @@ def load(request: LoadRequest) -> Splits:
     Raises:
         UserError: Files are missing or damaged.
     """
+    try:
+        paths = gather(_files(request.subset), request)
+    except UserError as error:
+        if request.subset == STAND_IN or missing(_files(STAND_IN), request):
+            raise
+        hint = f"{error.hint} For a trial without the training file: --direction {STAND_IN}."
+        raise UserError(error.problem, origin=error.origin, hint=hint) from error
     splits = []
-    for split, path in zip(_names(request.subset), gather(_files(request.subset), request), strict=True):
+    for split, path in zip(_names(request.subset), paths, strict=True):
         rows = json_lines(path, ["id", "answer", "text", "question", "options"])
         splits.append(
             [

@@ -65,8 +65,9 @@ def test_logiqa2_with_dev_standing_in_for_train_needs_no_training_file(tmp_path:
     assert {e.id for e in (*splits.train, *splits.validation)} == {f"dev-{i:05d}" for i in range(6)}
     assert len(splits.validation) == 3
     assert "dev questions" in task.card.subsets["dev-as-train"].note
-    with pytest.raises(UserError, match=r"data folder lacks train\.jsonl"):
+    with pytest.raises(UserError, match=r"data folder lacks train\.jsonl") as caught:
         task.load(LoadRequest("en", "paper", tmp_path, offline=True))
+    assert caught.value.hint.endswith("--direction dev-as-train.")
 
 
 def test_reclor_is_tested_on_the_published_validation_set(tmp_path: Path) -> None:
