@@ -15,7 +15,8 @@ from harness.cell import Cell
 from harness.examples import read_split
 from harness.ledger import Ledger
 from harness.methods import resolve_method
-from harness.metrics.base import Metric, MetricContext, column_read
+from harness.metrics.base import Metric, MetricContext
+from harness.metrics.inputs import column_read
 from harness.objective import Giving, Method, likelihood
 from harness.registry import metrics, tasks
 from harness.spec import Budget

@@ -4,14 +4,12 @@ It is what lets one engine serve scores, bootstrap, randomisation and re-scoring
 split into statistics and score).
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-
-from harness.errors import UserError
 
 FloatArray = NDArray[np.float64]
 
@@ -33,11 +31,7 @@ class MetricContext:
 
 
 class Metric(Protocol):
-    """A metric on a whole test set.
-
-    A metric that does not judge what was generated names the column of the stored predictions that it judges
-    in an attribute ``reads`` (:func:`column_read`), e.g. ``ranked``.
-    """
+    """A metric on a whole test set."""
 
     @property
     def name(self) -> str:
@@ -57,21 +51,6 @@ class Metric(Protocol):
 
     def signature(self) -> str:
         """Everything that changes the number, in sacreBLEU's ``key:value|key:value`` form."""
-
-
-def column_read(metric: Metric, columns: Collection[str]) -> str:
-    """The column of the stored predictions whose texts a metric takes for hypotheses.
-
-    Raises:
-        UserError: These predictions don't have it.
-    """
-    column = str(getattr(metric, "reads", "hypothesis"))
-    if column not in columns:
-        raise UserError(
-            f"metric '{metric.name}' reads the column '{column}', which these predictions don't have",
-            hint="Ranked answers need a task whose examples name their options.",
-        )
-    return column
 
 
 MetricFactory = Callable[[MetricContext], Metric]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from harness.errors import UserError
-from harness.metrics.base import MetricContext, column_read
+from harness.metrics.base import MetricContext
 from harness.metrics.classification import (
     Accuracy,
     MacroF1,
@@ -13,6 +13,7 @@ from harness.metrics.classification import (
     Unparsed,
     parse_label,
 )
+from harness.metrics.inputs import column_read
 
 LETTERS = ("A", "B", "C", "D")
 CONTEXT = MetricContext(labels=LETTERS)
