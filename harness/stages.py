@@ -16,6 +16,7 @@ from harness.examples import read_split
 from harness.ledger import Ledger
 from harness.methods import resolve_method
 from harness.metrics.base import Metric, MetricContext
+from harness.metrics.inputs import column_read
 from harness.objective import Giving, Method, likelihood
 from harness.registry import metrics, tasks
 from harness.spec import Budget, Lora
@@ -191,7 +192,7 @@ def run_training(job: Job, report: Report) -> None:
 
 
 def _decode(job: Job, report: Report) -> None:
-    from harness.decode import infer
+    from harness.decode import infer, rank_options
 
     cell, settings = job.cell, job.cell.settings
     method = resolve_method(job.method).value
@@ -204,9 +205,10 @@ def _decode(job: Job, report: Report) -> None:
     given, given_flops = None, 0.0
     if gives:
         given, given_flops = _give(job, method, examples, read_split(job.data, "train"), inference=True)
+    sources = [ids for ids, _ in encoded]
     decoded, flops = infer(
         backbone,
-        [ids for ids, _ in encoded],
+        sources,
         settings.decode,
         given=given,
         warmup_cap=0 if cell.warmup == "none" else settings.warmup.max_tokens,
@@ -216,6 +218,17 @@ def _decode(job: Job, report: Report) -> None:
     )
     seconds = time.perf_counter() - started
     direct = cell.warmup == "none" or settings.decode.warmup == "none"
+    options = [list(example.options) for example in examples]
+    ranking = None
+    if all(options):
+        ranking = rank_options(
+            backbone,
+            sources,
+            options,
+            warmups=None if direct else [d.warmup for d in decoded],
+            batch_size=settings.decode.batch_size,
+            dtype=settings.train.dtype,
+        )
     with writing(job.folder / "decode") as folder:
         columns = {
             "id": [example.id for example in examples],
@@ -229,10 +242,13 @@ def _decode(job: Job, report: Report) -> None:
             "finished": [d.finished for d in decoded],
             "source_cut": [cut for _, cut in encoded],
         }
+        if ranking is not None:
+            columns |= {"options": options, "option_log_probs": ranking.log_probs, "ranked": ranking.best}
         write_table(folder / "predictions.parquet", columns)
         spent = {
             "decode_flops": flops + given_flops,
             "decode_seconds": seconds,
+            "rank_flops": 0.0 if ranking is None else ranking.flops,
             "truncated": sum(cut for _, cut in encoded),
         }
         write_json(folder / "ledger.json", spent)
@@ -260,7 +276,7 @@ def _score(job: Job, report: Report) -> None:
 def score_predictions(metric: Metric, predictions: Any, path: Path) -> dict[str, Any]:
     """Write the per-example statistics of one metric and return its score with its signature."""
     statistics = metric.segment_statistics(
-        predictions["hypothesis"].to_pylist(),
+        predictions[column_read(metric, predictions.column_names)].to_pylist(),
         predictions["references"].to_pylist(),
         predictions["source"].to_pylist(),
     )

@@ -98,11 +98,32 @@ def report(
 @app.command(name="list")
 def list_(
     kind: Annotated[str, typer.Argument(help="tasks, methods, backbones or metrics.")],
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(help="Folder in which to look for the tasks' files.", envvar="WARMUP_BENCH_DATA"),
+    ] = None,
 ) -> None:
     """List the plugins of a kind, the broken ones with their error."""
     from harness.cli.listing import list_command
 
-    list_command(kind)
+    list_command(kind, data_dir)
+
+
+data_app = typer.Typer(help="Data sets that are built on this machine.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
+
+@data_app.command(name="build")
+def data_build(
+    task: Annotated[str, typer.Argument(help="Task whose data are built, e.g. libreoffice-help.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the files. Default: where the task finds them.")
+    ] = None,
+) -> None:
+    """Make the data files of a task from public packages."""
+    from harness.cli.data import build_command
+
+    build_command(task, out)
 
 
 @app.command()

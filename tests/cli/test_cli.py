@@ -234,7 +234,7 @@ BAD = [
     (["run", "--task", "wmt", "--backbone", "mini-t6"], "Did you mean mini-t5"),
     (["run", "--task", "wmt", "--set", "train.batchsize=3"], "train.batch_size"),
     (["run", "--task", "wmt", "--budget", "stepps=3"], "budget.stepps"),
-    (["run", "--task", "wmt", "--scale", "small"], "no scale 'small'"),
+    (["run", "--task", "multi30k", "--scale", "mini"], "no scale 'mini'"),
     (["run", "--task", "wmt", "--scale", "tiny"], "'tiny'"),
     (["run", "--task", "wmt", "--direction", "de-xx"], "no subset 'de-xx'"),
     (["run", "--task", "wmt", "--seeds", "two"], "'two'"),
@@ -261,7 +261,7 @@ def test_bad_input_gets_one_clear_line(
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("WARMUP_BENCH_DATA", raising=False)
-    monkeypatch.setenv("HF_HOME", str(tmp_path / "no-cache"))
+    monkeypatch.setenv("WARMUP_BENCH_CACHE", str(tmp_path / "no-cache"))
     monkeypatch.setattr(sys, "argv", ["warmup-bench", *arguments])
     with pytest.raises(SystemExit) as stopped:
         main()
