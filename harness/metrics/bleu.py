@@ -9,6 +9,7 @@ import numpy as np
 
 from harness.metrics.base import FloatArray, MetricContext
 from harness.metrics.inputs import check_inputs, reference_streams
+from harness.metrics.ngrams import ngram_counts, token_ids
 
 ORDER = 4
 """Longest n-gram."""
@@ -51,6 +52,8 @@ class BLEU:
         if not hypotheses:
             return np.zeros((0, 2 + 2 * ORDER))
         scorer = _scorer(self.context.target_language)
+        if all(len(golds) == 1 for golds in references):
+            return _counts(scorer, hypotheses, [golds[0] for golds in references])
         # sacreBLEU's own split into statistics and score; its corpus_score calls this very function.
         counts = scorer._extract_corpus_statistics(hypotheses, reference_streams(references))
         return np.array(counts, dtype=np.float64)
@@ -78,6 +81,18 @@ class BLEU:
 
         scorer = _scorer(self.context.target_language)
         return str(BLEUSignature({**vars(scorer), "num_refs": self.context.references}))
+
+
+def _counts(scorer: Any, hypotheses: Sequence[str], references: Sequence[str]) -> FloatArray:
+    """SacreBLEU's counts against one reference each, [examples, 10], without its loop over n-grams."""
+    numbers: dict[str, int] = {}
+    tokens = [
+        token_ids([scorer._preprocess_segment(text).split() for text in side], numbers)
+        for side in (hypotheses, references)
+    ]
+    counts = ngram_counts(*tokens, orders=ORDER)
+    lengths = np.stack([length for _, length in tokens], axis=1)
+    return np.concatenate([lengths, counts[..., 2], counts[..., 0]], axis=1)
 
 
 @lru_cache(maxsize=8)
