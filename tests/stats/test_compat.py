@@ -14,29 +14,7 @@ from harness.metrics.chrf import ChrF
 from harness.stats import compat
 from harness.stats.compat import compat_signature, sacrebleu_paired_test
 
-WORDS = [
-    "a",
-    "cat",
-    "sat",
-    "on",
-    "the",
-    "red",
-    "mat",
-    "and",
-    "then",
-    "it",
-    "slept",
-    "all",
-    "day",
-    "in",
-    "our",
-    "warm",
-    "old",
-    "house",
-    "(again),",
-    "so",
-    "what?",
-]
+WORDS = ["a", "cat", "sat", "on", "the", "red", "mat", "and", "then", "slept", "(again),", "so", "what?"]
 
 
 def corpus(n, shares, seed=3, references=1):
