@@ -95,6 +95,64 @@ def report(
     report_command(folder, format_, baseline)
 
 
+@app.command()
+def compare(
+    systems: Annotated[
+        list[str],
+        typer.Argument(
+            help="The baseline, then the others: DIR:METHOD (all its seeds), cell folders or, with --ref, "
+            "text files. Commas join runs of one system.",
+            show_default=False,
+        ),
+    ],
+    ref: Annotated[
+        list[Path] | None, typer.Option(help="Reference text, a line a segment; repeatable.")
+    ] = None,
+    src: Annotated[Path | None, typer.Option(help="Source text, shown with the examples.")] = None,
+    metric: Annotated[
+        Names, typer.Option(help="Metric; repeatable. Default: all stored ones; BLEU and chrF++ for text.")
+    ] = None,
+    language: Annotated[
+        str, typer.Option(help="Target language of text files (ISO 639-1): it chooses tokenisers.")
+    ] = "en",
+    labels: Annotated[str | None, typer.Option(help="Labels of classification, e.g. A,B,C,D.")] = None,
+    groups: Annotated[
+        Path | None, typer.Option(help="Document of each line: swapped and resampled whole.")
+    ] = None,
+    intersect: Annotated[bool, typer.Option("--intersect", help="Compare on the common examples.")] = False,
+    compat: Annotated[
+        str | None,
+        typer.Option(
+            help="sacrebleu: its own numbers, to the last digit (sacrebleu-bs: its bootstrap test)."
+        ),
+    ] = None,
+    randomizations: Annotated[int, typer.Option(min=99, help="Random swaps.")] = 10_000,
+    resamples: Annotated[int, typer.Option(min=99, help="Bootstrap resamples.")] = 1_000,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the draws.")] = 12345,
+    confidence: Annotated[float, typer.Option(min=0.5, max=0.9999, help="Of the interval.")] = 0.95,
+    examples: Annotated[int, typer.Option(min=0, help="Examples shown that moved most, each way.")] = 3,
+    format_: Annotated[str, typer.Option("--format", help="text, md, csv or json.")] = "text",
+) -> None:
+    """Compare systems on the same examples: stored cells or your own text files; nothing is trained."""
+    from harness.cli.compare import compare_command
+
+    options = {
+        "references": ref or [],
+        "source": src,
+        "metrics": metric or [],
+        "language": language,
+        "labels": labels,
+        "groups": groups,
+        "intersect": intersect,
+        "randomizations": randomizations,
+        "resamples": resamples,
+        "seed": seed,
+        "confidence": confidence,
+        "examples": examples,
+    }
+    compare_command(systems, options, compat=compat, format_=format_)
+
+
 @app.command(name="list")
 def list_(
     kind: Annotated[str, typer.Argument(help="tasks, methods, backbones or metrics.")],

@@ -86,12 +86,12 @@ class BLEU:
 def _counts(scorer: Any, hypotheses: Sequence[str], references: Sequence[str]) -> FloatArray:
     """SacreBLEU's counts against one reference each, [examples, 10], without its loop over n-grams."""
     numbers: dict[str, int] = {}
-    tokens = [
+    ours, theirs = (
         token_ids([scorer._preprocess_segment(text).split() for text in side], numbers)
         for side in (hypotheses, references)
-    ]
-    counts = ngram_counts(*tokens, orders=ORDER)
-    lengths = np.stack([length for _, length in tokens], axis=1)
+    )
+    counts = ngram_counts(ours, theirs, ORDER)
+    lengths = np.stack([ours[1], theirs[1]], axis=1)
     return np.concatenate([lengths, counts[..., 2], counts[..., 0]], axis=1)
 
 

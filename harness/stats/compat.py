@@ -147,7 +147,8 @@ def _randomized_differences(
         for rows in _blocks(len(a), rounds)
     ]
     moved_all = np.concatenate(moved)
-    return np.abs(scorer(b.sum(axis=0) + moved_all) - scorer(a.sum(axis=0) - moved_all))
+    differences: NDArray[Any] = np.abs(scorer(b.sum(axis=0) + moved_all) - scorer(a.sum(axis=0) - moved_all))
+    return differences
 
 
 def _bootstrap_scores(
