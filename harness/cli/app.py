@@ -153,6 +153,70 @@ def compare(
     compare_command(systems, options, compat=compat, format_=format_)
 
 
+@app.command()
+def power(
+    pilot: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Two pilot systems, as for 'compare'. Without them and without a variance: the "
+            "paper's claims.",
+            show_default=False,
+        ),
+    ] = None,
+    effect: Annotated[float | None, typer.Option(help="Gain to be found, in score points.")] = None,
+    examples: Annotated[int | None, typer.Option(min=2, help="Test examples. Default: the pilot's.")] = None,
+    seeds: Annotated[str | None, typer.Option(help="Numbers of matched seeds. Default: 1,3,5,10.")] = None,
+    sd: Annotated[
+        float | None, typer.Option(min=0, help="Standard deviation of one example's paired difference.")
+    ] = None,
+    seed_sd: Annotated[
+        float | None, typer.Option(min=0, help="Standard deviation of the gain between training seeds.")
+    ] = None,
+    accuracy: Annotated[float | None, typer.Option(help="Accuracy of both systems, in percent.")] = None,
+    disagree: Annotated[
+        float | None, typer.Option(help="Percent of examples that exactly one gets right.")
+    ] = None,
+    metric: Annotated[Names, typer.Option(help="Metric of the pilot. Default: its first.")] = None,
+    ref: Annotated[list[Path] | None, typer.Option(help="Reference text of a pilot of text files.")] = None,
+    language: Annotated[str, typer.Option(help="Target language of a pilot of text files.")] = "en",
+    labels: Annotated[str | None, typer.Option(help="Labels of a pilot of text files.")] = None,
+    groups: Annotated[
+        Path | None, typer.Option(help="Document of each line of a pilot of text files.")
+    ] = None,
+    intersect: Annotated[bool, typer.Option("--intersect", help="Use the pilot's common examples.")] = False,
+    level: Annotated[float, typer.Option(min=1e-9, max=0.5, help="Level of the two-sided test.")] = 0.05,
+    comparisons: Annotated[
+        int, typer.Option(min=1, help="Tests that are corrected together: divides the level.")
+    ] = 1,
+    wanted: Annotated[float, typer.Option(min=0.1, max=0.999, help="Power that is enough.")] = 0.8,
+    plot: Annotated[Path | None, typer.Option(help="Draw the curve into a .png, .svg or .pdf.")] = None,
+    format_: Annotated[str, typer.Option("--format", help="text, md, csv or json.")] = "text",
+) -> None:
+    """What a planned comparison can show: power, smallest detectable gain, seeds and examples needed."""
+    from harness.cli.power import power_command
+
+    options = {
+        "effect": effect,
+        "examples": examples,
+        "seeds": seeds,
+        "sd": sd,
+        "seed_sd": seed_sd,
+        "accuracy": accuracy,
+        "disagree": disagree,
+        "metrics": metric or [],
+        "references": ref or [],
+        "source": None,
+        "language": language,
+        "labels": labels,
+        "groups": groups,
+        "intersect": intersect,
+        "level": level,
+        "comparisons": comparisons,
+        "wanted": wanted,
+    }
+    power_command(pilot or [], options, format_=format_, plot=plot)
+
+
 @app.command(name="list")
 def list_(
     kind: Annotated[str, typer.Argument(help="tasks, methods, backbones or metrics.")],

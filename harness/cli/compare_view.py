@@ -22,11 +22,11 @@ def print_outcome(outcome: "Outcome", format_: str) -> None:
     if format_ == "text":
         _print_text(outcome)
     elif format_ == "csv":
-        _write_csv([_flat(line) for line in outcome.lines])
+        write_csv([_flat(line) for line in outcome.lines])
     elif format_ == "json":
         _write_json(asdict(outcome))
     else:
-        _write(_markdown(outcome))
+        write(_markdown(outcome))
 
 
 def print_compat(
@@ -50,7 +50,7 @@ def print_compat(
         _write_json({"compat": "sacrebleu", "results": rows})
         return
     if format_ == "csv":
-        _write_csv(rows)
+        write_csv(rows)
         return
     headers = ["metric", "system", "score (μ ± 95% CI)", "p"]
     cells = [
@@ -69,9 +69,9 @@ def print_compat(
         *dict.fromkeys(f"{row['metric']}: {row['signature']}" for row in rows),
     ]
     if format_ == "md":
-        _write("\n".join([*_pipes(headers, cells), "", *(f"- {note}" for note in notes)]) + "\n")
+        write("\n".join([*pipes(headers, cells), "", *(f"- {note}" for note in notes)]) + "\n")
     else:
-        _print_grid("", headers, cells, notes)
+        print_grid("", headers, cells, notes)
 
 
 def _table(lines: "Sequence[Line]") -> tuple[list[str], list[list[str]]]:
@@ -121,7 +121,7 @@ def _print_text(outcome: "Outcome") -> None:
     groups = _by_metric(outcome)
     for number, lines in enumerate(groups):
         notes = _notes(outcome) if number == len(groups) - 1 else []
-        _print_grid(_title(lines), *_table(lines), notes)
+        print_grid(_title(lines), *_table(lines), notes)
     if outcome.moved:
         from rich.console import Console
         from rich.text import Text
@@ -138,7 +138,7 @@ def _print_text(outcome: "Outcome") -> None:
 def _markdown(outcome: "Outcome") -> str:
     parts = []
     for lines in _by_metric(outcome):
-        parts += [f"**{_title(lines)}**", "", *_pipes(*_table(lines)), ""]
+        parts += [f"**{_title(lines)}**", "", *pipes(*_table(lines)), ""]
     parts += [f"- {note}" for note in _notes(outcome)]
     for moved in outcome.moved:
         parts += ["", f"**{_moved_title(moved, outcome.lines[0].metric)}**", ""]
@@ -200,14 +200,16 @@ def _inline(text: str) -> str:
     return "".join("\\" + c if c in "\\`*_[]|#" else c for c in escaped)
 
 
-def _pipes(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+def pipes(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows of a Markdown table."""
     table = [list(headers), [":--"] + ["--:"] * (len(headers) - 1), *rows]
     return ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in table]
 
 
-def _print_grid(
+def print_grid(
     title: str, headers: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str]
 ) -> None:
+    """Print a table with its title and footnotes to the terminal."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.padding import Padding
@@ -228,17 +230,19 @@ def _print_grid(
         console.print(Padding(Text(note, style="dim"), (0, 0, 0, 2)))
 
 
-def _write_csv(rows: Sequence[dict[str, Any]]) -> None:
+def write_csv(rows: Sequence[dict[str, Any]]) -> None:
+    """Print rows as CSV."""
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, fieldnames=list(rows[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    _write(buffer.getvalue())
+    write(buffer.getvalue())
 
 
 def _write_json(content: Any) -> None:
-    _write(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    write(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
-def _write(text: str) -> None:
-    print(text, end="")  # noqa: T201 - a document on standard output
+def write(text: str) -> None:
+    """Print a document on standard output."""
+    print(text, end="")  # noqa: T201

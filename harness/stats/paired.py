@@ -12,6 +12,7 @@ from harness.stats.bootstrap import bootstrap_differences, percentile_interval
 from harness.stats.randomization import Randomization, randomization_test
 from harness.stats.scoring import Aggregate, finite_scores
 from harness.stats.seeds import seed_level_note, seed_level_p
+from harness.stats.units import unit_numbers, unit_sums
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +89,9 @@ def compare(
     if randomizations < 1 or resamples < 1 or not 0.0 < confidence < 1.0:
         raise ValueError(f"cannot use {randomizations=}, {resamples=}, {confidence=}")
     a, b = _checked(a, b, ids)
-    units = _unit_numbers(ids, groups)
+    units = unit_numbers(ids, groups)
     score_a, score_b = (finite_scores(aggregate, side.sum(axis=1)) for side in (a, b))
-    a, b = _unit_sums(a, units), _unit_sums(b, units)
+    a, b = unit_sums(a, units), unit_sums(b, units)
     test = randomization_test(a, b, aggregate, randomizations, seed)
     low, high = percentile_interval(bootstrap_differences(a, b, aggregate, resamples, seed), confidence)
     notes = [
@@ -150,25 +151,3 @@ def _checked(a: ArrayLike, b: ArrayLike, ids: Sequence[str]) -> tuple[FloatArray
                 hint="Score it again, or leave the example out of both systems.",
             )
     return pair
-
-
-def _unit_numbers(ids: Sequence[str], groups: Sequence[str | None] | None) -> np.ndarray | None:
-    """The number of each example's unit, in the order of first appearance; None where each is its own."""
-    if groups is None or all(group is None for group in groups):
-        return None
-    if len(groups) != len(ids):
-        raise UserError(f"{len(groups)} groups for {len(ids)} examples", hint="Pass one group an example.")
-    numbers: dict[tuple[bool, str], int] = {}
-    keys = (
-        (group is None, name if group is None else group) for name, group in zip(ids, groups, strict=True)
-    )
-    return np.array([numbers.setdefault(key, len(numbers)) for key in keys])
-
-
-def _unit_sums(statistics: FloatArray, units: np.ndarray | None) -> FloatArray:
-    """Sum statistics [seeds, examples, k] over the examples of each unit: [seeds, units, k]."""
-    if units is None:
-        return statistics
-    order = np.argsort(units, kind="stable")
-    starts = np.flatnonzero(np.diff(units[order], prepend=-1))
-    return np.add.reduceat(statistics[:, order], starts, axis=1)
