@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from harness.cli.compare import Line, Moved, Outcome
     from harness.stats.compat import CompatResult
 
+FIRST_WIDTH = 27
+"""Characters of the first column of a table in a terminal; longer names wrap."""
+
 LONGEST_TEXT = 240
 """Characters of an example that are shown in a terminal or in Markdown."""
 
@@ -209,7 +212,10 @@ def pipes(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 def print_grid(
     title: str, headers: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str]
 ) -> None:
-    """Print a table with its title and footnotes to the terminal."""
+    """Print a table with its title and footnotes to the terminal.
+
+    Columns that do not fit beside each other go into further tables, under the first column again.
+    """
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.padding import Padding
@@ -220,14 +226,34 @@ def print_grid(
     console.print()
     if title:
         console.print(Text(title, style="bold"))
-    grid = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False)
-    for number, header in enumerate(headers):
-        grid.add_column(header, justify="right" if number else "left", no_wrap=number > 0, overflow="fold")
-    for row in rows:
-        grid.add_row(*(Text(cell) for cell in row))
-    console.print(grid)
+    widths = [
+        max(len(line) for cell in column for line in cell.split("\n")) + 3
+        for column in zip(headers, *rows, strict=True)
+    ]
+    widths[0] = min(widths[0], FIRST_WIDTH)
+    for part in _parts(widths, console.width):
+        grid = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False)
+        for i in part:
+            grid.add_column(
+                headers[i], justify="right" if i else "left", no_wrap=i > 0, overflow="fold", min_width=4
+            )
+        for row in rows:
+            grid.add_row(*(Text(row[i]) for i in part))
+        console.print(grid)
     for note in notes:
         console.print(Padding(Text(note, style="dim"), (0, 0, 0, 2)))
+
+
+def _parts(widths: Sequence[int], room: int) -> list[list[int]]:
+    """Columns that fit beside each other, each part led by the first column."""
+    parts, used = [[0]], widths[0]
+    for i, width in enumerate(widths[1:], start=1):
+        if used + width > room and len(parts[-1]) > 1:
+            parts.append([0])
+            used = widths[0]
+        parts[-1].append(i)
+        used += width
+    return parts
 
 
 def write_csv(rows: Sequence[dict[str, Any]]) -> None:

@@ -60,11 +60,11 @@ def study_notes(study: "Study") -> list[str]:
         )
         if study.seeds_needed is None:
             notes.append(
-                "More seeds don't help: all spread between examples is taken as the same under every seed, the "
-                "cautious reading. A pilot with several seeds would tell how much of it is."
-                if not study.variances.residual
-                else f"No number of seeds up to 200 is enough on {first.examples:,} examples: this test set is "
-                "too small for the gain."
+                f"No number of seeds up to 200 is enough on {first.examples:,} examples: this test set is too "
+                "small for the gain."
+                if study.variances.residual
+                else "More seeds don't help: all spread between examples is taken as the same under every seed, "
+                "the cautious reading. A pilot with several seeds would tell how much of it is."
             )
         if study.variances.seeds is not None:
             needed = study.seeds_needed_again

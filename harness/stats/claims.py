@@ -78,9 +78,9 @@ class Finding:
 
     @property
     def verdict(self) -> str:
-        """One word: seen, not seen, or depends on the variance."""
+        """``detectable`` or ``underpowered`` by both guesses of the spread, else ``depends on sd``."""
         found = [power >= 0.8 for power in self.power]
-        return "detectable" if all(found) else "depends on the variance" if any(found) else "underpowered"
+        return "detectable" if all(found) else "depends on sd" if any(found) else "underpowered"
 
 
 def read_claims(path: Path = PUBLISHED / "claims.yaml") -> list[Claim]:
