@@ -27,11 +27,8 @@ def print_study(study: "Study", format_: str) -> None:
     headers = ["seeds", "examples", "standard\nerror", *["power"] * named, f"smallest\nat {study.wanted:.0%}"]
     headers += ["examples\nneeded"] * named
     if again:
-        headers += [
-            "other seeds:\nstandard error",
-            *["\npower"] * named,
-            f"\nsmallest\nat {study.wanted:.0%}",
-        ]
+        columns = ["standard error", *["power"] * named, f"smallest at {study.wanted:.0%}"]
+        headers += [f"other seeds:\n{name}" for name in columns]
     rows = []
     for d in study.designs:
         row = [str(d.seeds), f"{d.examples:,}", _number(d.standard_error), *[_share(d.power)] * named]
@@ -60,11 +57,11 @@ def study_notes(study: "Study") -> list[str]:
         )
         if study.seeds_needed is None:
             notes.append(
-                f"No number of seeds up to 200 is enough on {first.examples:,} examples: this test set is too "
-                "small for the gain."
+                f"No number of seeds up to 200 is enough on {first.examples:,} examples: this test set is "
+                "too small for the gain."
                 if study.variances.residual
-                else "More seeds don't help: all spread between examples is taken as the same under every seed, "
-                "the cautious reading. A pilot with several seeds would tell how much of it is."
+                else "More seeds don't help: all spread between examples is taken as the same under every "
+                "seed, the cautious reading. A pilot with several seeds would tell how much of it is."
             )
         if study.variances.seeds is not None:
             needed = study.seeds_needed_again
