@@ -15,6 +15,7 @@ freedom.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from harness.metrics.base import FloatArray
 from harness.stats.scoring import Aggregate, finite_scores
@@ -128,34 +129,37 @@ def power(effect: float, error: float, level: float = 0.05, freedom: int | None 
         level: Of the test.
         freedom: Degrees of freedom of a t test; None: a normal test.
     """
-    from scipy import stats
+    from scipy import special
 
     if error == 0:
         return 1.0 if effect else level
     shift = abs(effect) / error
     if freedom is None:
-        least = stats.norm.isf(level / 2)
-        return float(stats.norm.sf(least - shift) + stats.norm.cdf(-least - shift))
-    least = stats.t.isf(level / 2, freedom)
-    below = stats.nct.cdf(-least, freedom, shift)  # underflows to NaN far out, where it is 0
-    return float(min(1.0, stats.nct.sf(least, freedom, shift) + (0.0 if math.isnan(below) else below)))
+        least = -special.ndtri(level / 2)
+        return float(special.ndtr(shift - least) + special.ndtr(-least - shift))
+    least = -special.stdtrit(freedom, level / 2)
+    below = float(special.nctdtr(freedom, shift, -least))  # underflows to NaN far out, where it is 0
+    above = 1.0 - float(special.nctdtr(freedom, shift, least))
+    return min(1.0, above + (0.0 if math.isnan(below) else below))
 
 
 def smallest_effect(
     error: float, level: float = 0.05, wanted: float = 0.8, freedom: int | None = None
 ) -> float:
     """The effect that is found with the chance ``wanted``; about 2.8 standard errors at 5% and 80%."""
-    if error == 0:
-        return 0.0
+    return error * _smallest_shift(level, wanted, freedom)
+
+
+@lru_cache(maxsize=256)
+def _smallest_shift(level: float, wanted: float, freedom: int | None) -> float:
+    """The same in standard errors."""
     low, high = 0.0, 1.0
-    while power(high * error, error, level, freedom) < wanted:
+    while power(high, 1.0, level, freedom) < wanted:
         high *= 2
     for _ in range(60):
         middle = (low + high) / 2
-        low, high = (
-            (low, middle) if power(middle * error, error, level, freedom) >= wanted else (middle, high)
-        )
-    return high * error
+        low, high = (low, middle) if power(middle, 1.0, level, freedom) >= wanted else (middle, high)
+    return high
 
 
 @dataclass(frozen=True, slots=True)
