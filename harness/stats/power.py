@@ -135,9 +135,9 @@ def power(effect: float, error: float, level: float = 0.05, freedom: int | None 
         return 1.0 if effect else level
     shift = abs(effect) / error
     if freedom is None:
-        least = -special.ndtri(level / 2)
+        least = -float(special.ndtri(level / 2))
         return float(special.ndtr(shift - least) + special.ndtr(-least - shift))
-    least = -special.stdtrit(freedom, level / 2)
+    least = -float(special.stdtrit(freedom, level / 2))
     below = float(special.nctdtr(freedom, shift, -least))  # underflows to NaN far out, where it is 0
     above = 1.0 - float(special.nctdtr(freedom, shift, least))
     return min(1.0, above + (0.0 if math.isnan(below) else below))

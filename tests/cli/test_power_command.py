@@ -97,17 +97,13 @@ def write_pilot(folder, runs=2, examples=60):
 def test_a_pilot_of_text_files(call, tmp_path):
     gold = write_pilot(tmp_path)
     metric = ChrF(MetricContext())
-    a, b = (
-        np.stack(
-            [
-                metric.segment_statistics(
-                    (tmp_path / f"{name}{r}").read_text().splitlines(), [[g] for g in gold], []
-                )
-                for r in (0, 1)
-            ]
-        )
-        for name in "ab"
-    )
+    golds = [[g] for g in gold]
+
+    def statistics(name):
+        runs = [(tmp_path / f"{name}{run}").read_text().splitlines() for run in (0, 1)]
+        return np.stack([metric.segment_statistics(lines, golds, []) for lines in runs])
+
+    a, b = statistics("a"), statistics("b")
     expected = variance_components(pseudo_values(a, b, metric.aggregate))
     arguments = ["a0,a1", "b0,b1", "--ref", "ref", "--metric", "chrf++", "--effect", 2, "--format", "json"]
     found = json.loads(call(*arguments)[1])

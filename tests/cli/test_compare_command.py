@@ -25,9 +25,13 @@ GOLD = [f"the cat number {i} sat on the red mat of house {i * 7}" for i in range
 
 def hypotheses(wrong, seed=0):
     """The first ``wrong`` lack a word; a seed spoils one line more."""
-    return [
-        "nothing" if i == 39 - seed else g.replace("red ", "") if i < wrong else g for i, g in enumerate(GOLD)
-    ]
+    lines = [g.replace("red ", "") if i < wrong else g for i, g in enumerate(GOLD)]
+    lines[39 - seed] = "nothing"
+    return lines
+
+
+def bleu(wrong, seed=0, start=0):
+    return sacrebleu.corpus_bleu(hypotheses(wrong, seed)[start:], [GOLD[start:]]).score
 
 
 def store_cell(out, method, seed, wrong, *, examples=range(40), gold=GOLD, group=None, decode=None):
@@ -242,11 +246,7 @@ def test_all_seeds_of_two_methods(call, tmp_path):
     assert code == 0, error
     found = json.loads(out)
     comparison = found["lines"][0]["comparison"]
-    by_hand = [
-        sacrebleu.corpus_bleu(hypotheses(8, s), [GOLD]).score
-        - sacrebleu.corpus_bleu(hypotheses(20, s), [GOLD]).score
-        for s in (0, 1)
-    ]
+    by_hand = [bleu(8, seed) - bleu(20, seed) for seed in (0, 1)]
     assert comparison["difference"] == pytest.approx(sum(by_hand) / 2)
     assert comparison["seeds"] == 2
     assert any("seeds without a partner were left out: 2" in note for note in found["notes"])
@@ -277,8 +277,8 @@ def test_unequal_examples_need_intersect(call, tmp_path):
     found = json.loads(call("compare", a, b, "--intersect", "--format", "json")[1])
     assert found["lines"][0]["comparison"]["examples"] == 35
     assert any("5 examples that stand in one system only were dropped" in note for note in found["notes"])
-    part = [sacrebleu.corpus_bleu(hypotheses(w)[5:], [GOLD[5:]]).score for w in (20, 8)]
-    assert found["lines"][0]["comparison"]["difference"] == pytest.approx(part[1] - part[0])
+    expected = bleu(8, start=5) - bleu(20, start=5)
+    assert found["lines"][0]["comparison"]["difference"] == pytest.approx(expected)
 
 
 def test_what_can_not_be_paired(call, tmp_path):
