@@ -76,12 +76,11 @@ class ChrF:
 
 def _counts(hypotheses: Sequence[str], references: Sequence[str]) -> FloatArray:
     """SacreBLEU's counts against one reference each, [examples, 24], without its loop over n-grams."""
-    numbers: dict[str, int] = {}
-    split = _scorer()._remove_punctuation
-    bare = [character_ids(["".join(text.split()) for text in side]) for side in (hypotheses, references)]
-    words = [token_ids(map(split, side), numbers) for side in (hypotheses, references)]
+    sides = hypotheses, references
+    bare = [character_ids(["".join(text.split()) for text in side]) for side in sides]
+    ours, theirs = token_ids(sides, _scorer()._remove_punctuation)
     counts = np.concatenate(
-        [ngram_counts(bare[0], bare[1], CHAR_ORDER), ngram_counts(words[0], words[1], WORD_ORDER)], axis=1
+        [ngram_counts(bare[0], bare[1], CHAR_ORDER), ngram_counts(ours, theirs, WORD_ORDER)], axis=1
     )
     counts[..., 0] *= counts[..., 1] > 0  # sacreBLEU counts no n-gram of an order that the reference lacks
     return counts.reshape(len(hypotheses), 3 * (CHAR_ORDER + WORD_ORDER))

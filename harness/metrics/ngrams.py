@@ -1,6 +1,6 @@
 """N-gram matches of many pairs of texts at once: exact counts by sorting, where a library loops in Python."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,13 +19,28 @@ def character_ids(texts: Sequence[str]) -> tuple[IntArray, IntArray]:
     return points.astype(np.int64), np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
 
 
-def token_ids(texts: Iterable[Sequence[str]], numbers: dict[str, int]) -> tuple[IntArray, IntArray]:
-    """Return the tokens' numbers in one array, and each text's length; ``numbers`` grows by new tokens."""
-    lengths, ids = [], []
-    for tokens in texts:
-        lengths.append(len(tokens))
-        ids += [numbers.setdefault(token, len(numbers)) for token in tokens]
-    return np.array(ids, dtype=np.int64), np.array(lengths, dtype=np.int64)
+def token_ids(
+    sides: Iterable[Sequence[str]], tokens: Callable[[str], Iterable[str]]
+) -> Iterator[tuple[IntArray, IntArray]]:
+    """Yield for each side the tokens of all its texts as numbers in one array, and how many each text has.
+
+    Args:
+        sides: Texts to be numbered alike; their tokens must not depend on what lies across white space.
+        tokens: The tokens of a stretch without white space; asked once for each distinct one.
+    """
+    numbers: dict[str, int] = {}
+    known: dict[str, list[int]] = {}
+    for texts in sides:
+        lengths: list[int] = []
+        ids: list[int] = []
+        for text in texts:
+            before = len(ids)
+            for word in text.split():
+                if (found := known.get(word)) is None:
+                    found = known[word] = [numbers.setdefault(t, len(numbers)) for t in tokens(word)]
+                ids += found
+            lengths.append(len(ids) - before)
+        yield np.array(ids, dtype=np.int64), np.array(lengths, dtype=np.int64)
 
 
 def ngram_counts(

@@ -11,21 +11,19 @@ from harness.metrics.base import MetricContext
 from harness.metrics.bleu import BLEU
 from harness.metrics.chrf import ChrF
 
-TEXT = st.text(alphabet="ab .(,\u3000猫\ud800é", max_size=12)
+TEXT = st.text(alphabet="ab .(,-1\n\u3000\x85猫\ud800é&<", max_size=14)
 PAIRS = st.lists(st.tuples(TEXT, TEXT), min_size=1, max_size=6)
 
 
 def test_by_hand():
     # "aab" and "ab" against "aba": 1-grams a a b / a b a match 2 a + 1 b; 2-grams aa ab / ab ba match ab
-    numbers = {}
-    hypotheses = ngrams.token_ids([["a", "a", "b"], []], numbers)
-    references = ngrams.token_ids([["a", "b", "a"], ["c"]], numbers)
+    hypotheses, references = ngrams.token_ids([["a a b", ""], ["a b a", "c"]], lambda word: [word])
     counts = ngrams.ngram_counts(hypotheses, references, orders=4)
     assert counts.tolist() == [
         [[3, 3, 3], [2, 2, 1], [1, 1, 0], [0, 0, 0]],
         [[0, 1, 0], [0, 0, 0], [0, 0, 0], [0, 0, 0]],
     ]
-    assert numbers == {"a": 0, "b": 1, "c": 2}
+    assert references[0].tolist() == [0, 1, 0, 2]
 
 
 @pytest.mark.parametrize("block", [1, 9, 2**14])
@@ -63,3 +61,16 @@ def test_a_large_alphabet_needs_no_hashing():
     library = sacrebleu.metrics.CHRF(word_order=2)
     assert got.tolist() == library._extract_corpus_statistics(texts[0], [texts[1]])
     assert got[:, 17].sum() > 200  # matches of 6 characters
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.text(alphabet="a1 .,-'&;(%\t\u00a0/<>", max_size=20)
+    | st.sampled_from(["5, .5", "1-\n2", "a &quot;b, <skipped>"])
+)
+def test_the_13a_tokenizer_sees_nothing_across_white_space(text):
+    tokenize = sacrebleu.metrics.BLEU().tokenizer
+    if "-\n" not in text:
+        assert [t for word in text.split() for t in tokenize(word).split()] == tokenize(text).split()
+    got = BLEU(MetricContext()).segment_statistics([text], [["a 1-2 .5"]], [])
+    assert got.tolist() == sacrebleu.metrics.BLEU()._extract_corpus_statistics([text], [["a 1-2 .5"]])
