@@ -89,11 +89,15 @@ def _counts(scorer: Any, hypotheses: Sequence[str], references: Sequence[str]) -
     Its 13a tokenizer looks at a character and its neighbours only, so that white space ends all it sees, but
     for a hyphen at a line's end; other tokenizers get the whole text.
     """
-    sides: list[Sequence[str]] = [hypotheses, references]
-    local = scorer.tokenizer_signature == "13a" and not any("-\n" in text for side in sides for text in side)
+    local = scorer.tokenizer_signature == "13a"
+    local = local and not any("-\n" in text for side in (hypotheses, references) for text in side)
     if not local:
-        sides = [[scorer._preprocess_segment(text) for text in side] for side in sides]
-    ours, theirs = token_ids(sides, lambda word: scorer.tokenizer(word).split() if local else (word,))
+        hypotheses, references = (
+            [scorer._preprocess_segment(text) for text in side] for side in (hypotheses, references)
+        )
+    ours, theirs = token_ids(
+        hypotheses, references, lambda word: scorer.tokenizer(word).split() if local else [word]
+    )
     counts = ngram_counts(ours, theirs, ORDER)
     lengths = np.stack([ours[1], theirs[1]], axis=1)
     return np.concatenate([lengths, counts[..., 2], counts[..., 0]], axis=1)

@@ -76,9 +76,8 @@ class ChrF:
 
 def _counts(hypotheses: Sequence[str], references: Sequence[str]) -> FloatArray:
     """SacreBLEU's counts against one reference each, [examples, 24], without its loop over n-grams."""
-    sides = hypotheses, references
-    bare = [character_ids(["".join(text.split()) for text in side]) for side in sides]
-    ours, theirs = token_ids(sides, _scorer()._remove_punctuation)
+    bare = [character_ids(["".join(text.split()) for text in side]) for side in (hypotheses, references)]
+    ours, theirs = token_ids(hypotheses, references, _scorer()._remove_punctuation)
     counts = np.concatenate(
         [ngram_counts(bare[0], bare[1], CHAR_ORDER), ngram_counts(ours, theirs, WORD_ORDER)], axis=1
     )

@@ -1,6 +1,6 @@
 """N-gram matches of many pairs of texts at once: exact counts by sorting, where a library loops in Python."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,27 +20,35 @@ def character_ids(texts: Sequence[str]) -> tuple[IntArray, IntArray]:
 
 
 def token_ids(
-    sides: Iterable[Sequence[str]], tokens: Callable[[str], Iterable[str]]
-) -> Iterator[tuple[IntArray, IntArray]]:
-    """Yield for each side the tokens of all its texts as numbers in one array, and how many each text has.
+    hypotheses: Sequence[str], references: Sequence[str], tokens: Callable[[str], Sequence[str]]
+) -> list[tuple[IntArray, IntArray]]:
+    """Return for each side the tokens of all its texts as numbers in one array, and how many each text has.
 
     Args:
-        sides: Texts to be numbered alike; their tokens must not depend on what lies across white space.
+        hypotheses: Texts; their tokens must not depend on what lies across white space.
+        references: The other side, numbered alike.
         tokens: The tokens of a stretch without white space; asked once for each distinct one.
     """
+    words: list[str] = []
+    stretches = []
+    for text in (*hypotheses, *references):
+        found = text.split()
+        stretches.append(len(found))
+        words += found
+    kinds = {word: number for number, word in enumerate(dict.fromkeys(words))}
     numbers: dict[str, int] = {}
-    known: dict[str, list[int]] = {}
-    for texts in sides:
-        lengths: list[int] = []
-        ids: list[int] = []
-        for text in texts:
-            before = len(ids)
-            for word in text.split():
-                if (found := known.get(word)) is None:
-                    found = known[word] = [numbers.setdefault(t, len(numbers)) for t in tokens(word)]
-                ids += found
-            lengths.append(len(ids) - before)
-        yield np.array(ids, dtype=np.int64), np.array(lengths, dtype=np.int64)
+    pieces = [[numbers.setdefault(token, len(numbers)) for token in tokens(word)] for word in kinds]
+    flat = np.array([number for piece in pieces for number in piece], dtype=np.int64)
+    sizes = np.array([len(piece) for piece in pieces], dtype=np.int64)
+    kind = np.fromiter(map(kinds.__getitem__, words), dtype=np.int64, count=len(words))
+    # Every stretch becomes its tokens: position within the stretch, from where its kind's tokens start.
+    ends = np.concatenate([[0], np.cumsum(sizes[kind])])
+    starts = np.cumsum(sizes) - sizes
+    ids = flat[np.arange(ends[-1]) + np.repeat(starts[kind] - ends[:-1], sizes[kind])]
+    lengths = np.diff(ends[np.concatenate([[0], np.cumsum(stretches, dtype=np.int64)])])
+    first = len(hypotheses)
+    cut = int(lengths[:first].sum())
+    return [(ids[:cut], lengths[:first]), (ids[cut:], lengths[first:])]
 
 
 def ngram_counts(

@@ -14,12 +14,13 @@ null, make the null distribution too narrow and the p value too small.
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from harness.metrics.base import FloatArray
 from harness.stats.additive import additive_gains, counted_p, is_binary
-from harness.stats.draws import every_swap, swap_masks
+from harness.stats.draws import FLOAT64, every_swap, product_dtype, swap_masks
 from harness.stats.scoring import Aggregate, finite_scores
 
 TIE = 1e-9
@@ -60,8 +61,10 @@ def randomization_test(
     additive = additive_gains(a, b, aggregate)
     if additive is None:
         name = "paired randomisation"
-        observed, tie, swap = _corpus_swaps(a, b, aggregate, differing if few else None)
+        dtype = product_dtype(gain)
+        observed, tie, swap = _corpus_swaps(a, b, aggregate, differing if few else None, dtype)
     else:
+        dtype = FLOAT64
         name = "McNemar's test" if is_binary(a, b) else "sign-flip permutation"
         counted = None if few else counted_p(additive[0])
         if counted is not None:
@@ -70,7 +73,7 @@ def randomization_test(
     if few:
         name = f"exact {name}"
         rounds = 2 ** int(differing.sum())
-    masks = every_swap(int(differing.sum())) if few else swap_masks(a.shape[1], rounds, seed)
+    masks = every_swap(int(differing.sum()), dtype) if few else swap_masks(a.shape[1], rounds, seed, dtype)
     least = abs(observed) - tie
     reached = sum(int(np.count_nonzero(np.abs(differences) >= least)) for differences in swap(masks))
     return Randomization(reached / rounds if few else (1 + reached) / (1 + rounds), rounds, few, name)
@@ -81,13 +84,13 @@ Swaps = Callable[[Iterable[FloatArray]], Iterator[FloatArray]]
 
 
 def _corpus_swaps(
-    a: FloatArray, b: FloatArray, aggregate: Aggregate, units: np.ndarray | None
+    a: FloatArray, b: FloatArray, aggregate: Aggregate, units: np.ndarray | None, dtype: np.dtype[Any]
 ) -> tuple[float, float, Swaps]:
     """Observed difference, what counts as a tie, and the swaps of a corpus metric (of ``units`` only)."""
     total_a, total_b, gain = a.sum(axis=1), b.sum(axis=1), b - a
     score_a, score_b = finite_scores(aggregate, total_a), finite_scores(aggregate, total_b)
     tie = TIE * max(np.abs(score_a).max(), np.abs(score_b).max())
-    gain = gain if units is None else gain[:, units]
+    gain = (gain if units is None else gain[:, units]).astype(dtype)
     swap = partial(swapped_differences, total_a, total_b, gain, aggregate)
     return float((score_b - score_a).mean()), tie, swap
 
@@ -114,7 +117,7 @@ def swapped_differences(
     One matrix product a block takes the place of a loop.
     """
     for mask in masks:
-        moved = mask @ gain  # [seeds, rows, k]
+        moved = (mask @ gain).astype(np.float64, copy=False)  # [seeds, rows, k]
         scores_a = finite_scores(aggregate, total_a[:, None] + moved)
         scores_b = finite_scores(aggregate, total_b[:, None] - moved)
         yield (scores_b - scores_a).mean(axis=0)

@@ -17,7 +17,7 @@ PAIRS = st.lists(st.tuples(TEXT, TEXT), min_size=1, max_size=6)
 
 def test_by_hand():
     # "aab" and "ab" against "aba": 1-grams a a b / a b a match 2 a + 1 b; 2-grams aa ab / ab ba match ab
-    hypotheses, references = ngrams.token_ids([["a a b", ""], ["a b a", "c"]], lambda word: [word])
+    hypotheses, references = ngrams.token_ids(["a a b", ""], ["a b a", "c"], lambda word: [word])
     counts = ngrams.ngram_counts(hypotheses, references, orders=4)
     assert counts.tolist() == [
         [[3, 3, 3], [2, 2, 1], [1, 1, 0], [0, 0, 0]],
