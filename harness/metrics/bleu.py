@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
 
 from harness.metrics.base import FloatArray, MetricContext
 from harness.metrics.inputs import check_inputs, reference_streams
-from harness.metrics.ngrams import ngram_counts, token_ids
+from harness.metrics.ngrams import counted_in_blocks, ngram_counts, token_ids
 
 ORDER = 4
 """Longest n-gram."""
@@ -53,7 +53,7 @@ class BLEU:
             return np.zeros((0, 2 + 2 * ORDER))
         scorer = _scorer(self.context.target_language)
         if all(len(golds) == 1 for golds in references):
-            return _counts(scorer, hypotheses, [golds[0] for golds in references])
+            return counted_in_blocks(partial(_counts, scorer), hypotheses, [golds[0] for golds in references])
         # sacreBLEU's own split into statistics and score; its corpus_score calls this very function.
         counts = scorer._extract_corpus_statistics(hypotheses, reference_streams(references))
         return np.array(counts, dtype=np.float64)

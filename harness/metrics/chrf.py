@@ -9,7 +9,7 @@ import numpy as np
 
 from harness.metrics.base import FloatArray, MetricContext
 from harness.metrics.inputs import check_inputs, reference_streams
-from harness.metrics.ngrams import character_ids, ngram_counts, token_ids
+from harness.metrics.ngrams import character_ids, counted_in_blocks, ngram_counts, token_ids
 
 CHAR_ORDER, WORD_ORDER, BETA = 6, 2, 2
 """Longest character and word n-grams, and the weight of recall: what makes chrF into chrF++."""
@@ -46,7 +46,7 @@ class ChrF:
         if not hypotheses:
             return np.zeros((0, 3 * (CHAR_ORDER + WORD_ORDER)))
         if all(len(golds) == 1 for golds in references):
-            return _counts(hypotheses, [golds[0] for golds in references])
+            return counted_in_blocks(_counts, hypotheses, [golds[0] for golds in references])
         # sacreBLEU's own split into statistics and score; its corpus_score calls this very function.
         counts = _scorer()._extract_corpus_statistics(hypotheses, reference_streams(references))
         return np.array(counts, dtype=np.float64)

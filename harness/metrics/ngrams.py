@@ -13,6 +13,21 @@ BLOCK_SYMBOLS = 2**14
 """Symbols of hypotheses and references that are counted together: few enough for a processor's cache."""
 
 
+BLOCK_PAIRS = 2**13
+"""Pairs of texts that are split into tokens together, so that memory does not grow with the test set."""
+
+
+def counted_in_blocks(
+    count: Callable[[Sequence[str], Sequence[str]], FloatArray],
+    hypotheses: Sequence[str],
+    references: Sequence[str],
+) -> FloatArray:
+    """Concatenate ``count(hypotheses, references)``, [examples, k], over blocks of pairs."""
+    starts = range(0, len(hypotheses), BLOCK_PAIRS)
+    blocks = [count(hypotheses[i : i + BLOCK_PAIRS], references[i : i + BLOCK_PAIRS]) for i in starts]
+    return np.concatenate(blocks)
+
+
 def character_ids(texts: Sequence[str]) -> tuple[IntArray, IntArray]:
     """Return the code points of all texts in one array, and the length of each text."""
     points = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), dtype="<u4")
@@ -27,7 +42,8 @@ def token_ids(
     Args:
         hypotheses: Texts; their tokens must not depend on what lies across white space.
         references: The other side, numbered alike.
-        tokens: The tokens of a stretch without white space; asked once for each distinct one.
+        tokens: The tokens of a stretch without white space; asked once for each distinct one, and not for
+            one of letters and digits alone, which is one token.
     """
     words: list[str] = []
     stretches = []
@@ -37,7 +53,10 @@ def token_ids(
         words += found
     kinds = {word: number for number, word in enumerate(dict.fromkeys(words))}
     numbers: dict[str, int] = {}
-    pieces = [[numbers.setdefault(token, len(numbers)) for token in tokens(word)] for word in kinds]
+    pieces = [
+        [numbers.setdefault(token, len(numbers)) for token in ((word,) if word.isalnum() else tokens(word))]
+        for word in kinds
+    ]
     flat = np.array([number for piece in pieces for number in piece], dtype=np.int64)
     sizes = np.array([len(piece) for piece in pieces], dtype=np.int64)
     kind = np.fromiter(map(kinds.__getitem__, words), dtype=np.int64, count=len(words))
