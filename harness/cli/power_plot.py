@@ -26,7 +26,7 @@ def plot_study(study: "Study", path: Path) -> None:
 
     Without an effect, the smallest detectable gain is drawn instead.
     """
-    figure, axes = _figure(1, 1, (6.4, 4.2))
+    figure, axes = _figure(1, 1, (8.0, 4.2))
     axis = axes[0]
     planned = study.designs[0].examples
     plan = Plan(study.variances, study.effect or 0.0, study.level, study.wanted)
@@ -50,14 +50,14 @@ def plot_study(study: "Study", path: Path) -> None:
         _power_axis(axis, study.wanted)
         axis.set_title(f"Chance to find a gain of {study.effect:g} {study.metric} (level {study.level:.3g})")
     _size_axis(axis, planned)
-    axis.legend(fontsize=8, framealpha=0.9, edgecolor="none")
+    axis.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     _save(figure, path)
 
 
 def plot_findings(findings: "Sequence[Finding]", level: float, path: Path) -> None:
     """Draw a panel a claim: power against test examples, a band a metric between both guesses."""
     names = list(dict.fromkeys(f.claim.name for f in findings))
-    figure, axes = _figure((len(names) + 1) // 2, 2, (10, 7))
+    figure, axes = _figure((len(names) + 1) // 2, 2, (12, 7))
     for axis, name in zip(axes, names, strict=False):
         ours = [f for f in findings if f.claim.name == name and f.cells == 1]
         planned = ours[0].assumption.examples
@@ -75,7 +75,7 @@ def plot_findings(findings: "Sequence[Finding]", level: float, path: Path) -> No
         _power_axis(axis, 0.8)
         _size_axis(axis, planned)
         axis.set_title(f"{name} ({ours[0].claim.backbone})")
-        axis.legend(fontsize=8, framealpha=0.9, edgecolor="none", loc="upper left")
+        axis.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     for axis in axes[len(names) :]:
         axis.set_visible(False)
     figure.suptitle(
