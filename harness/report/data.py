@@ -16,10 +16,11 @@ COLUMNS = (
     *("column", "subset", "metric", "higher_is_better", "examples"),
     *("seeds", "score", "score_sd", "scores", "missing"),
     *("baseline", "matched_seeds", "difference", "ci_low", "ci_high", "confidence"),
-    *("p", "p_corrected", "survives_correction", "randomizations", "resamples", "not_compared"),
+    *("test", "p", "p_corrected", "survives_correction", "p_seeds"),
+    *("randomizations", "resamples", "not_compared"),
     *("signature", "data", *COSTS),
 )
-"""Of the CSV: one line a row and column of a table; costs are the row's."""
+"""Of the CSV: one line a row and column of a table; ``p_seeds``: over seeds; the costs are the row's."""
 
 
 def csv_text(tables: Sequence[Table]) -> str:
@@ -80,9 +81,11 @@ def _record(table: Table, group: Group, row: Row, column: Column) -> dict[str, A
             "ci_low": c.low,
             "ci_high": c.high,
             "confidence": c.confidence,
+            "test": c.test,
             "p": c.p_value,
             "p_corrected": cell.gain.corrected_p,
             "survives_correction": cell.gain.significant,
+            "p_seeds": _blank(c.seed_p_value),
             "randomizations": c.randomizations,
             "resamples": c.resamples,
         }

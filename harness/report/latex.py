@@ -56,7 +56,8 @@ def _float(table: Table) -> str:
             r"\centering",
             rf"\caption{{{escaped(heading(table))}}}",
             rf"\label{{tab:{table.name}}}",
-            *_tabular([escaped(column.name) for column in table.columns], list(score_lines(table))),
+            r"\smallskip",
+            *_tabular([(column.name,) for column in table.columns], list(score_lines(table))),
             "",
             r"\medskip",
             *_costs(table),
@@ -72,17 +73,16 @@ def _float(table: Table) -> str:
 
 
 def _costs(table: Table) -> list[str]:
-    heads = [rf"\shortstack[r]{{{escaped(a)}\\{escaped(b)}}}" for a, b in COST_HEADERS]
-    return _tabular(heads, list(cost_lines(table)))
+    return _tabular(COST_HEADERS, list(cost_lines(table)))
 
 
-def _tabular(headers: Sequence[str], lines: Sequence[Line]) -> list[str]:
+def _tabular(headers: Sequence[tuple[str, ...]], lines: Sequence[Line]) -> list[str]:
     width = len(headers) + 1
     rows = [
         _FIT,
         rf"\begin{{tabular}}{{@{{}}l{'r' * len(headers)}@{{}}}}",
         r"\toprule",
-        rf" & {' & '.join(headers)} \\",
+        *(rf" & {' & '.join(map(escaped, names))} \\" for names in zip(*headers, strict=True)),
         r"\midrule",
     ]
     for i, line in enumerate(lines):
