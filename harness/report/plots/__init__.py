@@ -30,21 +30,24 @@ def figures(tables: Sequence[Table], results: Sequence[Result]) -> "dict[str, Fi
     from harness.report.plots.curves import learning_figure, sampler_figure
     from harness.report.plots.forest import forest_figure
     from harness.report.plots.heatmap import heatmap_figure
-    from harness.report.plots.style import look
+    from harness.report.plots.style import look, marks
     from harness.report.sheets import sheets
 
+    found = sheets(results)
+    rows = [row.method for table in tables for group in table.groups for row in group.rows]
+    lines = [line.method for sheet in found for block in sheet.blocks for line in block.lines.values()]
+    mark = marks([*rows, *lines], tables[0].baseline if tables else "")
     drawn: dict[str, Figure | None] = {}
     with look():
         for table in tables:
             drawn[f"forest-{table.name}"] = forest_figure(table)
-            drawn[f"cost-{table.name}"] = cost_figure(table)
+            drawn[f"cost-{table.name}"] = cost_figure(table, mark)
             drawn[f"heatmap-{table.name}"] = heatmap_figure(table)
-        for sheet in sheets(results):
-            name = sheet.name
-            while f"learning-{name}" in drawn:
-                name += "-b"
-            drawn[f"learning-{name}"] = learning_figure(sheet)
-            drawn[f"sampler-{name}"] = sampler_figure(sheet)
+        for number, sheet in enumerate(found):
+            again = sum(other.name == sheet.name for other in found[:number])
+            name = f"{sheet.name}-{again + 1}" if again else sheet.name
+            drawn[f"learning-{name}"] = learning_figure(sheet, mark)
+            drawn[f"sampler-{name}"] = sampler_figure(sheet, mark)
     return {name: figure for name, figure in drawn.items() if figure is not None}
 
 
