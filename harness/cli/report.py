@@ -6,7 +6,7 @@ from pathlib import Path
 from harness.errors import UserError
 from harness.report.build import build_tables
 from harness.report.layouts import layout, metric_keys
-from harness.report.planned import read_planned
+from harness.report.planned import in_asked_order, read_planned
 from harness.report.render import RENDERERS, print_tables
 from harness.report.table import Table
 from harness.results import Result, read_results
@@ -62,7 +62,7 @@ def stored_tables(
         UserError: As :func:`report_command`.
     """
     shape = layout(table)
-    results = read_results(folder)
+    results = in_asked_order(folder, read_results(folder))
     stats = stored_stats(folder)
     if baseline is not None:
         known = sorted({result.cell.label for result in results})

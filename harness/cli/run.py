@@ -57,7 +57,8 @@ def run_command(
             for cell in plan.cells
             if cell.id in failures
         ]
-        results = read_results(plan.out, finished)
+        order = {cell.id: place for place, cell in enumerate(plan.cells)}
+        results = sorted(read_results(plan.out, finished), key=lambda result: order[result.cell.id])
         print_tables(build_tables(results, plan.spec.stats, planned=failed), console)
     for cell, reason in failures.items():
         console.print(Text(f"failed: {cell}: {reason.strip()}", style="red"))

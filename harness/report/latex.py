@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 
 from harness.report.lines import COST_HEADERS, Line, TextCell, cost_lines, score_lines
 from harness.report.numbers import SUPERSCRIPT
@@ -26,12 +27,17 @@ SPECIAL = {
 }
 _NORMAL = {raised: chr(digit) for digit, raised in SUPERSCRIPT.items()}
 _POWER = re.compile(r"10([⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+)")
+MOST_COLUMNS = 5
+"""Columns of one float: with more, the line is too narrow for scores, p values and intervals."""
 _FIT = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
 
 
 def latex(tables: Sequence[Table]) -> str:
-    """Each table as a float, its costs and footnotes under it; a wide one is shrunk to the line's width."""
-    return f"% The preamble needs {PACKAGES}\n" + "\n".join(_float(table) for table in tables)
+    """Each table as a float with its footnotes, in several where it has many columns; its costs as another.
+
+    What was found stands in comments: an author says it in the text.
+    """
+    return f"% The preamble needs {PACKAGES}\n" + "\n".join(_floats(table) for table in tables)
 
 
 def escaped(text: str) -> str:
@@ -41,39 +47,59 @@ def escaped(text: str) -> str:
     return re.sub("\ue000(.*?)\ue001", lambda found: f"$10^{{{found[1].translate(_NORMAL)}}}$", text)
 
 
-def _float(table: Table) -> str:
-    notes = table.notes
-    signatures = [f"{escaped(names)}: {_breakable(value)}" for names, value in notes.signatures]
-    data = [f"{escaped(names)}: {escaped(value)}" for names, value in notes.data]
-    said = [
-        *map(escaped, (*table.findings, table.scope, *notes.sentences)),
-        f"Signatures: {'; '.join(signatures)}.",
-        f"Test sets: {'; '.join(data)}.",
-    ]
+def _floats(table: Table) -> str:
+    columns, lines = table.columns, list(score_lines(table))
+    parts = -(-len(columns) // MOST_COLUMNS)
+    ends = [round(len(columns) * part / parts) for part in range(parts + 1)]
+    blocks = [f"% {' '.join(line.split())}" for line in (*table.findings, table.scope)]
+    for part, (start, end) in enumerate(pairwise(ends)):
+        place = f" (part {part + 1} of {parts})" if parts > 1 else ""
+        shown = [Line(line.kind, line.label, line.cells[start:end]) for line in lines]
+        blocks += _float(
+            heading(table) + place,
+            f"{table.name}-{part + 1}" if part else table.name,
+            _tabular([(column.name,) for column in columns[start:end]], shown),
+            _footnotes(table) if part == parts - 1 else [],
+        )
+    cost = f"What the rows of Table~\\ref{{tab:{table.name}}} cost"
     return "\n".join(
         [
-            r"\begin{table}[tp]",
-            r"\centering",
-            rf"\caption{{{escaped(heading(table))}}}",
-            rf"\label{{tab:{table.name}}}",
-            r"\smallskip",
-            *_tabular([(column.name,) for column in table.columns], list(score_lines(table))),
-            "",
-            r"\medskip",
-            *_costs(table),
-            "",
-            r"\medskip",
-            r"\begin{minipage}{\linewidth}\footnotesize\raggedright",
-            *said,
-            r"\end{minipage}",
-            r"\end{table}",
+            *blocks,
+            *_float(None, f"{table.name}-cost", _tabular(COST_HEADERS, list(cost_lines(table))), [], cost),
             "",
         ]
     )
 
 
-def _costs(table: Table) -> list[str]:
-    return _tabular(COST_HEADERS, list(cost_lines(table)))
+def _float(
+    title: str | None, label: str, tabular: Sequence[str], footnotes: Sequence[str], caption: str = ""
+) -> list[str]:
+    """One table environment; ``caption`` is LaTeX already."""
+    return [
+        r"\begin{table}[tp]",
+        r"\centering\footnotesize",
+        rf"\caption{{{caption if title is None else escaped(title)}}}",
+        rf"\label{{tab:{label}}}",
+        r"\smallskip",
+        *tabular,
+        *footnotes,
+        r"\end{table}",
+    ]
+
+
+def _footnotes(table: Table) -> list[str]:
+    notes = table.notes
+    signatures = [f"{escaped(names)}: {_breakable(value)}" for names, value in notes.signatures]
+    data = [f"{escaped(names)}: {escaped(value)}" for names, value in notes.data]
+    return [
+        "",
+        r"\medskip",
+        r"\begin{minipage}{\linewidth}\scriptsize\raggedright",
+        *map(escaped, notes.sentences),
+        f"Signatures: {'; '.join(signatures)}.",
+        f"Test sets: {'; '.join(data)}.",
+        r"\end{minipage}",
+    ]
 
 
 def _tabular(headers: Sequence[tuple[str, ...]], lines: Sequence[Line]) -> list[str]:

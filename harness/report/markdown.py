@@ -6,6 +6,8 @@ from harness.report.lines import COST_HEADERS, TextCell, cost_lines, score_lines
 from harness.report.table import Table
 from harness.report.wording import heading
 
+MARKS = {**{mark: f"\\{mark}" for mark in "\\`*_|[]"}, "<": "&lt;", ">": "&gt;", "&": "&amp;"}
+
 
 def markdown(tables: Sequence[Table]) -> str:
     """Each table with its costs, findings and footnotes."""
@@ -69,9 +71,8 @@ def _shown(cell: TextCell) -> str:
 
 def _escaped(text: str) -> str:
     """Names come from outside: nothing in them may become markup."""
-    for mark in "\\`*_<>|":
-        text = text.replace(mark, f"\\{mark}" if mark not in "<>" else {"<": "&lt;", ">": "&gt;"}[mark])
-    return text
+    marked = "".join(MARKS.get(character, character) for character in text)
+    return " ".join(marked.split())
 
 
 def _pipe(cells: Sequence[str]) -> str:

@@ -1,6 +1,7 @@
 """Cells that were asked for and are not there, so that a table can say why."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,6 +64,30 @@ def read_planned(out: Path, results: Sequence[Result]) -> list[Planned]:
     return list(found.values())
 
 
+def in_asked_order(out: Path, results: Sequence[Result]) -> list[Result]:
+    """Results with their subsets and backbones in the order in which the specs of the folder name them."""
+    subsets: dict[str, int] = {}
+    backbones: dict[str, int] = {}
+    for _, spec in _specs(out):
+        for subset in spec.subsets:
+            subsets.setdefault(subset, len(subsets))
+        for reference in spec.backbones:
+            backbones.setdefault(_backbone_name(reference), len(backbones))
+    last = len(subsets) + len(backbones)
+
+    def place(result: Result) -> tuple[int, int]:
+        return backbones.get(result.cell.backbone, last), subsets.get(result.cell.subset, last)
+
+    return sorted(results, key=place)
+
+
+def _specs(out: Path) -> Iterable[tuple[Path, RunSpec]]:
+    """The specs that ran in a folder, the oldest first; without those of another version of this program."""
+    for path in sorted((out / "specs").glob("*.yaml"), key=lambda path: path.stat().st_mtime):
+        with suppress(UserError):
+            yield path, make_spec(read_spec(path), str(path))
+
+
 def _half_way(out: Path, results: Sequence[Result]) -> Iterable[Planned]:
     finished = {result.folder.name for result in results}
     for folder in sorted((out / "cells").glob("*")):
@@ -75,11 +100,7 @@ def _half_way(out: Path, results: Sequence[Result]) -> Iterable[Planned]:
 def _asked_for(out: Path, results: Sequence[Result]) -> Iterable[Planned]:
     tasks = {r.cell.task for r in results}
     kinds = {r.cell.method: r.cell.warmup for r in results}
-    for path in sorted((out / "specs").glob("*.yaml")):
-        try:
-            spec = make_spec(read_spec(path), str(path))
-        except UserError:  # of another version of this program: it tells nothing
-            continue
+    for path, spec in _specs(out):
         task = next(iter(tasks)) if _is_file(spec.task) and len(tasks) == 1 else spec.task
         for subset in spec.subsets:
             for reference, section in spec.backbones.items():

@@ -52,9 +52,9 @@ def _grids(console: "Console", headers: Sequence[str], lines: Sequence[Line]) ->
     ]
     longest = min(MOST_NAME, max(len(_label(line)) for line in lines))
     room = console.width - EDGES - sum(widths)  # for the names and the gaps, if all stands in one grid
-    gap = 2 if room - 2 * len(widths) >= longest else 1
-    fits = room - len(widths) >= min(longest, LEAST_NAME)
-    name = min(longest, room - gap * len(widths)) if fits else longest
+    tight = longest > room - 2 * len(widths) and min(longest, LEAST_NAME) <= room - len(widths)
+    gap = 1 if tight else 2
+    name = min(longest, room - gap * len(widths)) if tight else longest
     start = 0
     while start < len(headers):
         end, used = start, name + EDGES

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from harness.report.numbers import format_p
 from harness.report.table import Column, Footnotes, Gain, Group, Missing, Row, Score, Table
 from harness.spec import Stats
+from harness.stats import Comparison
 
 if TYPE_CHECKING:
     from harness.report.sheets import Block
@@ -74,9 +75,11 @@ def scope(groups: Sequence[Group], columns: Sequence[Column], scale: str) -> str
     gains = [score.gain for _, _, score in _scores(groups) if isinstance(score.gain, Gain)]
     if not gains:
         return "No difference was tested, so nothing follows about one."
-    fewest = min(gain.comparison.seeds for gain in gains)
+    counts = sorted({gain.comparison.seeds for gain in gains})
+    fewest, most = counts[0], counts[-1]
     sizes = sorted({column.examples for column in columns if column.subset is not None})
-    pairs = "this pair" if fewest == 1 else f"these {fewest} pairs"
+    told = f"{fewest} to {most}" if most > fewest else str(fewest)
+    pairs = "this pair" if most == 1 else f"these {told} pairs"
     examples = f"{sizes[0]} examples" if len(sizes) == 1 else "test sets"
     unseen = "other seeds, other data" if fewest < MANY_SEEDS else "other data"
     matched = any("FLOPs of" in row.method for group in groups for row in group.rows)
@@ -132,11 +135,13 @@ def _tests(groups: Sequence[Group], columns: Sequence[Column], stats: Stats) -> 
     tests: dict[str, dict[str, None]] = defaultdict(dict)
     for key, gain in gains:
         family[metric_of[key]] += 1
-        tests[gain.comparison.test][metric_of[key]] = None
+        tests[metric_of[key]][f"{gain.comparison.test}{_swaps(gain.comparison, stats)}"] = None
     sizes = " and ".join(f"{size} of {name}" for name, size in family.items())
-    used = "; ".join(
-        f"{test}{_swaps(test, stats)}" + (f" of {', '.join(names)}" if len(tests) > 1 else "")
-        for test, names in tests.items()
+    shared: dict[str, list[str]] = defaultdict(list)
+    for name, held in tests.items():
+        shared[" or ".join(sorted(held))].append(name)
+    used = ", ".join(
+        told + (f" of {' and '.join(names)}" if len(shared) > 1 else "") for told, names in shared.items()
     )
     said = [
         f"Δ against {stats.baseline} on matched seeds: {stats.confidence:.0%} interval by paired bootstrap "
@@ -162,42 +167,44 @@ def _tests(groups: Sequence[Group], columns: Sequence[Column], stats: Stats) -> 
     return tuple(said)
 
 
-def _swaps(test: str, stats: Stats) -> str:
-    return " (every swap)" if test.startswith("exact ") else f" ({stats.randomizations:,} swaps)"
+def _swaps(comparison: Comparison, stats: Stats) -> str:
+    return " (every swap)" if comparison.test.startswith("exact ") else f" ({stats.randomizations:,} swaps)"
 
 
 def _missing(groups: Sequence[Group], columns: Sequence[Column]) -> Iterable[str]:
     """Why cells are not there, rows and columns of one reason together; and rows with fewer seeds."""
     most = max((len(score.seeds) for _, _, score in _scores(groups)), default=0)
-    reasons: dict[str, list[str]] = defaultdict(list)
+    reasons: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for group in groups:
         for row in group.rows:
+            place = f"{group.name} · {row.method}" if len(groups) > 1 else row.method
             for column in columns:
                 cell = row.cells[column.key]
-                place = " · ".join([*([group.name] if len(groups) > 1 else []), row.method, column.name])
                 if isinstance(cell, Missing):
-                    reasons[f"missing, {cell.reason}"].append(place)
+                    reasons[f"missing, {cell.reason}"][place].append(column.name)
                     continue
                 if len(cell.seeds) < most:
                     held = ", ".join(map(str, cell.seeds))
-                    reasons[f"{len(cell.seeds)} of {most} seeds ({held})"].append(place)
+                    reasons[f"{len(cell.seeds)} of {most} seeds ({held})"][place].append(column.name)
                 if isinstance(cell.gain, Missing):
-                    reasons[f"no difference, {cell.gain.reason}"].append(place)
+                    reasons[f"no difference, {cell.gain.reason}"][place].append(column.name)
     for reason, places in reasons.items():
-        yield f"{'; '.join(places)}: {reason}."
+        told = "; ".join(f"{place} · {', '.join(names)}" for place, names in places.items())
+        yield f"{told}: {reason}."
 
 
 def _by_value(values: Iterable[tuple[str, str, str]]) -> tuple[tuple[str, str], ...]:
-    """(names, value) from (common name, name, value): the names that share a value, with the common one."""
-    names: dict[str, list[str]] = defaultdict(list)
-    commons: dict[str, str] = {}
+    """(names, value) from (common name, name, value): the names that share a value, after the common one;
+    the common one alone where all share it.
+    """
+    names: dict[tuple[str, str], list[str]] = defaultdict(list)
     for common, name, value in values:
-        names[value].append(name)
-        commons[value] = common
+        names[common, value].append(name)
     told = []
-    for value, held in names.items():
-        common, own = commons[value], ", ".join(dict.fromkeys(held))
-        told.append((own if common in ("", own) else f"{common}, {own}", value))
+    for (common, value), held in names.items():
+        own = ", ".join(dict.fromkeys(held))
+        alone = len(names) == 1 and common
+        told.append((common if alone or common == own else ", ".join(filter(None, (common, own))), value))
     return tuple(told)
 
 

@@ -98,8 +98,8 @@ def test_only_matched_seeds_are_compared(tmp_path: Path) -> None:
     assert score(table, "alone", "bleu").gain == Missing("no matched seed")
     assert "alone: not compared with sft (no matched seed)." in table.findings
     (line,) = [note for note in table.notes.missing if "no difference" in note]
-    assert line == "alone · BLEU; alone · chrF++: no difference, no matched seed."
-    assert "sft · BLEU; sft · chrF++: 1 of 2 seeds (0)." in table.notes.missing
+    assert line == "alone · BLEU, chrF++: no difference, no matched seed."
+    assert "sft · BLEU, chrF++: 1 of 2 seeds (0)." in table.notes.missing
 
 
 def directions(out: Path, prefix: str = "e") -> Table:

@@ -6,7 +6,7 @@ from stored import STATS, settings, store_cell
 
 from harness.cell import Cell
 from harness.report.build import build_tables
-from harness.report.planned import planned_of, read_planned
+from harness.report.planned import in_asked_order, planned_of, read_planned
 from harness.report.table import Missing, Score, Table
 from harness.results import read_result, read_results
 
@@ -24,7 +24,9 @@ def with_spec(out: Path, **changes: Any) -> str:
     """Store a spec; returns the reason that cells of it get."""
     (out / "specs").mkdir(parents=True, exist_ok=True)
     number = len(list((out / "specs").iterdir()))
-    (out / "specs" / f"s{number}.yaml").write_text(yaml.safe_dump(SPEC | changes), encoding="utf-8")
+    (out / "specs" / f"s{number}.yaml").write_text(
+        yaml.safe_dump(SPEC | changes, sort_keys=False), encoding="utf-8"
+    )
     return f"asked for by spec s{number}, not finished: its run failed or was stopped"
 
 
@@ -99,3 +101,13 @@ def test_of_several_rows_of_a_method_none_is_taken_for_the_planned_one(tmp_path:
     store_cell(tmp_path, "mine", 0, 3, code="new")
     with_spec(tmp_path, subsets=["all"], methods=["mine"])
     assert list(cells(table(tmp_path))) == ["mine [code new]", "mine [code old]"]
+
+
+def test_columns_and_groups_stand_in_the_order_of_the_specs(tmp_path: Path) -> None:
+    for subset in ("a", "b", "c"):
+        for backbone in ("nano", "pico"):
+            store_cell(tmp_path, "sft", 0, 3, subset=subset, data=subset, backbone=backbone)
+    with_spec(tmp_path, subsets=["c", "a"], backbones={"pico": {}, "nano": {}})
+    found = build_tables(in_asked_order(tmp_path, read_results(tmp_path)), STATS)[0]
+    assert [column.key for column in found.columns] == ["c", "a", "b", "average"]
+    assert [group.name for group in found.groups] == ["pico", "nano"]

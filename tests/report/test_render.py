@@ -38,6 +38,17 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> list[Table]:
     return build_tables(read_results(out), STATS)
 
 
+@pytest.fixture(scope="module")
+def wide(tables: list[Table], tmp_path_factory: pytest.TempPathFactory) -> list[Table]:
+    """The same, and a table of eight directions."""
+    out = tmp_path_factory.mktemp("wide")
+    for number in range(8):
+        for method in ("sft", HOSTILE):
+            where = {"subset": f"d{number}-en", "data": f"{number:016}"}
+            store_cell(out, method, 0, 20 - number, names=("bleu",), **where)  # type: ignore[arg-type]
+    return [*tables, *build_tables(read_results(out), STATS)]
+
+
 def terminal(tables: list[Table], width: int) -> str:
     console = Console(width=width, file=io.StringIO(), force_terminal=False)
     print_tables(tables, console)
@@ -151,15 +162,26 @@ def test_latex_takes_text_as_text(tables: list[Table]) -> None:
     )
     assert escaped("2.76·10¹⁰ × 3 ± 1") == r"2.76$\cdot$$10^{10}$ $\times$ 3 $\pm$ 1"
     text = RENDERERS["latex"](tables)
-    assert text.count(r"\begin{table}") == text.count(r"\end{table}") == len(tables)
+    assert text.count(r"\begin{table}") == text.count(r"\end{table}") == 2 * len(tables)  # scores and costs
+    assert all(line.startswith("%") for line in text.splitlines() if "training FLOPs: better" in line)
     assert r"\toprule" in text
     assert r"\textit{pico\_large}" in text
+
+
+def test_a_wide_table_is_several_floats(wide: list[Table]) -> None:
+    text = RENDERERS["latex"](wide[2:3])
+    assert re.findall(r"\\label\{(.*?)\}", text) == [f"tab:t-mini-bleu{end}" for end in ("", "-2", "-cost")]
+    heads = [line for line in text.splitlines() if re.match(r" & d\d", line)]
+    assert [line.count("&") for line in heads] == [4, 5]
+    assert text.count("(part 1 of 2)") == 1
+    assert text.count("Test sets:") == 1
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex on this machine")
 @pytest.mark.parametrize("fonts", ["", r"\usepackage[T1]{fontenc}"])
-def test_latex_compiles(tables: list[Table], tmp_path: Path, fonts: str) -> None:
+def test_latex_compiles(wide: list[Table], tmp_path: Path, fonts: str) -> None:
+    tables = wide
     (tmp_path / "tables.tex").write_text(RENDERERS["latex"](tables), encoding="utf-8")
     document = (
         rf"\documentclass{{article}}{fonts}{PACKAGES}\begin{{document}}\input{{tables}}\end{{document}}"
@@ -176,6 +198,7 @@ def test_latex_compiles(tables: list[Table], tmp_path: Path, fonts: str) -> None
     )
     assert done.returncode == 0, done.stdout[-3000:]
     assert "Overfull" not in done.stdout
+    assert "Float too large" not in done.stdout
     assert (tmp_path / "paper.pdf").stat().st_size > 10_000
 
 

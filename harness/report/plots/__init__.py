@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FORMATS = ("png", "svg")
+LONGEST = 100
+"""Characters of a name: with kind and ending it must fit in the 255 bytes of a file name."""
 
 
 def figures(tables: Sequence[Table], results: Sequence[Result]) -> "dict[str, Figure]":
@@ -23,17 +25,19 @@ def figures(tables: Sequence[Table], results: Sequence[Result]) -> "dict[str, Fi
 
     Returns:
         ``forest-TABLE``: differences with intervals; ``cost-TABLE``: score against FLOPs and seconds;
-        ``heatmap-TABLE``: differences over directions; ``learning-SHEET`` and ``sampler-SHEET``: validation
-        loss, effective sample size and entropy over training. Drawn without pyplot: no global state.
+        ``heatmap-TABLE``: differences over directions; ``learning-…`` and ``sampler-…``: validation loss,
+        effective sample size and entropy over training, one for each task, scale and group.
+        Drawn without pyplot: no global state.
     """
     from harness.report.plots.cost import cost_figure
     from harness.report.plots.curves import learning_figure, sampler_figure
     from harness.report.plots.forest import forest_figure
     from harness.report.plots.heatmap import heatmap_figure
     from harness.report.plots.style import look, marks
-    from harness.report.sheets import sheets
+    from harness.report.sheets import sheets, slug
 
-    parts = sheets(results)
+    shown = {(table.task, table.scale) for table in tables}
+    parts = [sheet for sheet in sheets(results) if (sheet.task, sheet.scale) in shown]
     rows = [row.method for table in tables for group in table.groups for row in group.rows]
     lines = [line.method for sheet in parts for block in sheet.blocks for line in block.lines.values()]
     mark = marks([*rows, *lines], tables[0].baseline if tables else "")
@@ -43,11 +47,13 @@ def figures(tables: Sequence[Table], results: Sequence[Result]) -> "dict[str, Fi
             drawn[f"forest-{table.name}"] = forest_figure(table)
             drawn[f"cost-{table.name}"] = cost_figure(table, mark)
             drawn[f"heatmap-{table.name}"] = heatmap_figure(table)
-        for number, sheet in enumerate(parts):
-            again = sum(other.name == sheet.name for other in parts[:number])
-            name = f"{sheet.name}-{again + 1}" if again else sheet.name
-            drawn[f"learning-{name}"] = learning_figure(sheet, mark)
-            drawn[f"sampler-{name}"] = sampler_figure(sheet, mark)
+        for sheet in parts:
+            for block in sheet.blocks:
+                name = slug(sheet.name, block.name)[:LONGEST] if len(sheet.blocks) > 1 else sheet.name
+                while f"learning-{name}" in drawn:  # the same task on other data
+                    name += "+"
+                drawn[f"learning-{name}"] = learning_figure(sheet, block, mark)
+                drawn[f"sampler-{name}"] = sampler_figure(sheet, block, mark)
         kept = {name: figure for name, figure in drawn.items() if figure is not None}
         for figure in kept.values():  # laid out once: every save then gives the same picture
             figure.draw_without_rendering()

@@ -9,7 +9,7 @@ import numpy as np
 
 from harness.metrics.base import FloatArray
 from harness.report.plots.style import Mark, cost_axis, legend, panels, quiet_grid, title
-from harness.report.sheets import Sheet
+from harness.report.sheets import Block, Sheet
 from harness.results import Result
 
 if TYPE_CHECKING:
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 STEPS, FLOPS = "step", "flops"
+MOST_BELOW = 4
+"""Subsets whose panels stand below one another; with more, two stand side by side."""
 LABELS = {STEPS: "optimiser steps", FLOPS: "training FLOPs"}
 
 
@@ -48,20 +50,24 @@ def curve(result: Result, figure: str) -> Curve | None:
     return Curve(steps, np.interp(steps, at, flops), np.array([value for _, value in found]))
 
 
-def learning_figure(sheet: Sheet, mark: Mapping[str, Mark]) -> "Figure | None":
-    """Validation loss over steps and over FLOPs, a row of panels for each backbone and subset."""
+def learning_figure(sheet: Sheet, block: Block, mark: Mapping[str, Mark]) -> "Figure | None":
+    """Validation loss over steps and over FLOPs, a pair of panels for each subset; None without a log."""
     return _figure(
         sheet,
+        block,
         mark,
         [("loss", STEPS, "validation loss\n(nats a target token)"), ("loss", FLOPS, "")],
         "validation loss, marginal over the warmups",
     )
 
 
-def sampler_figure(sheet: Sheet, mark: Mapping[str, Mark]) -> "Figure | None":
-    """Effective sample size and entropy of p(c|x) over training, of the methods that sample warmups."""
+def sampler_figure(sheet: Sheet, block: Block, mark: Mapping[str, Mark]) -> "Figure | None":
+    """Effective sample size and entropy of p(c|x) over training, of the methods that sample warmups; None
+    without one.
+    """
     return _figure(
         sheet,
+        block,
         mark,
         [
             ("ess", STEPS, "effective sample size\n(warmups)"),
@@ -74,6 +80,7 @@ def sampler_figure(sheet: Sheet, mark: Mapping[str, Mark]) -> "Figure | None":
 
 def _figure(
     sheet: Sheet,
+    block: Block,
     mark: Mapping[str, Mark],
     shown: Sequence[tuple[str, str, str]],
     what: str,
@@ -81,36 +88,39 @@ def _figure(
     sampled: bool = False,
 ) -> "Figure | None":
     places = []
-    for block in sheet.blocks:
-        for subset in sheet.subsets:
-            runs = {
-                line.method: list(line.results[subset].values())
-                for line in block.lines.values()
-                if line.results.get(subset)
-            }
-            # One training that is decoded in several ways has one curve.
-            kept = _once({m: r for m, r in runs.items() if not sampled or r[0].cell.warmup == "sampled"})
-            if any(curve(result, shown[0][0]) for results in kept.values() for result in results):
-                places.append((block.name, subset, kept))
+    for subset in sheet.subsets:
+        runs = {
+            line.method: list(line.results[subset].values())
+            for line in block.lines.values()
+            if line.results.get(subset)
+        }
+        # One training that is decoded in several ways has one curve.
+        kept = _once({m: r for m, r in runs.items() if not sampled or r[0].cell.warmup == "sampled"})
+        if any(curve(result, shown[0][0]) for results in kept.values() for result in results):
+            places.append((subset, kept))
     if not places:
         return None
-    held = {method for _, _, runs in places for method in runs}
+    held = {method for _, runs in places for method in runs}
     methods = [method for method in mark if method in held]
-    figure, grid = panels(len(places), len(shown), height=2.25)
-    for row, (block_name, subset, runs) in zip(grid, places, strict=True):
-        for axes, (name, over, label) in zip(row, shown, strict=True):
+    beside = 2 if len(places) > MOST_BELOW else 1
+    figure, grid = panels(-(-len(places) // beside), beside * len(shown), height=2.25)
+    flat = [axes for row in grid for axes in row]
+    for number, (subset, runs) in enumerate(places):
+        for axes, (name, over, label) in zip(flat[number * len(shown) :], shown, strict=False):
             for method in methods:
                 curves = [c for r in runs.get(method, []) if (c := curve(r, name)) is not None]
                 _line(axes, curves, over, mark[method], method)
-            axes.set_title(f"{block_name} · {subset}")
+            axes.set_title(f"{block.name} · {subset}")
             drawn = [x for line in axes.get_lines() for x in np.asarray(line.get_xdata()).tolist()]
             cost_axis(axes, LABELS[over], max(drawn, default=0.0), logarithmic=False)
             axes.set_ylabel(label)
             if name == "ess":
                 axes.set_ylim(bottom=0)
             quiet_grid(axes)
+    for axes in flat[len(places) * len(shown) :]:
+        axes.set_visible(False)
     title(figure, f"{sheet.task} (scale {sheet.scale}): {what}; line: mean, band: range of seeds")
-    legend(figure, max((row[0] for row in grid), key=lambda axes: len(axes.get_lines())))
+    legend(figure, max(flat[:: len(shown)], key=lambda axes: len(axes.get_lines())))
     return figure
 
 
