@@ -56,7 +56,7 @@ def build_tables(
             if columns:
                 tables.append(_table(sheet, columns, stats, comparer, by_subset=by_subset))
     if not tables:
-        stored = sorted({key for result in results for key in _metrics([result])})
+        stored = sorted({key for key, _ in _metrics(results)})
         wanted = ", ".join(metrics or layout.metrics)
         raise UserError(
             f"no stored cell has a score of {wanted}",
@@ -66,8 +66,14 @@ def build_tables(
     return _named_apart(tables)
 
 
-def _metrics(results: Iterable[Result]) -> list[str]:
-    return list(dict.fromkeys(score["key"] for result in results for score in result.scores))
+def _metrics(results: Iterable[Result]) -> list[tuple[str, str]]:
+    """(key, metric) of every score, in the order in which they appear."""
+    return list(dict.fromkeys((s["key"], _base(s)) for result in results for s in result.scores))
+
+
+def _base(entry: Mapping[str, Any]) -> str:
+    """The metric of a score whose key may carry settings too."""
+    return str(entry.get("metric", entry["key"]))
 
 
 def _columns(
@@ -88,6 +94,7 @@ def _columns(
                     name=subset if by_subset else entry["name"],
                     subset=subset,
                     metric=metric,
+                    base=_base(entry),
                     metric_name=entry["name"],
                     signature=signature if cells else "",
                     higher_is_better=entry["higher_is_better"],
@@ -102,6 +109,7 @@ def _columns(
             name=AVERAGE,
             subset=None,
             metric=last.metric,
+            base=last.base,
             metric_name=last.metric_name,
             signature="",
             higher_is_better=last.higher_is_better,
@@ -241,9 +249,9 @@ def _runs(
         }
         if not same:
             if scored:
-                reason = "scored with another signature"
+                reason = f"scored with another signature{_mend(column)}"
             elif found:
-                reason = f"not scored with {column.metric_name}"
+                reason = f"not scored with {column.metric_name}{_mend(column)}"
             else:
                 told = list(line.reasons.get(subset, {}).values())
                 reason = told[0] if told else "not asked for by any spec that ran here"
@@ -252,6 +260,10 @@ def _runs(
     if not matched_seeds([runs], subsets):
         return Missing("no seed is finished in every column")
     return runs
+
+
+def _mend(column: Column) -> str:
+    return f"; 'warmup-bench score FOLDER --metrics {column.base}' scores all alike"
 
 
 def _corrected(found: Mapping[Any, tuple[Comparison | Missing, str]]) -> dict[Any, float]:

@@ -21,10 +21,17 @@ class Layout:
     columns: Literal["auto", "subsets", "metrics"]
     metrics: tuple[str, ...] = ()
 
-    def choose(self, stored: Sequence[str], wanted: Sequence[str] = ()) -> tuple[str, ...]:
-        """The metrics to show of those that are stored, narrowed to ``wanted`` where any are."""
-        shown = [m for m in self.metrics if m in stored] if self.metrics else list(stored)
-        return tuple(m for m in shown if not wanted or m in wanted)
+    def choose(self, stored: Sequence[tuple[str, str]], wanted: Sequence[str] = ()) -> tuple[str, ...]:
+        """Keys of the scores to show.
+
+        Args:
+            stored: (key, metric) of every score; several keys may be of one metric, with other settings.
+            wanted: Keys to narrow them to; none: all.
+        """
+        shown = [key for key, _ in stored]
+        if self.metrics:
+            shown = [key for metric in self.metrics for key, own in stored if own == metric]
+        return tuple(key for key in shown if not wanted or key in wanted)
 
 
 LAYOUTS = {

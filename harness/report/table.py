@@ -69,7 +69,8 @@ class Column:
         key: Unique in its table, e.g. ``de-en``, ``bleu``, ``average``.
         name: Heading.
         subset: Direction or subset; None for the average.
-        metric: Registry key of the metric.
+        metric: Key of the score: the metric's registry key, with its settings where there are several.
+        base: Registry key of the metric alone.
         metric_name: Its name, e.g. ``BLEU``.
         signature: Everything that changes its number; empty for the average.
         higher_is_better: Its direction.
@@ -81,6 +82,7 @@ class Column:
     name: str
     subset: str | None
     metric: str
+    base: str
     metric_name: str
     signature: str
     higher_is_better: bool

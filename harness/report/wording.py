@@ -98,7 +98,7 @@ def notes(
 ) -> Footnotes:
     """The footnotes of a table."""
     return Footnotes(
-        reading=(_reading(blocks), *_warmups(blocks), *said_by_metrics),
+        reading=(_reading(blocks), *_warmups(blocks), *_cut(groups), *said_by_metrics),
         tests=_tests(groups, columns, stats),
         missing=tuple(_missing(groups, columns)),
         signatures=_by_value((c.metric_name, c.name, c.signature) for c in columns if c.signature),
@@ -124,6 +124,12 @@ def _warmups(blocks: "Sequence[Block]") -> Iterable[str]:
             usual = ", ".join(f"warmup.{key}={value}" for key, value in block.warmups.items())
             where = f" of {block.name}" if len(blocks) > 1 else ""
             yield f"Rows{where} that say nothing else have {usual}."
+
+
+def _cut(groups: Sequence[Group]) -> Iterable[str]:
+    most = max((row.cost.truncated for group in groups for row in group.rows if row.cost), default=0)
+    if most:
+        yield f"Up to {most:,} examples of a cell, in training or test, were cut to the token limits."
 
 
 def _tests(groups: Sequence[Group], columns: Sequence[Column], stats: Stats) -> tuple[str, ...]:

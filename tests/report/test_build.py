@@ -208,9 +208,10 @@ def test_cells_scored_with_another_signature_are_not_mixed_in(tmp_path: Path) ->
     late.scores[0]["signature"] += "|version:other"
     (table,) = build_tables(results, STATS)
     rows = {row.method: row.cells for row in table.groups[0].rows}
-    assert rows["late"]["bleu"] == Missing("scored with another signature")
+    mend = "; 'warmup-bench score FOLDER --metrics {}' scores all alike"
+    assert rows["late"]["bleu"] == Missing("scored with another signature" + mend.format("bleu"))
     assert isinstance(rows["late"]["chrf++"], Score)
-    assert rows["half"]["chrf++"] == Missing("not scored with chrF++")
+    assert rows["half"]["chrf++"] == Missing("not scored with chrF++" + mend.format("chrf++"))
     assert isinstance(rows["half"]["bleu"], Score)
 
 
@@ -226,6 +227,25 @@ def test_a_layout_chooses_columns_and_metrics(tmp_path: Path) -> None:
         tables(tmp_path, layout=layout("logic"))
     with pytest.raises(UserError, match="unknown table 'tabel'"):
         layout("tabel")
+
+
+def test_a_layout_takes_every_setting_of_its_metrics_in_its_order() -> None:
+    stored = [("rougeL", "rougeL"), ("bertscore-a", "bertscore"), ("bertscore-b", "bertscore"), ("x", "x")]
+    assert layout("summarization").choose(stored) == ("rougeL", "bertscore-a", "bertscore-b")
+    assert layout("auto").choose(stored, ("x", "bertscore-a")) == ("bertscore-a", "x")
+    assert layout("logic").choose(stored) == ()
+
+
+def test_what_was_cut_and_what_metrics_say_is_told(tmp_path: Path) -> None:
+    store_cell(tmp_path, "sft", 0, 20)
+    results = read_results(tmp_path)
+    results[0].ledger["truncated"] = 12
+    results[0].scores[0]["notes"] = ["1 empty text scores 0"]
+    (table,) = build_tables(results, STATS)
+    assert table.notes.reading[1:] == (
+        "Up to 12 examples of a cell, in training or test, were cut to the token limits.",
+        "BLEU: 1 empty text scores 0 (in 1 of 1 cells).",
+    )
 
 
 def test_metrics_are_found_by_key_or_name() -> None:
