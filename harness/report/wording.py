@@ -12,6 +12,8 @@ from harness.stats import Comparison
 if TYPE_CHECKING:
     from harness.report.sheets import Block
 
+EQUAL_COMPUTE = 0.05
+"""Share by which training FLOPs may differ and still be called equal."""
 MANY_SEEDS = 6
 """Matched seeds from which a two-sided exact test over seeds can reach 5%."""
 
@@ -82,7 +84,11 @@ def scope(groups: Sequence[Group], columns: Sequence[Column], scale: str) -> str
     pairs = "this pair" if most == 1 else f"these {told} pairs"
     examples = f"{sizes[0]} examples" if len(sizes) == 1 else "test sets"
     unseen = "other seeds, other data" if fewest < MANY_SEEDS else "other data"
-    matched = any("FLOPs of" in row.method for group in groups for row in group.rows)
+    rows = [row for group in groups for row in group.rows if not row.baseline]
+    ratios = [row.cost.times_baseline for row in rows if row.cost and row.cost.times_baseline]
+    matched = any("FLOPs of" in row.method for row in rows) or all(
+        abs(ratio - 1) <= EQUAL_COMPUTE for ratio in ratios
+    )
     limits = [f"it does not show what holds for {unseen}{'' if matched else ' or at equal compute'}"]
     if scale == "mini":
         limits.append("and a mini result says nothing of the paper's setting")

@@ -255,6 +255,16 @@ def test_metrics_are_found_by_key_or_name() -> None:
         metric_keys(["blue"], stored)
 
 
+def test_equal_compute_is_said_only_where_it_is_not(tmp_path: Path) -> None:
+    store_cell(tmp_path, "sft", 0, 20)
+    store_cell(tmp_path, "warmup", 0, 10, flop=1.02e9)
+    assert "equal compute" not in tables(tmp_path)[0].scope
+    store_cell(tmp_path, "dear", 0, 10, flop=3e9)
+    assert "or at equal compute" in tables(tmp_path)[0].scope
+    store_cell(tmp_path, "sft", 0, 19, flop=3e9, matched="dear")
+    assert "equal compute" not in tables(tmp_path)[0].scope
+
+
 def test_six_seeds_are_tested_over_seeds_too(tmp_path: Path) -> None:
     for seed in range(6):
         store_cell(tmp_path, "sft", seed, 20)
