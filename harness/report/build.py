@@ -1,24 +1,24 @@
 """Tables from stored results: sheets, comparisons, correction, words. Nothing is trained or scored here."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from harness.errors import UserError
+from harness.report.columns import make_columns, said_by_metrics, score_entry, stored_metrics, subsets_of
 from harness.report.comparing import Comparer, matched_seeds
+from harness.report.costs import row_cost
 from harness.report.layouts import LAYOUTS, Layout
 from harness.report.planned import Planned
 from harness.report.sheets import Block, Line, Sheet, sheets, slug
-from harness.report.table import Column, Cost, Gain, Group, Missing, Row, Score, Table
+from harness.report.table import Column, Gain, Group, Missing, Row, Score, Table
 from harness.report.wording import findings, notes, scope
 from harness.results import Result
 from harness.spec import Stats
 from harness.stats import Comparison, holm
-
-AVERAGE = "average"
 
 
 def build_tables(
@@ -44,7 +44,7 @@ def build_tables(
     comparer = Comparer(stats)
     tables = []
     for sheet in sheets(results, planned):
-        keys = layout.choose(_metrics(sheet.results), metrics)
+        keys = layout.choose(stored_metrics(sheet.results), metrics)
         by_subset = layout.columns == "subsets" or (layout.columns == "auto" and len(sheet.subsets) > 1)
         shapes = (
             [(sheet.subsets, (key,)) for key in keys]
@@ -52,11 +52,11 @@ def build_tables(
             else [((subset,), keys) for subset in sheet.subsets if keys]
         )
         for subsets, shown in shapes:
-            columns = _columns(sheet, subsets, shown, by_subset=by_subset)
+            columns = make_columns(sheet, subsets, shown, by_subset=by_subset)
             if columns:
                 tables.append(_table(sheet, columns, stats, comparer, by_subset=by_subset))
     if not tables:
-        stored = sorted({key for key, _ in _metrics(results)})
+        stored = sorted({key for key, _ in stored_metrics(results)})
         wanted = ", ".join(metrics or layout.metrics)
         raise UserError(
             f"no stored cell has a score of {wanted}",
@@ -64,77 +64,6 @@ def build_tables(
             hint=f"Stored: {', '.join(stored)}.",
         )
     return _named_apart(tables)
-
-
-def _metrics(results: Iterable[Result]) -> list[tuple[str, str]]:
-    """(key, metric) of every score, in the order in which they appear."""
-    return list(dict.fromkeys((s["key"], _base(s)) for result in results for s in result.scores))
-
-
-def _base(entry: Mapping[str, Any]) -> str:
-    """The metric of a score whose key may carry settings too."""
-    return str(entry.get("metric", entry["key"]))
-
-
-def _columns(
-    sheet: Sheet, subsets: Sequence[str], metrics: Sequence[str], *, by_subset: bool
-) -> tuple[Column, ...]:
-    """One a subset or metric, with the signature that most of its cells have; the average last."""
-    columns = []
-    for subset in subsets:
-        for metric in metrics:
-            cells = [r for r in sheet.results if r.cell.subset == subset and _entry(r, metric)]
-            known = cells or [r for r in sheet.results if _entry(r, metric)]
-            entries = [_entry(result, metric) for result in known]
-            signature, _ = Counter(str(entry["signature"]) for entry in entries).most_common(1)[0]
-            entry = next(entry for entry in entries if entry["signature"] == signature)
-            columns.append(
-                Column(
-                    key=subset if by_subset else metric,
-                    name=subset if by_subset else entry["name"],
-                    subset=subset,
-                    metric=metric,
-                    base=_base(entry),
-                    metric_name=entry["name"],
-                    signature=signature if cells else "",
-                    higher_is_better=entry["higher_is_better"],
-                    data=sheet.fingerprints.get(subset, ""),
-                    examples=len(cells[0].statistics(metric)[0]) if cells else 0,
-                )
-            )
-    if by_subset and len(columns) > 1:
-        last = columns[-1]
-        average = Column(
-            key=AVERAGE,
-            name=AVERAGE,
-            subset=None,
-            metric=last.metric,
-            base=last.base,
-            metric_name=last.metric_name,
-            signature="",
-            higher_is_better=last.higher_is_better,
-            data="",
-            examples=sum(column.examples for column in columns),
-        )
-        columns.append(average)
-    return tuple(columns)
-
-
-def _entry(result: Result, metric: str) -> dict[str, Any]:
-    return next((score for score in result.scores if score["key"] == metric), {})
-
-
-def _said(results: Sequence[Result], columns: Sequence[Column]) -> list[str]:
-    """What metrics say of their scores, with the number of cells that it holds for."""
-    shown = {column.metric: column.metric_name for column in columns}
-    told = [[s for s in result.scores if s["key"] in shown] for result in results]
-    said = Counter(
-        f"{shown[score['key']]}: {note}"
-        for scores in told
-        for score in scores
-        for note in score.get("notes", ())
-    )
-    return [f"{note} (in {cells} of {len(results)} cells)." for note, cells in said.items()]
 
 
 @dataclass
@@ -196,20 +125,13 @@ def _table(
         confidence=stats.confidence,
         findings=findings(groups, columns, stats),
         scope=scope(groups, columns, sheet.scale),
-        notes=notes(groups, columns, stats, blocks, _said(sheet.results, columns)),
+        notes=notes(groups, columns, stats, blocks, said_by_metrics(sheet.results, columns)),
     )
 
 
 def _touches(line: Line, column: Column, columns: Sequence[Column]) -> bool:
     """Whether a row has, or should have, something in a column."""
-    return any(line.results.get(s) or line.reasons.get(s) for s in _subsets(column, columns))
-
-
-def _subsets(column: Column, columns: Sequence[Column]) -> list[str]:
-    """The subset of a column, or those that its average is over."""
-    if column.subset is not None:
-        return [column.subset]
-    return [c.subset for c in columns if c.subset is not None]
+    return any(line.results.get(s) or line.reasons.get(s) for s in subsets_of(column, columns))
 
 
 def _draft(line: Line, base: Line | None, columns: Sequence[Column], comparer: Comparer) -> _Draft:
@@ -217,7 +139,7 @@ def _draft(line: Line, base: Line | None, columns: Sequence[Column], comparer: C
     if line is base:
         return draft
     for column in columns:
-        subsets = _subsets(column, columns)
+        subsets = subsets_of(column, columns)
         own = _runs(line, subsets, column, columns)
         if isinstance(own, Missing):
             continue
@@ -241,11 +163,11 @@ def _runs(
     signatures = {c.subset: c.signature for c in columns if c.metric == column.metric}
     for subset in subsets:
         found = line.results.get(subset, {})
-        scored = {seed: r for seed, r in found.items() if _entry(r, column.metric)}
+        scored = {seed: r for seed, r in found.items() if score_entry(r, column.metric)}
         same = {
             seed: r
             for seed, r in scored.items()
-            if _entry(r, column.metric)["signature"] == signatures[subset]
+            if score_entry(r, column.metric)["signature"] == signatures[subset]
         }
         if not same:
             if scored:
@@ -282,14 +204,15 @@ def _row(draft: _Draft, columns: Sequence[Column], corrected: Mapping[str, float
     line = draft.line
     cells: dict[str, Score | Missing] = {}
     for column in columns:
-        subsets = _subsets(column, columns)
+        subsets = subsets_of(column, columns)
         runs = _runs(line, subsets, column, columns)
         if isinstance(runs, Missing):
             cells[column.key] = runs
             continue
         seeds = tuple(matched_seeds([runs], subsets))
         values = tuple(
-            float(np.mean([_entry(runs[s][seed], column.metric)["score"] for s in subsets])) for seed in seeds
+            float(np.mean([score_entry(runs[s][seed], column.metric)["score"] for s in subsets]))
+            for seed in seeds
         )
         found = draft.comparisons.get(column.key)
         gain: Gain | Missing | None = found if not isinstance(found, Comparison) else None
@@ -305,37 +228,7 @@ def _row(draft: _Draft, columns: Sequence[Column], corrected: Mapping[str, float
         if draft.baseline is None
         else [r for s, seeds in draft.baseline.results.items() if s in shown for r in seeds.values()]
     )
-    return Row(line.method, line is draft.baseline, cells, _cost(own, base))
-
-
-def _cost(results: Sequence[Result], baseline: Sequence[Result]) -> Cost | None:
-    """Means over cells; the ratio to the baseline over the (subset, seed) pairs that both have."""
-    if not results:
-        return None
-
-    def mean(key: str) -> float:
-        return float(np.mean([result.ledger[key] for result in results]))
-
-    def largest(key: str) -> int:
-        return int(max(result.ledger[key] for result in results))
-
-    spent = {(r.cell.subset, r.cell.seed): float(r.ledger["train_flops"]) for r in results}
-    usual = {(r.cell.subset, r.cell.seed): float(r.ledger["train_flops"]) for r in baseline}
-    both = spent.keys() & usual.keys()
-    under = sum(usual[key] for key in both)
-    return Cost(
-        steps=mean("steps"),
-        train_flops=mean("train_flops"),
-        train_seconds=mean("train_seconds"),
-        warmup_tokens=mean("warmup_tokens"),
-        decode_flops=mean("decode_flops"),
-        decode_seconds=mean("decode_seconds"),
-        peak_memory=largest("peak_memory"),
-        trainable=largest("trainable"),
-        parameters=largest("parameters"),
-        truncated=largest("truncated"),
-        times_baseline=sum(spent[key] for key in both) / under if under else None,
-    )
+    return Row(line.method, line is draft.baseline, cells, row_cost(own, base))
 
 
 def _named_apart(tables: Sequence[Table]) -> list[Table]:
