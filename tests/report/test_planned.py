@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,8 @@ def test_what_was_decoded_and_not_scored_says_so(tmp_path: Path) -> None:
     with_spec(tmp_path, subsets=["all"])
     store_cell(tmp_path, "sft", 0, 3)
     half = store_cell(tmp_path, "warmup", 0, 3)
-    (half / "score" / "DONE.json").unlink()
+    for scored in half.glob("score*"):
+        shutil.rmtree(scored)
     assert cells(table(tmp_path))["warmup"]["bleu"] == Missing("decoded, but not scored")
 
 
