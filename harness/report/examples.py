@@ -30,7 +30,8 @@ class Run:
         warmups: Their warmups, the tokens that stand in a reference marked; None where there is none.
         forced: Whether the warmup was cut at its longest length instead of ended by the model.
         finished: Whether the output was ended by the model.
-        scores: By metric key: the score of every example by itself, [examples].
+        scores: By metric key: the score of every example by itself, [examples]. A metric that the cell was
+            not scored with, or under another signature, is not there.
     """
 
     seed: int
@@ -49,7 +50,7 @@ class Method:
         name: The row's label.
         runs: One a seed, ascending.
         differences: By metric key: the score of every example less the baseline's, mean over the matched
-            seeds, [examples]; empty for the baseline and where no seed is matched.
+            seeds, [examples]. A metric without a matched seed is not there; the baseline itself has none.
     """
 
     name: str
@@ -72,6 +73,7 @@ class ExampleSet:
 
     Attributes:
         title: What it is: subset and group.
+        language: ISO 639-1 code of the references and outputs.
         ids, sources: Of the examples.
         references: Every reference of each.
         metrics: In the order of the stored scores.
@@ -82,6 +84,7 @@ class ExampleSet:
     """
 
     title: str
+    language: str
     ids: tuple[str, ...]
     sources: tuple[str, ...]
     references: tuple[tuple[str, ...], ...]
@@ -106,9 +109,12 @@ def example_set(title: str, methods: Mapping[str, Mapping[int, Result]], baselin
     predictions = _predictions(first)
     ids, sources = tuple(predictions["id"]), tuple(predictions["source"])
     references = tuple(tuple(golds) for golds in predictions["references"])
-    cards = tuple(MetricCard(s["key"], s["name"], s["higher_is_better"]) for s in first.scores)
+    entries: dict[str, dict[str, Any]] = {}  # by metric, as the first cell that has it was scored
+    for result in (first, *(result for found in methods.values() for result in found.values())):
+        for entry in result.scores:
+            entries.setdefault(entry["key"], entry)
     runs = {
-        name: tuple(_run(found[seed], ids, references, cards) for seed in sorted(found))
+        name: tuple(_run(found[seed], ids, references, entries) for seed in sorted(found))
         for name, found in methods.items()
         if found
     }
@@ -116,11 +122,12 @@ def example_set(title: str, methods: Mapping[str, Mapping[int, Result]], baselin
     names = sorted(runs, key=lambda name: name != baseline)
     return ExampleSet(
         title=title,
+        language=first.context.target_language,
         ids=ids,
         sources=sources,
         references=references,
-        metrics=cards,
-        start=max(cards, key=lambda card: _distinct(runs.values(), card.key)).key,
+        metrics=tuple(MetricCard(e["key"], e["name"], e["higher_is_better"]) for e in entries.values()),
+        start=max(entries, key=lambda key: _distinct(runs.values(), key)),
         baseline=baseline if base else None,
         methods=tuple(
             Method(name, runs[name], {} if name == baseline else differences(runs[name], base))
@@ -130,15 +137,14 @@ def example_set(title: str, methods: Mapping[str, Mapping[int, Result]], baselin
 
 
 def differences(runs: Sequence[Run], baseline: Sequence[Run]) -> dict[str, FloatArray]:
-    """By metric: score less the baseline's, mean over the seeds that both have; empty where there is none."""
-    ours, theirs = ({run.seed: run.scores for run in side} for side in (runs, baseline))
-    matched = sorted(set(ours) & set(theirs))
-    if not matched:
-        return {}
-    return {
-        key: np.mean([ours[seed][key] - theirs[seed][key] for seed in matched], axis=0)
-        for key in ours[matched[0]]
-    }
+    """By metric: score less the baseline's, mean over the seeds that both have scores of."""
+    theirs = {run.seed: run.scores for run in baseline}
+    found: dict[str, list[FloatArray]] = {}
+    for run in runs:
+        other = theirs.get(run.seed, {})
+        for key in run.scores.keys() & other.keys():
+            found.setdefault(key, []).append(run.scores[key] - other[key])
+    return {key: np.mean(per_seed, axis=0) for key, per_seed in found.items()}
 
 
 def marked(text: str, references: Sequence[str]) -> Pieces:
@@ -178,18 +184,25 @@ def _tokens(text: str) -> list[tuple[int, int]]:
 
 
 def _run(
-    result: Result, ids: tuple[str, ...], references: Sequence[tuple[str, ...]], cards: Sequence[MetricCard]
+    result: Result,
+    ids: tuple[str, ...],
+    references: Sequence[tuple[str, ...]],
+    entries: Mapping[str, Mapping[str, Any]],
 ) -> Run:
     predictions = _predictions(result)
+    known = [predictions["id"]]
     scores = {}
-    for card in cards:
-        scored, statistics = result.statistics(card.key)
-        scores[card.key] = np.asarray(result.metric(card.key).aggregate(statistics), dtype=np.float64)
-        if tuple(scored) != ids or tuple(predictions["id"]) != ids:
-            raise CorruptError(
-                f"stored cell {result.folder} holds other examples than the others of data {result.cell.data}",
-                hint="Move it away to have it made again.",
-            )
+    for entry in result.scores:
+        key = entry["key"]
+        if entry["signature"] == entries[key]["signature"]:
+            scored, statistics = result.statistics(key)
+            known.append(scored)
+            scores[key] = np.asarray(result.metric(key).aggregate(statistics), dtype=np.float64)
+    if any(tuple(other) != ids for other in known):
+        raise CorruptError(
+            f"stored cell {result.folder} holds other examples than the others of data {result.cell.data}",
+            hint="Move it away to have it made again.",
+        )
     return Run(
         seed=result.cell.seed,
         outputs=tuple(predictions["hypothesis"]),
@@ -210,4 +223,5 @@ def _predictions(result: Result) -> dict[str, list[Any]]:
 
 def _distinct(methods: Iterable[Sequence[Run]], key: str) -> int:
     """How many values the scores of single examples take, over all runs."""
-    return len(np.unique(np.concatenate([run.scores[key] for runs in methods for run in runs])))
+    scores = [run.scores[key] for runs in methods for run in runs if key in run.scores]
+    return len(np.unique(np.concatenate(scores)))

@@ -120,6 +120,8 @@
     return { number, data, choices, method, metric, differences: method.differences[metric.key] ?? null };
   }
 
+  const scoreOf = (run, metric, i) => run.scores[metric.key]?.[i].toFixed(2) ?? "not scored";
+
   const textOf = (pieces) => (pieces === null ? "" : pieces.join(""));
 
   // What the search looks through: everything that is shown of an example, in lower case.
@@ -172,7 +174,6 @@
     row.style.top = `${position * ROW}px`;
     const text = make("span", "snippet", view.data.sources[i].slice(0, 300));
     text.dir = "auto";
-    if (view.data.source_language) text.lang = view.data.source_language;
     const about = make("span", "about", view.data.ids[i]);
     row.append(text, about, delta(view, i));
     row.addEventListener("click", () => choose(position));
@@ -184,8 +185,7 @@
     const box = make("span", "delta");
     const value = gain(view, i);
     if (value === null) {
-      const run = view.method.runs[0];
-      box.append(make("span", "number", run.scores[view.metric.key][i].toFixed(2)));
+      box.append(make("span", "number", scoreOf(view.method.runs[0], view.metric, i)));
       return box;
     }
     box.append(make("span", `number ${value > 0 ? "better" : value < 0 ? "worse" : "open"}`,
@@ -213,13 +213,14 @@
     const last = Math.min(found.length, Math.ceil((list.scrollTop + list.clientHeight) / ROW) + SPARE);
     const rows = [];
     for (let position = first; position < last; position += 1) rows.push(option(view, position));
-    spacer.style.height = `${found.length * ROW}px`;
     spacer.replaceChildren(...rows);
     if (active >= first && active < last) list.setAttribute("aria-activedescendant", `option-${active}`);
     else list.removeAttribute("aria-activedescendant");
   }
 
+  // Make room for every row, so that the list can scroll to the selected one.
   function reveal() {
+    spacer.style.height = `${found.length * ROW}px`;
     const top = active * ROW;
     if (active < 0) list.scrollTop = 0;
     else if (top < list.scrollTop) list.scrollTop = top;
@@ -263,11 +264,11 @@
     const { data, metric } = view;
     const box = make("div", "run");
     const head = make("p", "runhead");
-    const score = run.scores[metric.key][i];
-    head.append(make("span", "", `seed ${run.seed}`), make("span", "number", `${metric.name} ${score.toFixed(2)}`));
+    head.append(make("span", "", `seed ${run.seed}`),
+      make("span", "number", `${metric.name} ${scoreOf(run, metric, i)}`));
     const base = data.methods.find((m) => m.name === data.baseline)?.runs.find((r) => r.seed === run.seed);
-    if (base && method.name !== data.baseline) {
-      const change = score - base.scores[metric.key][i];
+    if (method.name !== data.baseline && run.scores[metric.key] && base?.scores[metric.key]) {
+      const change = run.scores[metric.key][i] - base.scores[metric.key][i];
       const better = change * (metric.higher_is_better ? 1 : -1);
       head.append(make("span", `number ${better > 0 ? "better" : better < 0 ? "worse" : "open"}`, signed(change)));
     }
@@ -299,7 +300,7 @@
       const value = gain(view, i);
       parts.push(make("p", `change ${value > 0 ? "better" : value < 0 ? "worse" : "open"}`, change));
     }
-    parts.push(make("h4", "", "Source"), passage("source", data.sources[i], data.source_language));
+    parts.push(make("h4", "", "Source"), passage("source", data.sources[i]));
     parts.push(make("h4", "", data.references[i].length > 1 ? "References" : "Reference"));
     for (const gold of data.references[i]) parts.push(passage("reference", gold, data.language));
     const order = (m) => (m.name === data.baseline ? 0 : m === view.method ? 1 : 2);
@@ -324,7 +325,6 @@
       return node;
     }));
     control.value = value;
-    control.closest("label").hidden = choices.length < 2;
   }
 
   function update() {
