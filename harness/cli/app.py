@@ -86,13 +86,24 @@ def run(
 @app.command()
 def report(
     folder: Annotated[Path, typer.Argument(help="Results folder of a run.")],
-    format_: Annotated[str, typer.Option("--format", help="text or md.")] = "text",
+    format_: Annotated[str, typer.Option("--format", help="text, md, latex, csv or json.")] = "text",
+    table: Annotated[
+        str,
+        typer.Option(
+            help="What stands in columns: directions, metrics, auto (directions where there are several), or "
+            "a table of the paper: translation, summarization, logic."
+        ),
+    ] = "auto",
+    metric: Annotated[
+        Names, typer.Option(help="Metric to show, e.g. bleu; repeatable. Default: all.")
+    ] = None,
     baseline: Annotated[str | None, typer.Option(help="Method that the others are compared with.")] = None,
+    plots: Annotated[Path | None, typer.Option(help="Folder to write plots to, as PNG and SVG.")] = None,
 ) -> None:
-    """Print the tables of stored results; nothing is trained."""
+    """Print the tables of stored results and draw their plots; nothing is trained."""
     from harness.cli.report import report_command
 
-    report_command(folder, format_, baseline)
+    report_command(folder, format_, baseline, table, metric or [], plots)
 
 
 @app.command(name="list")

@@ -47,8 +47,8 @@ def run_command(
         console.print(f"All {len(work.done)} cells are stored already; nothing is trained.")
     finished = [cell.id for cell in plan.cells if cell.id not in failures]
     if finished:
+        from harness.report.build import build_tables
         from harness.report.render import print_tables
-        from harness.report.table import build_tables
         from harness.results import read_results
 
         print_tables(build_tables(read_results(plan.out, finished), plan.spec.stats), console)
@@ -115,7 +115,7 @@ def print_counts(console: Console, work: "Work") -> None:
 
 def _print_plan(console: Console, plan: "Plan", work: "Work") -> None:
     from harness.estimate import estimate
-    from harness.report.render import flops
+    from harness.report.numbers import flops
 
     print_counts(console, work)
     for cell in plan.cells:

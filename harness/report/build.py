@@ -1,0 +1,324 @@
+"""Tables from stored results: sheets, comparisons, correction, words. Nothing is trained or scored here."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from harness.errors import UserError
+from harness.report.comparing import Comparer, matched_seeds
+from harness.report.layouts import LAYOUTS, Layout
+from harness.report.planned import Planned
+from harness.report.sheets import Block, Line, Sheet, sheets, slug
+from harness.report.table import Column, Cost, Gain, Group, Missing, Row, Score, Table
+from harness.report.wording import findings, notes, scope
+from harness.results import Result
+from harness.spec import Stats
+from harness.stats import Comparison, holm
+
+AVERAGE = "average"
+
+
+def build_tables(
+    results: Sequence[Result],
+    stats: Stats,
+    *,
+    layout: Layout = LAYOUTS["auto"],
+    metrics: Sequence[str] = (),
+    planned: Sequence[Planned] = (),
+) -> list[Table]:
+    """Every table of a set of results.
+
+    Args:
+        results: Finished cells, of one folder or of several.
+        stats: Baseline, resamples, level.
+        layout: What stands in columns.
+        metrics: Registry keys of the metrics to show; none: all of the layout.
+        planned: Cells that were asked for and are not finished: they stand as missing, with their reason.
+
+    Raises:
+        UserError: No result has a metric that the layout and ``metrics`` leave.
+    """
+    comparer = Comparer(stats)
+    tables = []
+    for sheet in sheets(results, planned):
+        keys = layout.choose(_metrics(sheet.results), metrics)
+        by_subset = layout.columns == "subsets" or (layout.columns == "auto" and len(sheet.subsets) > 1)
+        shapes = (
+            [(sheet.subsets, (key,)) for key in keys]
+            if by_subset
+            else [((subset,), keys) for subset in sheet.subsets if keys]
+        )
+        for subsets, shown in shapes:
+            columns = _columns(sheet, subsets, shown, by_subset=by_subset)
+            if columns:
+                tables.append(_table(sheet, columns, stats, comparer, by_subset=by_subset))
+    if not tables:
+        stored = sorted({key for result in results for key in _metrics([result])})
+        wanted = ", ".join(metrics or layout.metrics)
+        raise UserError(
+            f"no stored cell has a score of {wanted}",
+            origin="--table and --metric",
+            hint=f"Stored: {', '.join(stored)}.",
+        )
+    return _named_apart(tables)
+
+
+def _metrics(results: Iterable[Result]) -> list[str]:
+    return list(dict.fromkeys(score["key"] for result in results for score in result.scores))
+
+
+def _columns(
+    sheet: Sheet, subsets: Sequence[str], metrics: Sequence[str], *, by_subset: bool
+) -> tuple[Column, ...]:
+    """One a subset or metric, with the signature that most of its cells have; the average last."""
+    columns = []
+    for subset in subsets:
+        for metric in metrics:
+            cells = [r for r in sheet.results if r.cell.subset == subset and _entry(r, metric)]
+            known = cells or [r for r in sheet.results if _entry(r, metric)]
+            entries = [_entry(result, metric) for result in known]
+            signature, _ = Counter(str(entry["signature"]) for entry in entries).most_common(1)[0]
+            entry = next(entry for entry in entries if entry["signature"] == signature)
+            columns.append(
+                Column(
+                    key=subset if by_subset else metric,
+                    name=subset if by_subset else entry["name"],
+                    subset=subset,
+                    metric=metric,
+                    metric_name=entry["name"],
+                    signature=signature if cells else "",
+                    higher_is_better=entry["higher_is_better"],
+                    data=sheet.fingerprints.get(subset, ""),
+                    examples=len(cells[0].statistics(metric)[0]) if cells else 0,
+                )
+            )
+    if by_subset and len(columns) > 1:
+        last = columns[-1]
+        average = Column(
+            key=AVERAGE,
+            name=AVERAGE,
+            subset=None,
+            metric=last.metric,
+            metric_name=last.metric_name,
+            signature="",
+            higher_is_better=last.higher_is_better,
+            data="",
+            examples=sum(column.examples for column in columns),
+        )
+        columns.append(average)
+    return tuple(columns)
+
+
+def _entry(result: Result, metric: str) -> dict[str, Any]:
+    return next((score for score in result.scores if score["key"] == metric), {})
+
+
+@dataclass
+class _Draft:
+    """A row on its way: its line and what it is compared with."""
+
+    line: Line
+    baseline: Line | None
+    comparisons: dict[str, Comparison | Missing]
+
+
+def _table(
+    sheet: Sheet, columns: tuple[Column, ...], stats: Stats, comparer: Comparer, *, by_subset: bool
+) -> Table:
+    drafts: list[tuple[Block, list[_Draft]]] = []
+    for block in sheet.blocks:
+        base = block.lines.get(stats.baseline)
+        lines = sorted(block.lines.values(), key=lambda line: (line is not base, line.method))
+        shown = [line for line in lines if any(_touches(line, column, columns) for column in columns)]
+        drafts.append((block, [_draft(line, base, columns, comparer) for line in shown]))
+    drafts = [(block, rows) for block, rows in drafts if rows]
+    corrected = _corrected(
+        {
+            (b, r, key): (comparison, column.metric)
+            for b, (_, rows) in enumerate(drafts)
+            for r, draft in enumerate(rows)
+            for key, comparison in draft.comparisons.items()
+            for column in columns
+            if column.key == key and isinstance(comparison, Comparison)
+        }
+    )
+    groups = tuple(
+        Group(
+            block.name,
+            block.backbone,
+            tuple(
+                _row(
+                    draft,
+                    columns,
+                    {key: p for (bb, rr, key), p in corrected.items() if (bb, rr) == (b, r)},
+                    stats,
+                )
+                for r, draft in enumerate(rows)
+            ),
+        )
+        for b, (block, rows) in enumerate(drafts)
+    )
+    what = columns[0].metric_name if by_subset else columns[0].subset
+    title = f"{sheet.task}, {what}" if by_subset else f"{sheet.task} {what}"
+    blocks = [block for block, _ in drafts]
+    return Table(
+        name=slug(sheet.task, sheet.scale, columns[0].metric if by_subset else str(what)),
+        title=f"{title}, {groups[0].name}" if len(groups) == 1 else title,
+        task=sheet.task,
+        scale=sheet.scale,
+        baseline=stats.baseline,
+        columns=columns,
+        groups=groups,
+        confidence=stats.confidence,
+        findings=findings(groups, columns, stats),
+        scope=scope(groups, columns, sheet.scale),
+        notes=notes(groups, columns, stats, blocks),
+    )
+
+
+def _touches(line: Line, column: Column, columns: Sequence[Column]) -> bool:
+    """Whether a row has, or should have, something in a column."""
+    return any(line.results.get(s) or line.reasons.get(s) for s in _subsets(column, columns))
+
+
+def _subsets(column: Column, columns: Sequence[Column]) -> list[str]:
+    """The subset of a column, or those that its average is over."""
+    if column.subset is not None:
+        return [column.subset]
+    return [c.subset for c in columns if c.subset is not None]
+
+
+def _draft(line: Line, base: Line | None, columns: Sequence[Column], comparer: Comparer) -> _Draft:
+    draft = _Draft(line, base, {})
+    if line is base:
+        return draft
+    for column in columns:
+        subsets = _subsets(column, columns)
+        own = _runs(line, subsets, column, columns)
+        if isinstance(own, Missing):
+            continue
+        if base is None:
+            draft.comparisons[column.key] = Missing("no baseline")
+            continue
+        other = _runs(base, subsets, column, columns)
+        if isinstance(other, Missing):
+            draft.comparisons[column.key] = Missing(f"{base.method}: {other.reason}")
+            continue
+        comparison = comparer.compare(other, own, subsets, column.metric)
+        draft.comparisons[column.key] = comparison or Missing("no matched seed")
+    return draft
+
+
+def _runs(
+    line: Line, subsets: Sequence[str], column: Column, columns: Sequence[Column]
+) -> Mapping[str, Mapping[int, Result]] | Missing:
+    """The cells of a row that a column shows, or why there is none."""
+    runs: dict[str, dict[int, Result]] = {}
+    signatures = {c.subset: c.signature for c in columns if c.subset is not None}
+    for subset in subsets:
+        found = line.results.get(subset, {})
+        scored = {seed: r for seed, r in found.items() if _entry(r, column.metric)}
+        same = {
+            seed: r
+            for seed, r in scored.items()
+            if _entry(r, column.metric)["signature"] == signatures[subset]
+        }
+        if not same:
+            if scored:
+                reason = "scored with another signature"
+            elif found:
+                reason = f"not scored with {column.metric_name}"
+            else:
+                told = list(line.reasons.get(subset, {}).values())
+                reason = told[0] if told else "not asked for by any spec that ran here"
+            return Missing(f"{subset}: {reason}" if len(subsets) > 1 else reason)
+        runs[subset] = same
+    if not matched_seeds([runs], subsets):
+        return Missing("no seed is finished in every column")
+    return runs
+
+
+def _corrected(found: Mapping[Any, tuple[Comparison | Missing, str]]) -> dict[Any, float]:
+    """Holm within the family of one metric: every comparison of it in the table."""
+    families: dict[str, list[Any]] = defaultdict(list)
+    for key, (_, metric) in found.items():
+        families[metric].append(key)
+    corrected = {}
+    for keys in families.values():
+        raw = [c.p_value for key in keys if isinstance(c := found[key][0], Comparison)]
+        corrected.update({key: float(p) for key, p in zip(keys, holm(raw), strict=True)})
+    return corrected
+
+
+def _row(draft: _Draft, columns: Sequence[Column], corrected: Mapping[str, float], stats: Stats) -> Row:
+    line = draft.line
+    cells: dict[str, Score | Missing] = {}
+    for column in columns:
+        subsets = _subsets(column, columns)
+        runs = _runs(line, subsets, column, columns)
+        if isinstance(runs, Missing):
+            cells[column.key] = runs
+            continue
+        seeds = tuple(matched_seeds([runs], subsets))
+        values = tuple(
+            float(np.mean([_entry(runs[s][seed], column.metric)["score"] for s in subsets])) for seed in seeds
+        )
+        found = draft.comparisons.get(column.key)
+        gain: Gain | Missing | None = found if not isinstance(found, Comparison) else None
+        if isinstance(found, Comparison):
+            p, difference = corrected[column.key], found.difference
+            better = None if difference == 0 else (difference > 0) == column.higher_is_better
+            gain = Gain(found, p, p <= 1 - stats.confidence, better)
+        cells[column.key] = Score(seeds, values, gain)
+    shown = {c.subset for c in columns if c.subset is not None}
+    own = [r for s, seeds in line.results.items() if s in shown for r in seeds.values()]
+    base = (
+        []
+        if draft.baseline is None
+        else [r for s, seeds in draft.baseline.results.items() if s in shown for r in seeds.values()]
+    )
+    return Row(line.method, line is draft.baseline, cells, _cost(own, base))
+
+
+def _cost(results: Sequence[Result], baseline: Sequence[Result]) -> Cost | None:
+    """Means over cells; the ratio to the baseline over the (subset, seed) pairs that both have."""
+    if not results:
+        return None
+
+    def mean(key: str) -> float:
+        return float(np.mean([result.ledger[key] for result in results]))
+
+    def largest(key: str) -> int:
+        return int(max(result.ledger[key] for result in results))
+
+    spent = {(r.cell.subset, r.cell.seed): float(r.ledger["train_flops"]) for r in results}
+    usual = {(r.cell.subset, r.cell.seed): float(r.ledger["train_flops"]) for r in baseline}
+    both = spent.keys() & usual.keys()
+    under = sum(usual[key] for key in both)
+    return Cost(
+        steps=mean("steps"),
+        train_flops=mean("train_flops"),
+        train_seconds=mean("train_seconds"),
+        warmup_tokens=mean("warmup_tokens"),
+        decode_flops=mean("decode_flops"),
+        decode_seconds=mean("decode_seconds"),
+        peak_memory=largest("peak_memory"),
+        trainable=largest("trainable"),
+        parameters=largest("parameters"),
+        truncated=largest("truncated"),
+        times_baseline=sum(spent[key] for key in both) / under if under else None,
+    )
+
+
+def _named_apart(tables: Sequence[Table]) -> list[Table]:
+    """Give tables of one name (other data) a number."""
+    seen: Counter[str] = Counter()
+    named = []
+    for table in tables:
+        seen[table.name] += 1
+        again = seen[table.name]
+        named.append(replace(table, name=f"{table.name}-{again}") if again > 1 else table)
+    return named

@@ -1,0 +1,155 @@
+"""Curves over training: validation loss, effective sample size and entropy of the warmups."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harness.metrics.base import FloatArray
+from harness.report.plots.style import Mark, legend, marks, panels, quiet_grid
+from harness.report.sheets import Sheet
+from harness.results import Result
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+STEPS, FLOPS = "step", "flops"
+LABELS = {STEPS: "optimiser steps", FLOPS: "training FLOPs"}
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """One figure of one training over its evaluations: steps, FLOPs spent by then, values."""
+
+    step: FloatArray
+    flops: FloatArray
+    value: FloatArray
+
+
+def curve(result: Result, figure: str) -> Curve | None:
+    """What the evaluations of a training found of one figure; None where they do not have it.
+
+    FLOPs are logged at other steps than the evaluations: those between are interpolated, from 0 at step 0.
+    """
+    lines = result.training_log()
+    found = [
+        (line["step"], line["validation"][figure])
+        for line in lines
+        if line.get("validation", {}).get(figure) is not None
+    ]
+    spent = [(0, 0.0), *((line["step"], line["flops"]) for line in lines if "flops" in line)]
+    if not found:
+        return None
+    steps = np.array([step for step, _ in found], dtype=np.float64)
+    at, flops = np.array(spent, dtype=np.float64).T
+    return Curve(steps, np.interp(steps, at, flops), np.array([value for _, value in found]))
+
+
+def learning_figure(sheet: Sheet) -> "Figure | None":
+    """Validation loss over steps and over FLOPs, a row of panels for each backbone and subset."""
+    return _figure(
+        sheet,
+        [("loss", STEPS, "validation loss\n(nats a target token)"), ("loss", FLOPS, "")],
+        "validation loss, -log p(y|x) marginal over the warmups",
+    )
+
+
+def sampler_figure(sheet: Sheet) -> "Figure | None":
+    """Effective sample size and entropy of p(c|x) over training, of the methods that sample warmups."""
+    return _figure(
+        sheet,
+        [
+            ("ess", STEPS, "effective sample size\n(warmups)"),
+            ("entropy", STEPS, "entropy of p(c|x)\n(nats)"),
+        ],
+        "the sampled warmups on validation inputs",
+        sampled=True,
+    )
+
+
+def _figure(
+    sheet: Sheet, shown: Sequence[tuple[str, str, str]], title: str, *, sampled: bool = False
+) -> "Figure | None":
+    places = []
+    for block in sheet.blocks:
+        for subset in sheet.subsets:
+            runs = {
+                line.method: list(line.results[subset].values())
+                for line in block.lines.values()
+                if line.results.get(subset)
+            }
+            # One training that is decoded in several ways has one curve.
+            kept = _once({m: r for m, r in runs.items() if not sampled or r[0].cell.warmup == "sampled"})
+            if any(curve(result, shown[0][0]) for results in kept.values() for result in results):
+                places.append((block.name, subset, kept))
+    if not places:
+        return None
+    methods = sorted({method for _, _, runs in places for method in runs})
+    untouched = {line.method for b in sheet.blocks for line in b.lines.values() if _direct(line.results)}
+    mark = marks(methods, next(iter(sorted(untouched & set(methods))), ""))
+    figure, grid = panels(len(places), len(shown), height=2.1)
+    for row, (block_name, subset, runs) in zip(grid, places, strict=True):
+        for axes, (name, over, label) in zip(row, shown, strict=True):
+            for method in methods:
+                curves = [c for r in runs.get(method, []) if (c := curve(r, name)) is not None]
+                _line(axes, curves, over, mark[method], method)
+            axes.set_title(f"{block_name} · {subset}")
+            axes.set_xlabel(LABELS[over])
+            axes.set_ylabel(label)
+            axes.set_xlim(left=0)
+            if name == "ess":
+                axes.set_ylim(bottom=0)
+            quiet_grid(axes)
+    figure.suptitle(
+        f"{sheet.task} (scale {sheet.scale}): {title}; line: mean, band: lowest to highest seed", fontsize=9
+    )
+    _legend(figure, grid, methods)
+    return figure
+
+
+def _direct(results: Mapping[str, Mapping[int, Result]]) -> bool:
+    return any(r.cell.warmup == "none" and not r.cell.matched for s in results.values() for r in s.values())
+
+
+def _once(runs: Mapping[str, Sequence[Result]]) -> dict[str, list[Result]]:
+    seen: set[str] = set()
+    kept: dict[str, list[Result]] = defaultdict(list)
+    for method in sorted(runs, key=len):
+        for result in runs[method]:
+            if result.cell.training_id not in seen:
+                seen.add(result.cell.training_id)
+                kept[method].append(result)
+    return dict(kept)
+
+
+def _line(axes: "Axes", curves: Sequence[Curve], over: str, mark: Mark, name: str) -> None:
+    """Mean and range over seeds at the evaluations that all seeds have."""
+    if not curves:
+        return
+    common = sorted(set.intersection(*(set(c.step.tolist()) for c in curves)))
+    values = np.array([[c.value[c.step.tolist().index(step)] for step in common] for c in curves])
+    places = np.array([[getattr(c, over)[c.step.tolist().index(step)] for step in common] for c in curves])
+    x = places.mean(axis=0)
+    axes.plot(
+        x,
+        values.mean(axis=0),
+        color=mark.colour,
+        linestyle=mark.dashes,
+        marker=mark.marker,
+        markersize=3.5,
+        linewidth=1.3,
+        label=name,
+    )
+    if len(curves) > 1:
+        axes.fill_between(
+            x, values.min(axis=0), values.max(axis=0), color=mark.colour, alpha=0.15, linewidth=0
+        )
+
+
+def _legend(figure: "Figure", grid: "Sequence[Sequence[Axes]]", methods: Sequence[str]) -> None:
+    """From the panel that shows the most methods."""
+    fullest = max((axes for row in grid for axes in row), key=lambda axes: len(axes.get_lines()))
+    legend(figure, fullest, columns=3 if max(map(len, methods)) > 14 else 4)
