@@ -158,8 +158,7 @@
       gain: (i) => -gain(view, i), loss: (i) => gain(view, i), size: (i) => -Math.abs(gain(view, i)),
     }[state.order];
     if (key && view.differences !== null) found.sort((a, b) => key(a) - key(b) || a - b);
-    const place = view.data.place.get(state.example);
-    active = place === undefined ? -1 : found.indexOf(place);
+    active = state.example === "" ? Math.min(0, found.length - 1) : found.indexOf(view.data.place.get(state.example));
     return view;
   }
 
@@ -222,9 +221,10 @@
   function reveal() {
     spacer.style.height = `${found.length * ROW}px`;
     const top = active * ROW;
+    const [first, last] = [list.scrollTop, list.scrollTop + list.clientHeight - ROW];
     if (active < 0) list.scrollTop = 0;
-    else if (top < list.scrollTop) list.scrollTop = top;
-    else if (top + ROW > list.scrollTop + list.clientHeight) list.scrollTop = top + ROW - list.clientHeight;
+    else if (top < first - ROW || top > last + ROW) list.scrollTop = top - (last - first) / 2; // far: centred
+    else list.scrollTop = Math.min(Math.max(first, top - (last - first)), top);
   }
 
   function choose(position) {
@@ -283,9 +283,8 @@
   function show(view) {
     const i = found[active];
     if (i === undefined) {
-      detail.replaceChildren(make("p", "hint", found.length
-        ? "Choose an example: click it, or use the arrow keys in the list."
-        : "No example passes these filters."));
+      detail.replaceChildren(make("p", "hint",
+        state.example ? `${state.example} is not among them.` : "No example passes these filters."));
       return;
     }
     const { data, metric } = view;
@@ -372,7 +371,7 @@
       const step = KEYS[event.key];
       if (step === undefined || event.altKey || event.ctrlKey || event.metaKey) return;
       event.preventDefault();
-      choose(Math.min(found.length - 1, Math.max(0, (active < 0 && step > 0 ? -1 : active) + step)));
+      choose(Math.min(found.length - 1, Math.max(0, active + step)));
     });
     new ResizeObserver(() => draw(chosen())).observe(list);
   }

@@ -32,17 +32,28 @@ class Finding:
     text: str
 
 
-def render_html(results: Sequence[Result], tables: Sequence[Table], plots: Mapping[str, "Figure"]) -> str:
+CAPTIONS = {
+    "forest": "Differences from the baseline",
+    "heatmap": "Differences over directions",
+    "cost": "What quality costs",
+    "learning": "Learning curves",
+    "sampler": "Warmups over training",
+}
+"""What a plot shows, by the first part of its name."""
+
+
+def render_html(tables: Sequence[Table], results: Sequence[Result]) -> str:
     """A report as one HTML file.
 
     Args:
+        tables: The tables made of the results, at least one.
         results: Finished cells.
-        tables: The tables made of them.
-        plots: Figures by caption.
 
     Raises:
         CorruptError: Stored predictions or statistics can't be read.
     """
+    from harness.report.plots import figures
+
     style, script = _resource("page.css"), _resource("page.js")
     sets = example_sets(results, tables[0].baseline)
     return _template().render(
@@ -53,13 +64,14 @@ def render_html(results: Sequence[Result], tables: Sequence[Table], plots: Mappi
         about=about(results, version("warmup-bench")),
         tables=[(table, findings(table)) for table in tables],
         tally=tally(tables),
+        one_scope=tables[0].scope if len({table.scope for table in tables}) == 1 else "",
         signs=SIGNS,
         score_cell=cells.score_cell,
         strip_width=cells.STRIP_WIDTH,
         costs=distinct_costs(tables),
         expenses=cells.EXPENSES,
         cost_cells=cells.cost_cells,
-        plots=[(name, inline_svg(plot, f"plot{i}", name)) for i, (name, plot) in enumerate(plots.items())],
+        plots=plots(figures(tables, results), tables),
         sets=[(found.title, script_json(browser_data(found))) for found in sets],
         facts=facts(results),
     )
@@ -126,6 +138,18 @@ def tally(tables: Sequence[Table]) -> str:
         f"{tones['open']} that this data cannot tell from no difference",
     )
     return f"{_counted(total, 'comparison')} with {baselines}: {parts[0]}, {parts[1]}, {parts[2]}."
+
+
+def plots(figures: Mapping[str, "Figure"], tables: Sequence[Table]) -> list[tuple[str, list[str]]]:
+    """Captions, each with the drawings that it stands over, in the order of :data:`CAPTIONS`."""
+    titles = {table.name: table.title for table in tables}
+    drawn: dict[str, list[str]] = {caption: [] for caption in CAPTIONS.values()}
+    for name, figure in figures.items():
+        kind, _, where = name.partition("-")
+        caption = CAPTIONS.get(kind, kind)
+        svg = inline_svg(figure, name, f"{caption}: {titles.get(where, where)}")
+        drawn.setdefault(caption, []).append(svg)
+    return [(caption, svgs) for caption, svgs in drawn.items() if svgs]
 
 
 def distinct_costs(tables: Sequence[Table]) -> list[Table]:

@@ -22,13 +22,15 @@ def inline_svg(figure: "Figure", prefix: str, label: str) -> str:
 
     Args:
         figure: The plot.
-        prefix: Makes the ids of this plot unique in the page, and the drawing the same every time.
+        prefix: Makes the ids of this plot unique in the page.
         label: What a screen reader says.
     """
     import matplotlib as mpl
 
+    from harness.report.plots.style import look
+
     file = io.StringIO()
-    with mpl.rc_context({"svg.fonttype": "path", "svg.hashsalt": prefix}):
+    with look(), mpl.rc_context({"svg.fonttype": "path"}):
         figure.savefig(file, format="svg", transparent=True, bbox_inches="tight", metadata={"Date": None})
     return strict_svg(file.getvalue(), prefix, label)
 
@@ -51,8 +53,7 @@ def strict_svg(text: str, prefix: str, label: str) -> str:
                 node.set(name, f"#{prefix}-{value[1:]}")
             else:
                 node.set(name, _REFERENCE.sub(rf"url(#{prefix}-\1)", value))
-    for size in ("width", "height"):  # the page's style decides
-        root.attrib.pop(size, None)
+    root.attrib.pop("height", None)  # it follows from the width, which a narrow page makes smaller
     root.attrib |= {**INHERITED, "role": "img", "aria-label": label}
     ET.register_namespace("", SVG)
     ET.register_namespace("xlink", XLINK)
