@@ -1,0 +1,57 @@
+import http.client
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from harness.cli.view import make_server
+from harness.errors import UserError
+
+PAGE = "<!doctype html><title>seite ü</title>"
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    with make_server(PAGE, 0) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        assert server.server_address[0] == "127.0.0.1"
+        yield server.server_port
+        server.shutdown()
+        thread.join()
+
+
+def ask(port: int, path: str = "/", host: str | None = None, method: str = "GET") -> tuple[int, str, dict]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request(method, path, headers={} if host is None else {"Host": host})
+    answer = connection.getresponse()
+    return answer.status, answer.read().decode(), dict(answer.getheaders())
+
+
+def test_it_serves_the_page(port: int) -> None:
+    status, body, headers = ask(port)
+    assert (status, body) == (200, PAGE)
+    assert headers["Content-Type"] == "text/html; charset=utf-8"
+    assert headers["Cache-Control"] == "no-store"
+    assert headers["X-Frame-Options"] == "DENY"
+    assert ask(port, "/?x=1", f"localhost:{port}")[0] == 200
+    status, body, headers = ask(port, method="HEAD")
+    assert (status, body, headers["Content-Length"]) == (200, "", str(len(PAGE.encode())))
+
+
+def test_it_serves_nothing_else(port: int) -> None:
+    for path in ("/etc/passwd", "/../pyproject.toml", "//", "/favicon.ico"):
+        assert ask(port, path)[0] == 404
+    assert ask(port, method="POST")[0] == 501
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:{port}", "127.0.0.1", "localhost:1", ""])
+def test_a_name_from_elsewhere_is_refused(port: int, host: str) -> None:
+    status, body, _ = ask(port, host=host.format(port=port))
+    assert status == 403
+    assert "seite" not in body
+
+
+def test_a_taken_port_is_a_plain_error(port: int) -> None:
+    with pytest.raises(UserError, match=f"can't listen on port {port}"):
+        make_server(PAGE, port)
