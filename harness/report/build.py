@@ -116,6 +116,19 @@ def _entry(result: Result, metric: str) -> dict[str, Any]:
     return next((score for score in result.scores if score["key"] == metric), {})
 
 
+def _said(results: Sequence[Result], columns: Sequence[Column]) -> list[str]:
+    """What metrics say of their scores, with the number of cells that it holds for."""
+    shown = {column.metric: column.metric_name for column in columns}
+    told = [[s for s in result.scores if s["key"] in shown] for result in results]
+    said = Counter(
+        f"{shown[score['key']]}: {note}"
+        for scores in told
+        for score in scores
+        for note in score.get("notes", ())
+    )
+    return [f"{note} (in {cells} of {len(results)} cells)." for note, cells in said.items()]
+
+
 @dataclass
 class _Draft:
     """A row on its way: its line and what it is compared with."""
@@ -175,7 +188,7 @@ def _table(
         confidence=stats.confidence,
         findings=findings(groups, columns, stats),
         scope=scope(groups, columns, sheet.scale),
-        notes=notes(groups, columns, stats, blocks),
+        notes=notes(groups, columns, stats, blocks, _said(sheet.results, columns)),
     )
 
 
@@ -217,7 +230,7 @@ def _runs(
 ) -> Mapping[str, Mapping[int, Result]] | Missing:
     """The cells of a row that a column shows, or why there is none."""
     runs: dict[str, dict[int, Result]] = {}
-    signatures = {c.subset: c.signature for c in columns if c.subset is not None}
+    signatures = {c.subset: c.signature for c in columns if c.metric == column.metric}
     for subset in subsets:
         found = line.results.get(subset, {})
         scored = {seed: r for seed, r in found.items() if _entry(r, column.metric)}

@@ -8,7 +8,7 @@ from harness.cell import Cell
 from harness.errors import UserError
 from harness.results import Result
 from harness.spec import RunSpec, Settings, make_settings, make_spec, read_spec
-from harness.store import STAGES, is_done, read_json
+from harness.store import check, is_done, read_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +56,19 @@ def read_planned(out: Path, results: Sequence[Result]) -> list[Planned]:
     """
     done = {(r.cell.task, r.cell.subset, r.cell.backbone, r.cell.label, r.cell.seed) for r in results}
     found: dict[tuple[str, str, str, str, int], Planned] = {}
-    for planned in (*_half_way(out), *_asked_for(out, results)):
+    for planned in (*_half_way(out, results), *_asked_for(out, results)):
         key = (planned.task, planned.subset, planned.backbone, planned.label, planned.seed)
         if key not in done:
             found.setdefault(key, planned)
     return list(found.values())
 
 
-def _half_way(out: Path) -> Iterable[Planned]:
+def _half_way(out: Path, results: Sequence[Result]) -> Iterable[Planned]:
+    finished = {result.folder.name for result in results}
     for folder in sorted((out / "cells").glob("*")):
-        decode, score = (folder / stage for stage in STAGES)
-        if is_done(decode) and not is_done(score):
-            cell = Cell.model_validate(read_json(decode / "cell.json"))
+        decode = folder / "decode"
+        if is_done(decode) and folder.name not in finished:
+            cell = Cell.model_validate(read_json(check(decode) / "cell.json"))
             yield planned_of(cell, "decoded, but not scored")
 
 

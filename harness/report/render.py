@@ -2,11 +2,18 @@
 
 from collections.abc import Callable, Sequence
 
+from harness.report.data import csv_text, json_text
+from harness.report.latex import latex
 from harness.report.markdown import markdown
 from harness.report.table import Table
 from harness.report.terminal import print_tables
 
 __all__ = ["RENDERERS", "print_tables"]
 
-RENDERERS: dict[str, Callable[[Sequence[Table]], str]] = {"md": markdown}
+RENDERERS: dict[str, Callable[[Sequence[Table]], str]] = {
+    "md": markdown,
+    "latex": latex,
+    "csv": csv_text,
+    "json": json_text,
+}
 """Formats of ``warmup-bench report --format`` that are one text."""

@@ -10,6 +10,7 @@ from harness.report.planned import Planned
 from harness.results import Result
 from harness.spec import Settings
 
+GREEDY = "greedy"
 UNREAD = {"log_every", "eval_every", "eval_examples"}
 """Keys of ``train`` that change no number."""
 
@@ -188,9 +189,12 @@ def _row_labels(results: Sequence[Result]) -> list[str]:
     """Row names: the method, and what sets it apart from the group's usual decoding and warmups, or from
     the same method with other code.
     """
-    usual_decode = _usual(_decoding(r.cell.settings) for r in results if r.cell.warmup == "none") or _usual(
+    decoded = [_decoding(r.cell.settings) for r in results if r.cell.warmup == "none"] or [
         _decoding(r.cell.settings) for r in results
-    )
+    ]
+    usual_decode = _usual(decoded)
+    if any(how[""] == GREEDY for how in decoded):  # the plainest way needs no mention
+        usual_decode[""] = GREEDY
     usual_warmup = _usual(
         _flat(r.cell.settings.warmup.model_dump()) for r in results if r.cell.warmup != "none"
     )
@@ -214,7 +218,7 @@ def _row_labels(results: Sequence[Result]) -> list[str]:
 def _decoding(settings: Settings) -> dict[str, Any]:
     """How is decoded: in words, and the keys that the words do not tell."""
     keys = {"batch_size", "max_tokens", "length_penalty", "temperature"}
-    return {"": ", ".join(settings.decode.choices() or ["greedy"])} | settings.decode.model_dump(include=keys)
+    return {"": ", ".join(settings.decode.choices()) or GREEDY} | settings.decode.model_dump(include=keys)
 
 
 def _usual(values: Iterable[dict[str, Any]]) -> dict[str, Any]:

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-NAME_WIDTH = 20
-"""Characters that the first column takes at most; longer names wrap."""
-EDGES = 3
-"""Characters that the grid takes besides its columns."""
+LEAST_NAME, MOST_NAME = 14, 24
+"""Characters of the first column: from the first number on names wrap, so that a table stays in one piece."""
+EDGES = 2
+"""Characters that the grid takes left and right of its columns."""
 
 
 def print_tables(tables: Sequence[Table], console: "Console") -> None:
@@ -46,19 +46,22 @@ def _grids(console: "Console", headers: Sequence[str], lines: Sequence[Line]) ->
     from rich.box import SIMPLE_HEAD
     from rich.table import Table as Grid
 
-    name = min(NAME_WIDTH, max(len(_label(line)) for line in lines))
     widths = [
         max(*map(len, header.split("\n")), *(len(line.cells[i].text) for line in lines))
         for i, header in enumerate(headers)
     ]
-    gap = 2 if name + EDGES + sum(width + 2 for width in widths) <= console.width else 1
+    longest = min(MOST_NAME, max(len(_label(line)) for line in lines))
+    room = console.width - EDGES - sum(widths)  # for the names and the gaps, if all stands in one grid
+    gap = 2 if room - 2 * len(widths) >= longest else 1
+    fits = room - len(widths) >= min(longest, LEAST_NAME)
+    name = min(longest, room - gap * len(widths)) if fits else longest
     start = 0
     while start < len(headers):
         end, used = start, name + EDGES
         while end < len(headers) and (end == start or used + widths[end] + gap <= console.width):
             used += widths[end] + gap
             end += 1
-        grid = Grid(box=SIMPLE_HEAD, header_style="bold", padding=(0, 0, 0, gap), pad_edge=False)
+        grid = Grid(box=SIMPLE_HEAD, header_style="bold", padding=(0, 0, 0, gap - 1), pad_edge=False)
         grid.add_column("", min_width=name, max_width=name)
         for header in headers[start:end]:
             grid.add_column(header, justify="right", no_wrap=True)

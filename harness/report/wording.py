@@ -62,7 +62,11 @@ def _finding(row: Row, main: Column, baseline: str) -> str:
         found = f"{'better' if cell.gain.better else 'worse'} by {abs(difference):.2f} {name}"
     else:
         found = f"no difference in {name} that this test set can tell from 0"
-    return f"{row.method} against {baseline}{cost}: {found} (p = {format_p(cell.gain.corrected_p)})."
+    told = f"p = {format_p(cell.gain.corrected_p)}"
+    over_seeds = cell.gain.comparison.seed_p_value
+    if over_seeds is not None and cell.gain.comparison.seeds >= MANY_SEEDS:
+        told += f"; over {cell.gain.comparison.seeds} seeds p = {format_p(over_seeds)}, not corrected"
+    return f"{row.method} against {baseline}{cost}: {found} ({told})."
 
 
 def scope(groups: Sequence[Group], columns: Sequence[Column], scale: str) -> str:
@@ -83,27 +87,31 @@ def scope(groups: Sequence[Group], columns: Sequence[Column], scale: str) -> str
 
 
 def notes(
-    groups: Sequence[Group], columns: Sequence[Column], stats: Stats, blocks: "Sequence[Block]"
+    groups: Sequence[Group],
+    columns: Sequence[Column],
+    stats: Stats,
+    blocks: "Sequence[Block]",
+    said_by_metrics: Sequence[str],
 ) -> Footnotes:
     """The footnotes of a table."""
     return Footnotes(
-        reading=_reading(blocks, stats),
+        reading=(_reading(blocks), *said_by_metrics),
         tests=_tests(groups, columns, stats),
         missing=tuple(_missing(groups, columns)),
-        signatures=_by_value((c.name, c.signature) for c in columns if c.signature),
+        signatures=_by_value((c.metric_name, c.name, c.signature) for c in columns if c.signature),
         data=_by_value(
-            (c.subset, f"{c.data}, {c.examples} examples") for c in columns if c.subset and c.data
+            ("", c.subset, f"{c.data}, {c.examples} examples") for c in columns if c.subset and c.data
         ),
     )
 
 
-def _reading(blocks: "Sequence[Block]", stats: Stats) -> tuple[str, ...]:
+def _reading(blocks: "Sequence[Block]") -> str:
     starts = sorted({block.settings.warm_start.steps for block in blocks})
     after = f" ({'/'.join(map(str, starts))} steps)" if any(starts) else ""
     return (
         "Score: mean over seeds ± standard deviation. Costs: training after the shared warm start"
         f"{after}, sampling included, and decoding the test set; means over a row's cells, peak memory the "
-        "largest.",
+        "largest."
     )
 
 
@@ -113,15 +121,19 @@ def _tests(groups: Sequence[Group], columns: Sequence[Column], stats: Stats) -> 
         return ()
     metric_of = {column.key: column.metric_name for column in columns}
     family: dict[str, int] = defaultdict(int)
-    for key, _ in gains:
+    tests: dict[str, dict[str, None]] = defaultdict(dict)
+    for key, gain in gains:
         family[metric_of[key]] += 1
+        tests[gain.comparison.test][metric_of[key]] = None
     sizes = " and ".join(f"{size} of {name}" for name, size in family.items())
-    swaps = sorted({gain.comparison.randomizations for _, gain in gains})
-    told = f"{swaps[0]:,}" if len(swaps) == 1 else f"{swaps[0]:,} to {swaps[-1]:,}"
+    used = "; ".join(
+        f"{test}{_swaps(test, stats)}" + (f" of {', '.join(names)}" if len(tests) > 1 else "")
+        for test, names in tests.items()
+    )
     said = [
         f"Δ against {stats.baseline} on matched seeds: {stats.confidence:.0%} interval by paired bootstrap "
-        f"({stats.resamples:,} resamples, over seeds then examples); p by two-sided paired randomisation "
-        f"({told} swaps), Holm-corrected over this table's comparisons ({sizes}); seed {stats.seed}. "
+        f"({stats.resamples:,} resamples, over seeds then examples); p two-sided, by {used}; Holm-corrected "
+        f"over this table's comparisons ({sizes}); seed {stats.seed}. "
         f"Bold: p at most {1 - stats.confidence:.2g} after the correction, for better or worse."
     ]
     if columns[-1].subset is None:
@@ -134,9 +146,16 @@ def _tests(groups: Sequence[Group], columns: Sequence[Column], stats: Stats) -> 
             "p holds the trained models fixed, the interval draws seeds too: where only p is small, the "
             "difference need not hold for other seeds."
         )
-    seen = dict.fromkeys(note for _, gain in gains for note in gain.comparison.notes)
+    # That a p is exact stands with its test; the number of swaps would make a note of every comparison.
+    seen = dict.fromkeys(
+        note for _, gain in gains for note in gain.comparison.notes if not note.startswith("p is exact")
+    )
     said.extend(f"{note[0].upper()}{note[1:]}." for note in seen)
     return tuple(said)
+
+
+def _swaps(test: str, stats: Stats) -> str:
+    return " (every swap)" if test.startswith("exact ") else f" ({stats.randomizations:,} swaps)"
 
 
 def _missing(groups: Sequence[Group], columns: Sequence[Column]) -> Iterable[str]:
@@ -160,12 +179,18 @@ def _missing(groups: Sequence[Group], columns: Sequence[Column]) -> Iterable[str
         yield f"{'; '.join(places)}: {reason}."
 
 
-def _by_value(pairs: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
-    """Names joined where they share a value; no name where all do."""
+def _by_value(values: Iterable[tuple[str, str, str]]) -> tuple[tuple[str, str], ...]:
+    """(names, value) from (common name, name, value): the names that share a value, with the common one."""
     names: dict[str, list[str]] = defaultdict(list)
-    for name, value in pairs:
+    commons: dict[str, str] = {}
+    for common, name, value in values:
         names[value].append(name)
-    return tuple((", ".join(dict.fromkeys(held)), value) for value, held in names.items())
+        commons[value] = common
+    told = []
+    for value, held in names.items():
+        common, own = commons[value], ", ".join(dict.fromkeys(held))
+        told.append((own if common in ("", own) else f"{common}, {own}", value))
+    return tuple(told)
 
 
 def _scores(groups: Sequence[Group]) -> Iterable[tuple[Row, str, Score]]:

@@ -9,9 +9,9 @@ from numpy.typing import ArrayLike
 from harness.errors import UserError
 from harness.metrics.base import FloatArray
 from harness.stats.bootstrap import bootstrap_differences, percentile_interval
-from harness.stats.randomization import randomization_test
+from harness.stats.randomization import Randomization, randomization_test
 from harness.stats.scoring import Aggregate, finite_scores
-from harness.stats.seeds import seed_level_note
+from harness.stats.seeds import seed_level_note, seed_level_p
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +26,16 @@ class Comparison:
         high: Its upper end.
         p_value: Two-sided p of the paired randomisation, given the trained models.
         confidence: Nominal coverage of the interval.
-        randomizations: Swaps behind ``p_value``: all there are where that is fewer than asked for.
+        randomizations: Swaps behind ``p_value``: all there are where that is fewer than asked for, 0 where p
+            was counted from the whole null distribution (accuracy).
         resamples: Bootstrap resamples behind the interval.
         seeds: Matched seeds.
         examples: Test examples.
         groups: Units that were swapped and resampled: the examples, unless groups were given.
         notes: What a reader must know of the numbers, one plain sentence each.
+        test: Name of the test behind ``p_value``.
+        seed_p_value: Two-sided p of the sign-flip test over the matched seeds: would other seeds show the
+            difference? None with one seed.
     """
 
     score_a: tuple[float, ...]
@@ -47,6 +51,8 @@ class Comparison:
     examples: int
     groups: int
     notes: tuple[str, ...]
+    test: str = "paired randomisation"
+    seed_p_value: float | None = None
 
 
 def compare(
@@ -89,7 +95,7 @@ def compare(
     low, high = percentile_interval(bootstrap_differences(a, b, aggregate, resamples, seed), confidence)
     notes = [
         seed_level_note(len(a)),
-        f"p is exact: all {test.rounds} distinct swaps were tried" if test.exact else None,
+        _exact_note(test),
         f"swapped and resampled by {a.shape[1]} groups" if a.shape[1] < len(ids) else None,
     ]
     return Comparison(
@@ -106,7 +112,17 @@ def compare(
         examples=len(ids),
         groups=a.shape[1],
         notes=tuple(note for note in notes if note),
+        test=test.test,
+        seed_p_value=seed_level_p((score_b - score_a).tolist(), randomizations, seed),
     )
+
+
+def _exact_note(test: Randomization) -> str | None:
+    if not test.exact:
+        return None
+    if test.rounds:
+        return f"p is exact: all {test.rounds} distinct swaps were tried"
+    return f"p is exact: the {test.test.removeprefix('exact ')} counts every swap"
 
 
 def _checked(a: ArrayLike, b: ArrayLike, ids: Sequence[str]) -> tuple[FloatArray, FloatArray]:
