@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from html_store import Written, store
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.report.build import build_tables
@@ -27,10 +27,10 @@ GOLD = [f"the cat number {i} sat on the red mat" for i in range(30)]
 HOSTILE = "</script><script>alert(1)</script><!--<img src=x onerror=alert(2)>&amp;"
 
 
-def fill(out: Path, subset: str = "all") -> None:
+def fill(out: Path, subset: str = "all", seeds: tuple[int, ...] = (0, 1)) -> None:
     """A baseline with errors, a method with fewer (better), one with more (worse), one the same (open)."""
     for method, wrong in (("sft", 20), ("good", 5), ("bad<b>", 30), ("same", 20)):
-        for seed in (0, 1):
+        for seed in seeds:
             texts = [gold.replace("red ", "") if i < wrong else gold for i, gold in enumerate(GOLD)]
             warmup = None if method == "sft" else HOSTILE
             written = [Written(text, warmup, forced=i % 2 == 0) for i, text in enumerate(texts)]
@@ -83,7 +83,9 @@ def test_the_page_loads_nothing_and_runs_only_its_own_script(page: str) -> None:
             value = attributes.get(name)
             assert value is None or value in allowed or value.startswith(("#", "data:image/png;base64,"))
     (policy,) = [
-        a["content"] for t, a in read.elements if t == "meta" and a.get("http-equiv") == "Content-Security-Policy"
+        a["content"]
+        for t, a in read.elements
+        if t == "meta" and a.get("http-equiv") == "Content-Security-Policy"
     ]
     directives = dict(part.split(" ", 1) for part in policy.split("; "))
     assert directives["default-src"] == "'none'"
@@ -132,7 +134,7 @@ def test_the_same_results_give_the_same_bytes(out: Path, page: str) -> None:
 
 def test_findings_have_the_tone_of_what_they_say(out: Path) -> None:
     tables = build_tables(read_results(out), STATS)
-    said = {finding.text.split(" ")[0]: finding.tone for finding in findings(tables[0])}
+    said = {finding.text.split(" against")[0]: finding.tone for finding in findings(tables[0])}
     assert said == {"good": "better", "bad<b>": "worse", "same": "open"}
     assert tally(tables) == (
         "3 comparisons with sft: 1 better, 1 worse, 1 that this data cannot tell from no difference."
@@ -173,7 +175,7 @@ def test_intervals_share_a_scale_and_stay_inside_their_strip(out: Path) -> None:
 
 def test_every_subset_and_group_has_its_examples(tmp_path: Path) -> None:
     for subset in ("all", "some"):
-        fill(tmp_path, subset)
+        fill(tmp_path, subset, seeds=(0,))
     sets = example_sets(read_results(tmp_path), "sft")
     assert [found.title for found in sets] == ["all · nano", "some · nano"]
     assert all([m.name for m in found.methods] == ["sft", "bad<b>", "good", "same"] for found in sets)
@@ -196,10 +198,11 @@ def test_the_browser_gets_rounded_scores_and_every_text(out: Path) -> None:
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
-    max_leaves=8,
+    max_leaves=5,
 )
 
 
+@settings(max_examples=40)
 @given(content=JSON)
 def test_json_in_a_script_is_the_same_and_closes_nothing(content: object) -> None:
     text = script_json(content)

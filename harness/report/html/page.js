@@ -352,12 +352,13 @@
     list = byId("list");
     spacer = byId("spacer");
     detail = byId("example");
-    browser.addEventListener("input", (event) => {
-      const { name, value } = event.target;
+    const edited = ({ target: { name, value } }) => {
       // Another test set has other examples; its methods and metrics may have the same names.
-      if (name in DEFAULTS) remember(name === "set" ? { set: value, example: "" } : { [name]: value });
+      remember(name === "set" ? { set: value, example: "" } : { [name]: value });
       update();
-    });
+    };
+    browser.querySelector("input").addEventListener("input", edited);
+    browser.querySelectorAll("select").forEach((control) => control.addEventListener("change", edited));
     browser.querySelector("form").addEventListener("submit", (event) => event.preventDefault());
     byId("reset").addEventListener("click", () => {
       remember({ ...DEFAULTS, set: state.set });

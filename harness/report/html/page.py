@@ -185,7 +185,11 @@ def facts(results: Sequence[Result]) -> list[tuple[str, str]]:
             said = (
                 ", ".join(f"{name} {number}" for name, number in value.items())
                 if isinstance(value, dict)
-                else "yes" if value is True else "no" if value is False else str(value)
+                else "yes"
+                if value is True
+                else "no"
+                if value is False
+                else str(value)
             )
             values.setdefault(key.replace("_", " "), {})[said] = None
     return [(key, "; ".join(said)) for key, said in values.items()]
