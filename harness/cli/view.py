@@ -51,6 +51,7 @@ def make_server(page: str, port: int) -> ThreadingHTTPServer:
         UserError: The port can't be had.
     """
     body = page.encode()
+    names: set[str] = set()
 
     class Handler(BaseHTTPRequestHandler):
         """GET and HEAD of the page."""
@@ -76,11 +77,12 @@ def make_server(page: str, port: int) -> ThreadingHTTPServer:
             if self.command == "GET":
                 self.wfile.write(content)
 
-        do_HEAD = do_GET
+        def do_HEAD(self) -> None:
+            """The same without the page itself."""
+            self.do_GET()
 
         def _answer(self) -> tuple[HTTPStatus, str, bytes]:
-            own = self.server.server_address[1]
-            if self.headers.get("Host") not in {f"{HOST}:{own}", f"localhost:{own}"}:
+            if self.headers.get("Host") not in names:
                 return HTTPStatus.FORBIDDEN, "text/plain", b"This server answers this machine only.\n"
             if self.path.partition("?")[0] != "/":
                 return HTTPStatus.NOT_FOUND, "text/plain", b"The report is at /.\n"
@@ -90,10 +92,12 @@ def make_server(page: str, port: int) -> ThreadingHTTPServer:
             """No line for each request."""
 
     try:
-        return ThreadingHTTPServer((HOST, port), Handler)
+        server = ThreadingHTTPServer((HOST, port), Handler)
     except OSError as error:
         raise UserError(
             f"can't listen on port {port}: {error.strerror or error}",
             origin="--port",
             hint="Choose another, or leave it out for any free one.",
         ) from error
+    names |= {f"{name}:{server.server_port}" for name in (HOST, "localhost")}
+    return server

@@ -56,7 +56,7 @@ def render_html(tables: Sequence[Table], results: Sequence[Result]) -> str:
 
     style, script = _resource("page.css"), _resource("page.js")
     sets = example_sets(results, tables[0].baseline)
-    return _template().render(
+    page: str = _template().render(
         policy=policy(style, script),
         style=style,
         script=script,
@@ -75,6 +75,7 @@ def render_html(tables: Sequence[Table], results: Sequence[Result]) -> str:
         sets=[(found.title, script_json(browser_data(found))) for found in sets],
         facts=facts(results),
     )
+    return page
 
 
 def policy(style: str, script: str) -> str:
