@@ -113,8 +113,9 @@ def example_set(title: str, methods: Mapping[str, Mapping[int, Result]], baselin
     for result in (first, *(result for found in methods.values() for result in found.values())):
         for entry in result.scores:
             entries.setdefault(entry["key"], entry)
+    counts = [token_counts(golds) for golds in references]
     runs = {
-        name: tuple(_run(found[seed], ids, references, entries) for seed in sorted(found))
+        name: tuple(_run(found[seed], ids, counts, entries) for seed in sorted(found))
         for name, found in methods.items()
         if found
     }
@@ -147,15 +148,24 @@ def differences(runs: Sequence[Run], baseline: Sequence[Run]) -> dict[str, Float
     return {key: np.mean(per_seed, axis=0) for key, per_seed in found.items()}
 
 
-def marked(text: str, references: Sequence[str]) -> Pieces:
-    """Cut a text where its tokens stand in a reference, each as often as in the reference that has most.
+def token_counts(references: Sequence[str]) -> Counter[str]:
+    """How often a token stands in the reference that has most of it.
 
     A token is a run of letters, marks and digits in any case, or one character of a script without spaces
-    between words. Two marks with only space between them are one.
+    between words.
     """
-    left: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     for reference in references:
-        left |= Counter(reference[start:stop].lower() for start, stop in _tokens(reference))
+        counts |= Counter(reference[start:stop].lower() for start, stop in _tokens(reference))
+    return counts
+
+
+def marked(text: str, counts: Mapping[str, int]) -> Pieces:
+    """Cut a text where its tokens stand in a reference, each as often as :func:`token_counts` says.
+
+    Two marks with only space between them are one.
+    """
+    left = Counter(counts)
     marks: list[tuple[int, int]] = []
     for start, stop in _tokens(text):
         token = text[start:stop].lower()
@@ -186,19 +196,19 @@ def _tokens(text: str) -> list[tuple[int, int]]:
 def _run(
     result: Result,
     ids: tuple[str, ...],
-    references: Sequence[tuple[str, ...]],
+    counts: Sequence[Mapping[str, int]],
     entries: Mapping[str, Mapping[str, Any]],
 ) -> Run:
     predictions = _predictions(result)
-    known = [predictions["id"]]
+    stored_ids = [predictions["id"]]
     scores = {}
     for entry in result.scores:
         key = entry["key"]
         if entry["signature"] == entries[key]["signature"]:
             scored, statistics = result.statistics(key)
-            known.append(scored)
+            stored_ids.append(scored)
             scores[key] = np.asarray(result.metric(key).aggregate(statistics), dtype=np.float64)
-    if any(tuple(other) != ids for other in known):
+    if any(tuple(other) != ids for other in stored_ids):
         raise CorruptError(
             f"stored cell {result.folder} holds other examples than the others of data {result.cell.data}",
             hint="Move it away to have it made again.",
@@ -207,8 +217,8 @@ def _run(
         seed=result.cell.seed,
         outputs=tuple(predictions["hypothesis"]),
         warmups=tuple(
-            None if warmup is None else marked(warmup, golds)
-            for warmup, golds in zip(predictions["warmup"], references, strict=True)
+            None if warmup is None else marked(warmup, known)
+            for warmup, known in zip(predictions["warmup"], counts, strict=True)
         ),
         forced=tuple(predictions["warmup_forced"]),
         finished=tuple(predictions["finished"]),

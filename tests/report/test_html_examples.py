@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.metrics.rouge import unicode_tokens
-from harness.report.examples import example_set, marked
+from harness.report.examples import example_set, marked, token_counts
 from harness.results import Result, read_result
 from harness.store import CorruptError
 
@@ -49,7 +49,7 @@ def results(out: Path, method: str, outputs: tuple[list[str], ...], **kwargs: ob
 def test_tokens_that_stand_in_a_reference_are_marked(
     text: str, references: list[str], pieces: tuple[str, ...]
 ) -> None:
-    assert marked(text, references) == pieces
+    assert marked(text, token_counts(references)) == pieces
 
 
 TEXT = st.text(alphabet="ab ,.我İßé😀", max_size=20)
@@ -59,7 +59,7 @@ TEXT = st.text(alphabet="ab ,.我İßé😀", max_size=20)
 def test_marks_lose_no_character_and_hold_only_tokens_of_a_reference(
     text: str, references: list[str]
 ) -> None:
-    pieces = marked(text, references)
+    pieces = marked(text, token_counts(references))
     assert len(pieces) % 2 == 1
     assert "".join(pieces) == text
     held = [token for reference in references for token in unicode_tokens(reference)]
@@ -70,7 +70,7 @@ def test_marks_lose_no_character_and_hold_only_tokens_of_a_reference(
 
 @given(text=TEXT)
 def test_a_text_stands_in_itself_whole(text: str) -> None:
-    pieces = marked(text, [text])
+    pieces = marked(text, token_counts([text]))
     assert not any(unicode_tokens(piece) for piece in pieces[::2])
 
 

@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import numpy as np
 import pytest
 from html_store import Written, store
 from hypothesis import given, settings
@@ -208,6 +209,14 @@ def test_json_in_a_script_is_the_same_and_closes_nothing(content: object) -> Non
     text = script_json(content)
     assert json.loads(text) == content
     assert not set("<>&") & set(text)
+
+
+def test_a_single_example_may_have_no_score(out: Path) -> None:
+    runs = {r.cell.seed: r for r in read_results(out) if r.cell.method == "sft"}
+    found = example_set("t", {"sft": runs}, "sft")
+    found.methods[0].runs[0].scores["bleu"][3] = np.nan
+    scores = json.loads(script_json(browser_data(found)))["methods"][0]["runs"][0]["scores"]["bleu"]
+    assert [i for i, score in enumerate(scores) if score is None] == [3]
 
 
 def test_json_takes_no_number_that_is_none() -> None:

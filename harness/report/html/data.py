@@ -1,6 +1,7 @@
 """The example browser's data as JSON for a script element."""
 
 import json
+import math
 from typing import Any
 
 from harness.metrics.base import FloatArray
@@ -55,6 +56,7 @@ def _run(run: Run) -> dict[str, Any]:
     }
 
 
-def _rounded(values: FloatArray) -> list[float]:
+def _rounded(values: FloatArray) -> list[float | None]:
+    """Rounded for the page; None where a metric has no score of a single example."""
     # Adding 0 turns -0.0 into 0.0.
-    return [round(float(value), DIGITS) + 0.0 for value in values]
+    return [round(float(v), DIGITS) + 0.0 if math.isfinite(v) else None for v in values]

@@ -9,7 +9,8 @@
     return node;
   };
   const signed = (value) =>
-    (value > 0 ? "+" : value < 0 ? "\u2212" : "") + Math.abs(value).toFixed(2);
+    Number.isNaN(value) ? "not scored" : (value > 0 ? "+" : value < 0 ? "\u2212" : "") + Math.abs(value).toFixed(2);
+  const tone = (gain) => (gain > 0 ? "better" : gain < 0 ? "worse" : "open");
 
   // ---- The state of the page is its fragment: what is not there is the default. ----
 
@@ -120,7 +121,7 @@
     return { number, data, choices, method, metric, differences: method.differences[metric.key] ?? null };
   }
 
-  const scoreOf = (run, metric, i) => run.scores[metric.key]?.[i].toFixed(2) ?? "not scored";
+  const scoreOf = (run, metric, i) => run.scores[metric.key]?.[i]?.toFixed(2) ?? "not scored";
 
   const textOf = (pieces) => (pieces === null ? "" : pieces.join(""));
 
@@ -134,9 +135,9 @@
     return data.haystacks[i];
   }
 
-  // Differences are stored rounded, so what counts as equal here is what is shown as equal.
-  const gain = ({ differences, metric }, i) =>
-    differences === null ? null : differences[i] * (metric.higher_is_better ? 1 : -1);
+  // A metric may have no score of a single example: NaN, which is neither gained, lost nor equal.
+  const difference = ({ differences }, i) => differences?.[i] ?? NaN;
+  const gain = (view, i) => difference(view, i) * (view.metric.higher_is_better ? 1 : -1);
 
   function select() {
     const view = chosen();
@@ -144,8 +145,8 @@
     const shown = {
       all: () => true,
       gained: (i) => gain(view, i) > 0,
-      lost: (i) => view.differences !== null && gain(view, i) < 0,
-      equal: (i) => view.differences !== null && gain(view, i) === 0,
+      lost: (i) => gain(view, i) < 0,
+      equal: (i) => gain(view, i) === 0,
     }[state.show] ?? (() => true);
     const forced = (i) => view.method.runs.some((run) => run.warmups[i] !== null && run.forced[i]);
     const ended = (i) => view.method.runs.some((run) => run.warmups[i] !== null && !run.forced[i]);
@@ -154,10 +155,12 @@
     for (let i = 0; i < view.data.ids.length; i += 1) {
       if (shown(i) && warmup(i) && words.every((word) => haystack(view.data, i).includes(word))) found.push(i);
     }
-    const key = {
-      gain: (i) => -gain(view, i), loss: (i) => gain(view, i), size: (i) => -Math.abs(gain(view, i)),
-    }[state.order];
-    if (key && view.differences !== null) found.sort((a, b) => key(a) - key(b) || a - b);
+    const key = { gain: (g) => -g, loss: (g) => g, size: (g) => -Math.abs(g) }[state.order];
+    if (key && view.differences !== null) {
+      const keys = new Map(found.map((i) => [i, key(gain(view, i))]));
+      const of = (i) => (Number.isNaN(keys.get(i)) ? Infinity : keys.get(i)); // what has none goes last
+      found.sort((a, b) => of(a) - of(b) || a - b);
+    }
     active = state.example === "" ? Math.min(0, found.length - 1) : found.indexOf(view.data.place.get(state.example));
     return view;
   }
@@ -182,13 +185,13 @@
   // A signed number and a bar that starts in the middle: sign, side and colour all say the same.
   function delta(view, i) {
     const box = make("span", "delta");
-    const value = gain(view, i);
-    if (value === null) {
+    if (view.differences === null) {
       box.append(make("span", "number", scoreOf(view.method.runs[0], view.metric, i)));
       return box;
     }
-    box.append(make("span", `number ${value > 0 ? "better" : value < 0 ? "worse" : "open"}`,
-      signed(view.differences[i])));
+    const value = gain(view, i);
+    box.append(make("span", `number ${tone(value)}`, signed(difference(view, i))));
+    if (Number.isNaN(value)) return box;
     const meter = make("span", "meter");
     meter.setAttribute("aria-hidden", "true");
     const bar = make("span", value >= 0 ? "bar better" : "bar worse");
@@ -267,10 +270,9 @@
     head.append(make("span", "", `seed ${run.seed}`),
       make("span", "number", `${metric.name} ${scoreOf(run, metric, i)}`));
     const base = data.methods.find((m) => m.name === data.baseline)?.runs.find((r) => r.seed === run.seed);
-    if (method.name !== data.baseline && run.scores[metric.key] && base?.scores[metric.key]) {
-      const change = run.scores[metric.key][i] - base.scores[metric.key][i];
-      const better = change * (metric.higher_is_better ? 1 : -1);
-      head.append(make("span", `number ${better > 0 ? "better" : better < 0 ? "worse" : "open"}`, signed(change)));
+    const change = (run.scores[metric.key]?.[i] ?? NaN) - (base?.scores[metric.key]?.[i] ?? NaN);
+    if (method.name !== data.baseline && !Number.isNaN(change)) {
+      head.append(make("span", `number ${tone(change * (metric.higher_is_better ? 1 : -1))}`, signed(change)));
     }
     box.append(head);
     if (run.warmups[i] !== null) box.append(warmupLine(run.warmups[i], run.forced[i], data.language));
@@ -290,14 +292,12 @@
     const { data, metric } = view;
     const head = make("header", "examplehead");
     const link = make("a", "permalink", "link to this example");
-    link.href = `#${fragmentOf({})}`;
-    const change = view.differences === null ? "" :
-      `${view.method.name} against ${data.baseline}: ${signed(view.differences[i])} ${metric.name}`;
+    link.href = `#${fragmentOf({ example: data.ids[i] })}`;
     head.append(make("h3", "", data.ids[i]), link);
     const parts = [head];
-    if (change) {
-      const value = gain(view, i);
-      parts.push(make("p", `change ${value > 0 ? "better" : value < 0 ? "worse" : "open"}`, change));
+    if (view.differences !== null) {
+      const change = `${view.method.name} against ${data.baseline}: ${signed(difference(view, i))} ${metric.name}`;
+      parts.push(make("p", `change ${tone(gain(view, i))}`, change));
     }
     parts.push(make("h4", "", "Source"), passage("source", data.sources[i]));
     parts.push(make("h4", "", data.references[i].length > 1 ? "References" : "Reference"));
@@ -312,6 +312,8 @@
     }
     detail.replaceChildren(...parts, cards);
     detail.scrollTop = 0;
+    const source = detail.querySelector(".source");
+    if (source.scrollHeight > source.clientHeight) source.tabIndex = 0; // the keyboard scrolls it too
   }
 
   // ---- Controls ----
