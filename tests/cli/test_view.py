@@ -1,9 +1,15 @@
 import http.client
+import sys
 import threading
+import webbrowser
 from collections.abc import Iterator
+from http.server import ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
+from stored_outputs import Written, store
 
+from harness.cli import main
 from harness.cli.view import make_server
 from harness.errors import UserError
 
@@ -55,3 +61,48 @@ def test_a_name_from_elsewhere_is_refused(port: int, host: str) -> None:
 def test_a_taken_port_is_a_plain_error(port: int) -> None:
     with pytest.raises(UserError, match=f"can't listen on port {port}"):
         make_server(PAGE, port)
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A results folder whose task no program knows: a report needs none."""
+    out = tmp_path_factory.mktemp("results")
+    for method in ("sft", "warmup"):
+        written = [Written(f"{method} {i}", None if method == "sft" else "a") for i in range(4)]
+        store(out, method, 0, list("abcd"), [[c] for c in "abcd"], written, metric_names=("chrf++",))
+    return out
+
+
+@pytest.mark.parametrize("option", [[], ["--no-browser"]], ids=["browser", "no browser"])
+def test_the_command_serves_until_it_is_interrupted(
+    results: Path,
+    option: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    opened: list[str] = []
+
+    def interrupted(server: ThreadingHTTPServer) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(webbrowser, "open", lambda address: not opened.append(address))
+    monkeypatch.setattr(ThreadingHTTPServer, "serve_forever", interrupted)
+    monkeypatch.setattr(sys, "argv", ["warmup-bench", "view", str(results), *option])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert not stopped.value.code
+    said = capsys.readouterr().out
+    address = said.split(" at ")[1].split(" ")[0]
+    assert address.startswith("http://127.0.0.1:")
+    assert opened == ([] if option else [address])
+    assert said.endswith("Stopped.\n")
+
+
+def test_a_folder_without_results_is_a_plain_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["warmup-bench", "view", str(tmp_path)])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 2
+    assert "is no results folder" in capsys.readouterr().err

@@ -3,9 +3,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import sacrebleu
-from html_store import Written, store
 from hypothesis import given
 from hypothesis import strategies as st
+from stored_outputs import Written, store
 
 from harness.metrics.rouge import unicode_tokens
 from harness.report.examples import example_set, marked, token_counts

@@ -8,9 +8,9 @@ from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
-from html_store import Written, store
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from stored_outputs import Written, store
 
 from harness.report.build import build_tables
 from harness.report.examples import example_set
