@@ -44,9 +44,12 @@ def report_command(
     else:
         print(RENDERERS[format_](tables), end="")  # noqa: T201 - a document on standard output
     if plots is not None:
+        from rich.console import Console
+
         from harness.report.plots import figures, write_figures
 
-        write_figures(figures(tables, results), plots)
+        written = write_figures(figures(tables, results), plots)
+        Console(stderr=True).print(f"{len(written)} files in {plots}", highlight=False, markup=False)
 
 
 def stored_tables(

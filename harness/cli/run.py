@@ -48,10 +48,17 @@ def run_command(
     finished = [cell.id for cell in plan.cells if cell.id not in failures]
     if finished:
         from harness.report.build import build_tables
+        from harness.report.planned import planned_of
         from harness.report.render import print_tables
         from harness.results import read_results
 
-        print_tables(build_tables(read_results(plan.out, finished), plan.spec.stats), console)
+        failed = [
+            planned_of(cell, f"failed: {failures[cell.id].strip().splitlines()[-1]}")
+            for cell in plan.cells
+            if cell.id in failures
+        ]
+        results = read_results(plan.out, finished)
+        print_tables(build_tables(results, plan.spec.stats, planned=failed), console)
     for cell, reason in failures.items():
         console.print(Text(f"failed: {cell}: {reason.strip()}", style="red"))
     console.print(

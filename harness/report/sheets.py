@@ -34,11 +34,20 @@ class Line:
 
 @dataclass
 class Block:
-    """The rows of one backbone with one set of training settings."""
+    """The rows of one backbone with one set of training settings.
+
+    Attributes:
+        name: Label.
+        backbone: Its name.
+        settings: Of one of its cells.
+        warmups: How warmups are sampled in rows that say nothing of it; empty where all agree.
+        lines: By label.
+    """
 
     name: str
     backbone: str
     settings: Settings
+    warmups: dict[str, Any] = field(default_factory=dict)
     lines: dict[str, Line] = field(default_factory=dict)
 
 
@@ -163,7 +172,9 @@ def _block_names(settings: Mapping[tuple[str, str, str], Settings]) -> dict[tupl
 
 
 def _block(name: str, results: Sequence[Result], planned: Sequence[Planned]) -> Block:
-    block = Block(name, _first(results, planned).backbone, _first(results, planned).settings)
+    first = _first(results, planned)
+    ways = {r.cell.settings.warmup.model_dump_json() for r in results if r.cell.warmup != "none"}
+    block = Block(name, first.backbone, first.settings, usual_warmups(results) if len(ways) > 1 else {})
     labels = _row_labels(results)
     for label, result in zip(labels, results, strict=True):
         line = block.lines.setdefault(label, Line(label, label == result.cell.label))
@@ -189,22 +200,18 @@ def _row_labels(results: Sequence[Result]) -> list[str]:
     """Row names: the method, and what sets it apart from the group's usual decoding and warmups, or from
     the same method with other code.
     """
-    decoded = [_decoding(r.cell.settings) for r in results if r.cell.warmup == "none"] or [
-        _decoding(r.cell.settings) for r in results
-    ]
-    usual_decode = _usual(decoded)
-    if any(how[""] == GREEDY for how in decoded):  # the plainest way needs no mention
+    direct = [_decoding(r.cell.settings) for r in results if r.cell.warmup == "none"]
+    usual_decode = _usual(direct or [_decoding(r.cell.settings) for r in results], _decoding(Settings()))
+    if any(how[""] == GREEDY for how in direct):  # the plainest way needs no mention
         usual_decode[""] = GREEDY
-    usual_warmup = _usual(
-        _flat(r.cell.settings.warmup.model_dump()) for r in results if r.cell.warmup != "none"
-    )
+    usual_warmup = usual_warmups(results)
     named = []
     for result in results:
         settings = result.cell.settings
         parts = [result.cell.label]
         if result.cell.warmup != "none":
-            parts += _differences(_flat(settings.warmup.model_dump()), usual_warmup)
-        parts += _differences(_decoding(settings), usual_decode)
+            parts += _differences(settings.warmup.model_dump(), usual_warmup, "warmup")
+        parts += _differences(_decoding(settings), usual_decode, "decode")
         named.append(" · ".join(parts))
     versions: dict[str, set[str]] = defaultdict(set)
     for name, result in zip(named, results, strict=True):
@@ -221,18 +228,28 @@ def _decoding(settings: Settings) -> dict[str, Any]:
     return {"": ", ".join(settings.decode.choices()) or GREEDY} | settings.decode.model_dump(include=keys)
 
 
-def _usual(values: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """The most frequent value of every key, the first seen where two are as frequent."""
+def usual_warmups(results: Iterable[Result]) -> dict[str, Any]:
+    """How most of the results that have warmups were trained to sample them."""
+    held = [r.cell.settings.warmup.model_dump() for r in results if r.cell.warmup != "none"]
+    return _usual(held, Settings().warmup.model_dump())
+
+
+def _usual(values: Iterable[Mapping[str, Any]], default: Mapping[str, Any]) -> dict[str, Any]:
+    """The most frequent value of every key; where two are as frequent, the default, else the smaller one."""
     counts: dict[str, Counter[Any]] = defaultdict(Counter)
     for value in values:
         for key, entry in value.items():
             counts[key][entry] += 1
-    return {key: counter.most_common(1)[0][0] for key, counter in counts.items()}
+    return {
+        key: min(counter, key=lambda entry: (-counter[entry], entry != default[key], str(entry)))
+        for key, counter in counts.items()
+    }
 
 
-def _differences(own: Mapping[str, Any], usual: Mapping[str, Any]) -> list[str]:
+def _differences(own: Mapping[str, Any], usual: Mapping[str, Any], section: str) -> list[str]:
+    """What differs, as spec keys, or in words where there is no key."""
     return [
-        f"{key}={_short(value)}" if key else str(value)
+        f"{section}.{key}={_short(value)}" if key else str(value)
         for key, value in own.items()
         if value != usual.get(key)
     ]

@@ -62,7 +62,7 @@ def _grids(console: "Console", headers: Sequence[str], lines: Sequence[Line]) ->
             used += widths[end] + gap
             end += 1
         grid = Grid(box=SIMPLE_HEAD, header_style="bold", padding=(0, 0, 0, gap - 1), pad_edge=False)
-        grid.add_column("", min_width=name, max_width=name)
+        grid.add_column("", min_width=name, max_width=name, overflow="fold")
         for header in headers[start:end]:
             grid.add_column(header, justify="right", no_wrap=True)
         for line in lines:

@@ -95,7 +95,7 @@ def notes(
 ) -> Footnotes:
     """The footnotes of a table."""
     return Footnotes(
-        reading=(_reading(blocks), *said_by_metrics),
+        reading=(_reading(blocks), *_warmups(blocks), *said_by_metrics),
         tests=_tests(groups, columns, stats),
         missing=tuple(_missing(groups, columns)),
         signatures=_by_value((c.metric_name, c.name, c.signature) for c in columns if c.signature),
@@ -113,6 +113,14 @@ def _reading(blocks: "Sequence[Block]") -> str:
         f"{after}, sampling included, and decoding the test set; means over a row's cells, peak memory the "
         "largest."
     )
+
+
+def _warmups(blocks: "Sequence[Block]") -> Iterable[str]:
+    for block in blocks:
+        if block.warmups:
+            usual = ", ".join(f"warmup.{key}={value}" for key, value in block.warmups.items())
+            where = f" of {block.name}" if len(blocks) > 1 else ""
+            yield f"Rows{where} that say nothing else have {usual}."
 
 
 def _tests(groups: Sequence[Group], columns: Sequence[Column], stats: Stats) -> tuple[str, ...]:

@@ -30,22 +30,29 @@ def figures(tables: Sequence[Table], results: Sequence[Result]) -> "dict[str, Fi
     from harness.report.plots.curves import learning_figure, sampler_figure
     from harness.report.plots.forest import forest_figure
     from harness.report.plots.heatmap import heatmap_figure
-    from harness.report.plots.style import look
+    from harness.report.plots.style import look, marks
     from harness.report.sheets import sheets
 
+    parts = sheets(results)
+    rows = [row.method for table in tables for group in table.groups for row in group.rows]
+    lines = [line.method for sheet in parts for block in sheet.blocks for line in block.lines.values()]
+    mark = marks([*rows, *lines], tables[0].baseline if tables else "")
     drawn: dict[str, Figure | None] = {}
     with look():
         for table in tables:
             drawn[f"forest-{table.name}"] = forest_figure(table)
-            drawn[f"cost-{table.name}"] = cost_figure(table)
+            drawn[f"cost-{table.name}"] = cost_figure(table, mark)
             drawn[f"heatmap-{table.name}"] = heatmap_figure(table)
-        for sheet in sheets(results):
-            name = sheet.name
-            while f"learning-{name}" in drawn:
-                name += "-b"
-            drawn[f"learning-{name}"] = learning_figure(sheet)
-            drawn[f"sampler-{name}"] = sampler_figure(sheet)
-    return {name: figure for name, figure in drawn.items() if figure is not None}
+        for number, sheet in enumerate(parts):
+            again = sum(other.name == sheet.name for other in parts[:number])
+            name = f"{sheet.name}-{again + 1}" if again else sheet.name
+            drawn[f"learning-{name}"] = learning_figure(sheet, mark)
+            drawn[f"sampler-{name}"] = sampler_figure(sheet, mark)
+        kept = {name: figure for name, figure in drawn.items() if figure is not None}
+        for figure in kept.values():  # laid out once: every save then gives the same picture
+            figure.draw_without_rendering()
+            figure.set_layout_engine("none")
+    return kept
 
 
 def write_figures(

@@ -1,9 +1,9 @@
 """Quality against what it cost: the score of every method over its training FLOPs and seconds."""
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
-from harness.report.plots.style import legend, marks, panels, quiet_grid
+from harness.report.plots.style import Mark, cost_axis, legend, panels, quiet_grid, title
 from harness.report.table import Cost, Score, Table
 
 if TYPE_CHECKING:
@@ -18,47 +18,50 @@ WIDE = 20.0
 """Ratio of the largest to the smallest cost from which the axis is logarithmic."""
 
 
-def cost_figure(table: Table) -> "Figure | None":
-    """One row of two panels a metric (the average over directions where there is one); None without scores.
+def cost_figure(table: Table, mark: Mapping[str, Mark]) -> "Figure | None":
+    """One row of two panels a group and metric (the average over directions where there is one); None
+    without scores.
 
     A marker is a method's mean, its bar the standard deviation over seeds, a dot one seed.
     """
-    shown = [column for column in table.columns if column.subset is None] or list(table.columns)
-    points = [(group, row) for group in table.groups for row in group.rows if row.cost is not None]
-    if not any(isinstance(row.cells[column.key], Score) for _, row in points for column in shown):
+    columns = [column for column in table.columns if column.subset is None] or list(table.columns)
+    shown = [
+        (group, column, rows)
+        for group in table.groups
+        for column in columns
+        if (rows := [row for row in group.rows if isinstance(row.cells[column.key], Score) and row.cost])
+    ]
+    if not shown:
         return None
-    several = len(table.groups) > 1
-    names = [f"{group.name} {row.method}" if several else row.method for group, row in points]
-    mark = marks(names, table.baseline)
     figure, grid = panels(len(shown), len(AXES))
-    for line, column in zip(grid, shown, strict=True):
+    for line, (group, column, rows) in zip(grid, shown, strict=True):
         for axes, (label, read) in zip(line, AXES, strict=True):
-            costs = [read(row.cost) for _, row in points if row.cost is not None]
-            for name, (_, row) in zip(names, points, strict=True):
+            costs = [read(row.cost) for row in rows if row.cost is not None]
+            for row, x in zip(rows, costs, strict=True):
                 cell = row.cells[column.key]
-                if isinstance(cell, Score) and row.cost is not None:
-                    _point(axes, read(row.cost), cell, mark[name], name)
-            if min(costs) > 0 and max(costs) / min(costs) > WIDE:
-                axes.set_xscale("log")
-            else:
-                axes.set_xlim(left=0)
-            axes.set_xlabel(label)
-            what = "average " if column.subset is None else ""
-            axes.set_ylabel(f"{what}{column.metric_name}")
+                if isinstance(cell, Score):
+                    _point(axes, x, cell, mark[row.method], row.method)
+            wide = min(costs) > 0 and max(costs) / min(costs) > WIDE
+            cost_axis(axes, label, max(costs), logarithmic=wide)
+            axes.set_ylabel(f"{'average ' if column.subset is None else ''}{column.metric_name}")
+            if len(table.groups) > 1:
+                axes.set_title(group.name)
+            axes.margins(y=0.1)
             quiet_grid(axes)
-    figure.suptitle(
-        f"{table.title} (scale {table.scale}): score ± standard deviation over seeds, against cost",
-        fontsize=9,
+    title(
+        figure,
+        f"{table.title} (scale {table.scale}): score against cost; bar: standard deviation, dots: seeds",
     )
-    legend(figure, grid[0][0])
+    fullest = max((line[0] for line in grid), key=lambda axes: len(axes.containers))
+    legend(figure, fullest)
     return figure
 
 
-def _point(axes: "Axes", x: float, cell: Score, mark: Any, name: str) -> None:
+def _point(axes: "Axes", x: float, cell: Score, mark: Mark, name: str) -> None:
     axes.errorbar(
         [x],
         [cell.mean],
-        yerr=[cell.spread or 0.0],
+        yerr=None if cell.spread is None else [cell.spread],
         marker=mark.marker,
         markersize=6.5,
         color=mark.colour,

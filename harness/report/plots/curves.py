@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.metrics.base import FloatArray
-from harness.report.plots.style import Mark, legend, marks, panels, quiet_grid
+from harness.report.plots.style import Mark, cost_axis, legend, panels, quiet_grid, title
 from harness.report.sheets import Sheet
 from harness.results import Result
 
@@ -48,19 +48,21 @@ def curve(result: Result, figure: str) -> Curve | None:
     return Curve(steps, np.interp(steps, at, flops), np.array([value for _, value in found]))
 
 
-def learning_figure(sheet: Sheet) -> "Figure | None":
+def learning_figure(sheet: Sheet, mark: Mapping[str, Mark]) -> "Figure | None":
     """Validation loss over steps and over FLOPs, a row of panels for each backbone and subset."""
     return _figure(
         sheet,
+        mark,
         [("loss", STEPS, "validation loss\n(nats a target token)"), ("loss", FLOPS, "")],
-        "validation loss, -log p(y|x) marginal over the warmups",
+        "validation loss, marginal over the warmups",
     )
 
 
-def sampler_figure(sheet: Sheet) -> "Figure | None":
+def sampler_figure(sheet: Sheet, mark: Mapping[str, Mark]) -> "Figure | None":
     """Effective sample size and entropy of p(c|x) over training, of the methods that sample warmups."""
     return _figure(
         sheet,
+        mark,
         [
             ("ess", STEPS, "effective sample size\n(warmups)"),
             ("entropy", STEPS, "entropy of p(c|x)\n(nats)"),
@@ -71,7 +73,12 @@ def sampler_figure(sheet: Sheet) -> "Figure | None":
 
 
 def _figure(
-    sheet: Sheet, shown: Sequence[tuple[str, str, str]], title: str, *, sampled: bool = False
+    sheet: Sheet,
+    mark: Mapping[str, Mark],
+    shown: Sequence[tuple[str, str, str]],
+    what: str,
+    *,
+    sampled: bool = False,
 ) -> "Figure | None":
     places = []
     for block in sheet.blocks:
@@ -87,31 +94,24 @@ def _figure(
                 places.append((block.name, subset, kept))
     if not places:
         return None
-    methods = sorted({method for _, _, runs in places for method in runs})
-    untouched = {line.method for b in sheet.blocks for line in b.lines.values() if _direct(line.results)}
-    mark = marks(methods, next(iter(sorted(untouched & set(methods))), ""))
-    figure, grid = panels(len(places), len(shown), height=2.1)
+    held = {method for _, _, runs in places for method in runs}
+    methods = [method for method in mark if method in held]
+    figure, grid = panels(len(places), len(shown), height=2.25)
     for row, (block_name, subset, runs) in zip(grid, places, strict=True):
         for axes, (name, over, label) in zip(row, shown, strict=True):
             for method in methods:
                 curves = [c for r in runs.get(method, []) if (c := curve(r, name)) is not None]
                 _line(axes, curves, over, mark[method], method)
             axes.set_title(f"{block_name} · {subset}")
-            axes.set_xlabel(LABELS[over])
+            drawn = [x for line in axes.get_lines() for x in np.asarray(line.get_xdata()).tolist()]
+            cost_axis(axes, LABELS[over], max(drawn, default=0.0), logarithmic=False)
             axes.set_ylabel(label)
-            axes.set_xlim(left=0)
             if name == "ess":
                 axes.set_ylim(bottom=0)
             quiet_grid(axes)
-    figure.suptitle(
-        f"{sheet.task} (scale {sheet.scale}): {title}; line: mean, band: lowest to highest seed", fontsize=9
-    )
-    _legend(figure, grid, methods)
+    title(figure, f"{sheet.task} (scale {sheet.scale}): {what}; line: mean, band: range of seeds")
+    legend(figure, max((row[0] for row in grid), key=lambda axes: len(axes.get_lines())))
     return figure
-
-
-def _direct(results: Mapping[str, Mapping[int, Result]]) -> bool:
-    return any(r.cell.warmup == "none" and not r.cell.matched for s in results.values() for r in s.values())
 
 
 def _once(runs: Mapping[str, Sequence[Result]]) -> dict[str, list[Result]]:
@@ -147,9 +147,3 @@ def _line(axes: "Axes", curves: Sequence[Curve], over: str, mark: Mark, name: st
         axes.fill_between(
             x, values.min(axis=0), values.max(axis=0), color=mark.colour, alpha=0.15, linewidth=0
         )
-
-
-def _legend(figure: "Figure", grid: "Sequence[Sequence[Axes]]", methods: Sequence[str]) -> None:
-    """From the panel that shows the most methods."""
-    fullest = max((axes for row in grid for axes in row), key=lambda axes: len(axes.get_lines()))
-    legend(figure, fullest, columns=3 if max(map(len, methods)) > 14 else 4)

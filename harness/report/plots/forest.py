@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from harness.report.plots.style import PANEL, panels, quiet_grid
+from harness.report.plots.style import PANEL, panels, quiet_grid, title
 from harness.report.table import Gain, Missing, Row, Score, Table
 
 if TYPE_CHECKING:
@@ -28,19 +28,26 @@ def forest_figure(table: Table) -> "Figure | None":
     longest = max(len(label) for _, _, entries in found for label, _ in entries)
     lines = max(len(entries) for _, _, entries in found)
     figure, grid = panels(
-        down, across, width=PANEL[0] * 0.75 + 0.06 * longest, height=max(1.4, 0.26 * lines + 0.95)
+        down,
+        across,
+        width=PANEL[0] * 0.75 + 0.06 * longest,
+        height=max(1.2, 0.24 * lines + 0.75),
+        sharex=len({unit for _, unit, _ in found}) == 1,
     )
     flat = [axes for row in grid for axes in row]
-    for axes, (title, unit, entries) in zip(flat, found, strict=False):
+    for number, (axes, (name, unit, entries)) in enumerate(zip(flat, found, strict=False)):
         _draw(axes, entries)
-        axes.set_title(title)
+        if number % across:  # the panels of a row have the same lines
+            axes.set_yticklabels([])
+        axes.set_title(name)
+        axes.tick_params(axis="x", labelbottom=True)
         axes.set_xlabel(f"Δ {unit} against {table.baseline}")
     for axes in flat[len(found) :]:
         axes.set_visible(False)
-    figure.suptitle(
+    title(
+        figure,
         f"{table.title} (scale {table.scale}): difference and {table.confidence:.0%} interval; "
         "filled: survives Holm's correction",
-        fontsize=9,
     )
     return figure
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.report.plots.style import panels
+from harness.report.plots.style import panels, title
 from harness.report.table import Gain, Missing, Score, Table
 
 if TYPE_CHECKING:
@@ -72,7 +72,5 @@ def heatmap_figure(table: Table) -> "Figure | None":
     unit = table.columns[0].metric_name
     bar = figure.colorbar(image, ax=axes, pad=0.02)
     bar.set_label(f"Δ {unit} against {table.baseline}" + ("" if sign > 0 else ", sign turned"))
-    figure.suptitle(
-        f"{table.title} (scale {table.scale}): difference; bold survives Holm's correction", fontsize=9
-    )
+    title(figure, f"{table.title} (scale {table.scale}): difference; bold survives Holm's correction")
     return figure

@@ -1,9 +1,13 @@
 """How pictures look: colours that colour-blind people and a grey print tell apart, sizes, labels."""
 
+import math
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from harness.report.numbers import SUPERSCRIPT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -53,17 +57,15 @@ class Mark:
 
 
 def marks(methods: Sequence[str], baseline: str = "") -> dict[str, Mark]:
-    """A mark for every method, in their order; the baseline's is black.
+    """A mark for every method, by its place in the alphabet; the baseline's is black.
 
     Colour, marker and dashes change together, so that none of them is needed to tell two methods apart.
     """
-    given = {}
-    others = [method for method in dict.fromkeys(methods) if method != baseline]
+    given = {baseline: Mark("black", "o", "-")} if baseline in methods else {}
+    others = sorted(set(methods) - {baseline})
     for i, method in enumerate(others):
         dashes = DASHES[(i + i // len(COLOURS)) % len(DASHES)]
         given[method] = Mark(COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)], dashes)
-    if baseline in methods:
-        given[baseline] = Mark("black", "o", "-")
     return given
 
 
@@ -77,11 +79,46 @@ def panels(
     return figure, figure.subplots(rows, columns, squeeze=False, **kwargs).tolist()
 
 
-def legend(figure: "Figure", axes: "Axes", columns: int = 4) -> None:
-    """One legend for all panels, under them."""
+def title(figure: "Figure", text: str) -> None:
+    """The title of a whole figure, broken into lines that fit its width; it takes no room from the panels."""
+    size = 9.0
+    letters = int(figure.get_figwidth() * 72 / (0.54 * size))
+    lines = textwrap.wrap(text, letters)
+    figure.suptitle("\n".join(lines), fontsize=size)
+    figure.set_figheight(figure.get_figheight() + 0.19 * len(lines))
+
+
+def cost_axis(axes: "Axes", label: str, largest: float, *, logarithmic: bool) -> None:
+    """A horizontal axis of a cost from 0, large numbers as a power of ten in the label; or logarithmic."""
+    from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+
+    if logarithmic:
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: _power(x)))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    else:
+        axes.set_xlim(left=0)
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=largest >= 6))
+        exponent = math.floor(math.log10(largest)) if largest >= 1e5 else 0
+        if exponent:
+            axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x / 10**exponent:g}"))
+            label = f"{label} (10{str(exponent).translate(SUPERSCRIPT)})"
+    axes.set_xlabel(label)
+
+
+def _power(value: float) -> str:
+    return f"10{str(round(math.log10(value))).translate(SUPERSCRIPT)}"
+
+
+def legend(figure: "Figure", axes: "Axes") -> None:
+    """One legend for all panels, under them; it takes no room from them."""
     handles, labels = axes.get_legend_handles_labels()
     if labels:
-        figure.legend(handles, labels, loc="outside lower center", ncols=min(columns, len(labels)))
+        letters = figure.get_figwidth() * 72 / (0.56 * 8)
+        fit = int(letters / (max(map(len, labels)) + 9))
+        across = max(1, min(fit, len(labels)))
+        figure.legend(handles, labels, loc="outside lower center", ncols=across)
+        figure.set_figheight(figure.get_figheight() + 0.17 * -(-len(labels) // across) + 0.08)
 
 
 def quiet_grid(axes: "Axes", axis: Any = "both") -> None:
