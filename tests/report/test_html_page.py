@@ -138,7 +138,7 @@ def test_findings_have_the_tone_of_what_they_say(out: Path) -> None:
     said = {finding.text.split(" against")[0]: finding.tone for finding in findings(tables[0])}
     assert said == {"good": "better", "bad<b>": "worse", "same": "open"}
     assert tally(tables) == (
-        "3 comparisons with sft: 1 better, 1 worse, 1 that this data cannot tell from no difference."
+        "3 comparisons with sft: 1 better, 1 worse, 1 not to be told from no difference."
     )
 
 

@@ -385,7 +385,7 @@
     document.querySelectorAll("table.sortable").forEach(sortTable);
     if (!browser) return;
     update();
-    if (named && state.example) byId("examples").scrollIntoView();
+    if (named && state.example) byId("examples").scrollIntoView({ behavior: "instant" });
   }
 
   open();

@@ -133,12 +133,13 @@ def tally(tables: Sequence[Table]) -> str:
     if total == 0:
         return "Nothing is compared here."
     baselines = ", ".join(dict.fromkeys(table.baseline for table in tables))
-    parts = (
-        f"{tones['better']} better",
-        f"{tones['worse']} worse",
-        f"{tones['open']} that this data cannot tell from no difference",
-    )
-    return f"{_counted(total, 'comparison')} with {baselines}: {parts[0]}, {parts[1]}, {parts[2]}."
+    said: dict[cells.Tone, str] = {
+        "better": "better",
+        "worse": "worse",
+        "open": "not to be told from no difference",
+    }
+    parts = [f"{tones[tone]} {words}" for tone, words in said.items() if tones[tone]]
+    return f"{_counted(total, 'comparison')} with {baselines}: {', '.join(parts)}."
 
 
 def plots(figures: Mapping[str, "Figure"], tables: Sequence[Table]) -> list[tuple[str, list[str]]]:
