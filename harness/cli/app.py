@@ -86,7 +86,7 @@ def run(
 @app.command()
 def report(
     folder: Annotated[Path, typer.Argument(help="Results folder of a run.")],
-    format_: Annotated[str, typer.Option("--format", help="text, md, latex, csv or json.")] = "text",
+    format_: Annotated[str, typer.Option("--format", help="text, md, latex, html, csv or json.")] = "text",
     table: Annotated[
         str,
         typer.Option(
@@ -226,6 +226,19 @@ def power(
         "wanted": wanted,
     }
     power_command(pilot or [], options, format_=format_, plot=plot)
+
+
+@app.command()
+def view(
+    folder: Annotated[Path, typer.Argument(help="Results folder of a run.")],
+    baseline: Annotated[str | None, typer.Option(help="Method that the others are compared with.")] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on this machine; 0: any free one.")] = 0,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open it in a browser.")] = True,
+) -> None:
+    """Show the HTML report of stored results in a browser, served to this machine only."""
+    from harness.cli.view import view_command
+
+    view_command(folder, baseline, port, browser=browser)
 
 
 @app.command(name="list")

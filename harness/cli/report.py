@@ -27,15 +27,20 @@ def report_command(
         UserError: Unknown format, table, metric or baseline, nothing stored, or an unwritable folder.
         CorruptError: A stored cell is damaged.
     """
-    if format_ != "text" and format_ not in RENDERERS:
+    formats = ("text", *RENDERERS, "html")
+    if format_ not in formats:
         raise UserError(
-            f"unknown format '{format_}'", origin="--format", hint=f"Formats: text, {', '.join(RENDERERS)}."
+            f"unknown format '{format_}'", origin="--format", hint=f"Formats: {', '.join(formats)}."
         )
     tables, results = stored_tables(folder, baseline, table, metrics)
     if format_ == "text":
         from rich.console import Console
 
         print_tables(tables, Console())
+    elif format_ == "html":
+        from harness.report.html import render_html
+
+        print(render_html(tables, results), end="")  # noqa: T201
     else:
         print(RENDERERS[format_](tables), end="")  # noqa: T201 - a document on standard output
     if plots is not None:
