@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from harness.report.table import format_p
+from harness.report.numbers import format_p
 
 if TYPE_CHECKING:
     from harness.cli.compare import Line, Moved, Outcome

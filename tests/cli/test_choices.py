@@ -105,4 +105,4 @@ def test_cut_inputs_reach_the_results(finished: Path) -> None:
         assert [row["id"] for row in rows if row["source_cut"]] == ["q30"]  # the long one
         assert result.ledger["truncated"] >= 1
     (table,) = build_tables(results, Stats(randomizations=99, resamples=99))
-    assert [row.truncated for row in table.rows] == [result.ledger["truncated"] for result in results]
+    assert [row.cost.truncated for row in table.rows] == [result.ledger["truncated"] for result in results]
