@@ -6,7 +6,7 @@ from harness.errors import UserError
 from harness.report.render import RENDERERS, print_tables
 from harness.report.table import build_tables
 from harness.results import read_results
-from harness.spec import Stats, make_spec, read_spec
+from harness.spec import RunSpec, Stats, make_spec, read_spec
 
 
 def report_command(folder: Path, format_: str, baseline: str | None) -> None:
@@ -42,5 +42,11 @@ def report_command(folder: Path, format_: str, baseline: str | None) -> None:
 
 def stored_stats(folder: Path) -> Stats:
     """The statistics settings of the newest spec that ran in a folder; the defaults where there is none."""
+    spec = newest_spec(folder)
+    return Stats() if spec is None else spec.stats
+
+
+def newest_spec(folder: Path) -> RunSpec | None:
+    """The newest spec that ran in a folder, None where there is none."""
     specs = sorted((folder / "specs").glob("*.yaml"), key=lambda path: path.stat().st_mtime)
-    return make_spec(read_spec(specs[-1]), str(specs[-1])).stats if specs else Stats()
+    return make_spec(read_spec(specs[-1]), str(specs[-1])) if specs else None

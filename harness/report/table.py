@@ -1,12 +1,13 @@
 """The model of a table: pure data made from stored results. Renderers only format it."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from harness.cell import content_hash
+from harness.errors import UserError
 from harness.results import Result
 from harness.spec import Stats
 from harness.stats import Comparison, compare, holm
@@ -131,7 +132,7 @@ def _table(results: Sequence[Result], stats: Stats) -> Table:
         by_method[name][result.cell.seed] = result
     names = sorted(by_method, key=lambda name: (name != stats.baseline, name))
     first = by_method[names[0]][min(by_method[names[0]])]
-    columns = tuple(Column(s["key"], s["name"], s["signature"], s["higher_is_better"]) for s in first.scores)
+    columns, left_out = _columns(results, first)
     comparisons: dict[tuple[str, str], Comparison] = {}
     baseline = by_method.get(stats.baseline, {})
     for name in names:
@@ -156,8 +157,49 @@ def _table(results: Sequence[Result], stats: Stats) -> Table:
         examples=examples,
         confidence=stats.confidence,
         verdict=_verdict(rows, columns, stats, cell.scale, examples),
-        notes=_notes(first, comparisons, stats),
+        notes=(*_notes(first, comparisons, stats), *left_out, *_said(results, columns)),
     )
+
+
+def _columns(results: Sequence[Result], first: Result) -> tuple[tuple[Column, ...], list[str]]:
+    """The metrics that every cell was scored with under one signature, and a note on each of the others.
+
+    Raises:
+        UserError: There is none.
+    """
+    names = {s["key"]: s["name"] for result in results for s in result.scores}
+    order = [s["key"] for s in first.scores]
+    columns, notes = [], []
+    for key in [*order, *sorted(set(names) - set(order))]:
+        found = [s for result in results for s in result.scores if s["key"] == key]
+        if len(found) == len(results) and len({s["signature"] for s in found}) == 1:
+            one = found[0]
+            columns.append(Column(key, one["name"], one["signature"], one["higher_is_better"]))
+            continue
+        why = f"scored for {len(found)} of {len(results)} cells only"
+        if len(found) == len(results):
+            why = "scored with different signatures"
+        mend = f"'warmup-bench score FOLDER --metrics {found[0]['metric']}' scores all alike"
+        notes.append(f"{names[key]} is left out: {why}; {mend}.")
+    if not columns:
+        raise UserError(
+            "the cells of a table were scored with no metric in common",
+            hint="'warmup-bench score FOLDER' scores all of them alike.",
+        )
+    return tuple(columns), notes
+
+
+def _said(results: Sequence[Result], columns: Sequence[Column]) -> list[str]:
+    """What metrics say of their scores, with the number of cells that it holds for."""
+    shown = {column.key: column.name for column in columns}
+    said = Counter(
+        f"{shown[s['key']]}: {note}"
+        for result in results
+        for s in result.scores
+        if s["key"] in shown
+        for note in s.get("notes", ())
+    )
+    return [f"{note} (in {cells} of {len(results)} cells)." for note, cells in said.items()]
 
 
 def _compare(baseline: Sequence[Result], others: Sequence[Result], key: str, stats: Stats) -> Comparison:

@@ -1,5 +1,4 @@
 import statistics
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -9,18 +8,15 @@ from rich.console import Console
 from harness.cell import Cell
 from harness.errors import UserError
 from harness.ledger import Ledger
-from harness.metrics.base import MetricContext
-from harness.registry import metrics
 from harness.report.render import flops, markdown, print_tables
 from harness.report.table import build_tables, format_p
 from harness.results import read_result, read_results
-from harness.spec import Settings, Stats, make_settings
-from harness.stages import score_predictions
-from harness.store import CorruptError, read_table, write_json, write_table, writing
+from harness.scoring import score_cell
+from harness.spec import Score, Settings, Stats, make_settings
+from harness.store import CorruptError, write_json, write_table, writing
 
 STATS = Stats(randomizations=2000, resamples=500)
 GOLD = [f"the cat number {i} sat on the red mat" for i in range(30)]
-CONTEXT = MetricContext("en", (), 1)
 
 
 def store_cell(
@@ -65,13 +61,9 @@ def store_cell(
         write_table(path / "predictions.parquet", columns)
         write_json(path / "ledger.json", {"decode_flops": 1.0, "decode_seconds": 1.0, "truncated": 0})
         write_json(path / "cell.json", cell.model_dump(mode="json"))
-    table = read_table(folder / "decode" / "predictions.parquet")
-    with writing(folder / "score") as path:
-        scores = [
-            score_predictions(metrics().load(name).value(CONTEXT), table, path / f"{name}.parquet")
-            for name in ("bleu", "chrf++")
-        ]
-        write_json(path / "scores.json", {"metrics": scores, "context": asdict(CONTEXT)})
+        facts = {"target_language": "en", "labels": [], "metrics": ["bleu", "chrf++"], "references": 1}
+        write_json(path / "task.json", facts)
+    score_cell(folder, ["chrf++", "bleu"], Score())
     return folder
 
 
@@ -180,9 +172,9 @@ def test_results_of_two_versions_of_the_code_are_kept_apart(tmp_path: Path) -> N
 def test_an_unfinished_cell_is_left_out_and_a_damaged_one_stops_the_report(tmp_path: Path) -> None:
     store_cell(tmp_path, "sft", 0, 20)
     half = store_cell(tmp_path, "warmup", 0, 10)
-    (half / "score" / "DONE.json").rename(half / "score" / "elsewhere.json")
+    (half / "decode" / "DONE.json").rename(half / "decode" / "elsewhere.json")
     assert [r.cell.method for r in read_results(tmp_path)] == ["sft"]
-    (half / "score" / "elsewhere.json").rename(half / "score" / "DONE.json")
+    (half / "decode" / "elsewhere.json").rename(half / "decode" / "DONE.json")
     (half / "decode" / "cell.json").write_text("{}", encoding="utf-8")
     with pytest.raises(CorruptError, match=r"cell\.json"):
         read_result(half)
