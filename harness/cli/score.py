@@ -74,6 +74,9 @@ def score_with_progress(
     device: str,
 ) -> None:
     """Score cells with each metric in turn, show how far it is, and say what was done."""
+    from harness.backbones.load import quiet_transformers
+
+    quiet_transformers()
     said: list[str] = []
     with ProgressDisplay(console, len(references)) as display:
         for reference in references:

@@ -151,6 +151,8 @@ class COMET:
         ]
         request = {
             "checkpoint": str((self._folder() / CHECKPOINT).absolute()),
+            # The checkpoint remembers a path, which may have changed since; a hub id has not.
+            "reload_hparams": Path(_hparams(self._folder())["pretrained_model"]).is_dir(),
             "batch_size": self.context.settings.batch_size,
             "device": device,
             "dtype": options.dtype,

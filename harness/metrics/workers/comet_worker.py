@@ -35,8 +35,9 @@ def score(request: dict[str, Any], answer: TextIO) -> None:
 
     cuda = request["device"] != "cpu" and torch.cuda.is_available()
     device = torch.device("cuda" if cuda else "cpu")
-    # hparams.yaml rules over what the checkpoint remembers: the encoder's path may have changed since.
-    model = load_from_checkpoint(request["checkpoint"], reload_hparams=True, local_files_only=True)
+    model = load_from_checkpoint(
+        request["checkpoint"], reload_hparams=request["reload_hparams"], local_files_only=True
+    )
     model.eval().to(device)
     if request["dtype"] == "float16":
         model.half()
