@@ -1,4 +1,4 @@
-"""Scores of stored predictions with a learned metric that is a plugin file and writes down what it is asked."""
+"""Scores of stored predictions, with a learned metric that writes down what its model is asked."""
 
 import json
 import shutil

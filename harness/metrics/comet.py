@@ -242,9 +242,9 @@ def _ask_worker(python: str, request: dict[str, Any], *, trusted: bool) -> Itera
     """Run the worker and yield its batches as they come."""
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
     environment.pop("PYTHONPATH", None)  # of this environment, not of the worker's
-    environment.pop("TORCH_FORCE_WEIGHTS_ONLY_LOAD", None)
-    if not trusted:
-        environment["TORCH_FORCE_WEIGHTS_ONLY_LOAD"] = "1"
+    for variable in ("TORCH_FORCE_WEIGHTS_ONLY_LOAD", "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"):
+        environment.pop(variable, None)
+    environment[f"TORCH_FORCE_{'NO_' if trusted else ''}WEIGHTS_ONLY_LOAD"] = "1"
     with tempfile.TemporaryDirectory() as folder, (Path(folder) / "errors.txt").open("w+") as errors:
         asked = Path(folder) / "request.json"
         asked.write_text(json.dumps(request), encoding="utf-8")

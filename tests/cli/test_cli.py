@@ -105,7 +105,11 @@ def test_numbers_do_not_depend_on_the_number_of_workers(finished: tuple[Path, li
     compared = 0
     for folder in (*cells(place / "alone"), *(place / "alone" / "trainings").iterdir()):
         twin = place / "out" / folder.parent.name / folder.name
-        for name in ("model/model.safetensors", "decode/predictions.parquet", "scores/chrf++/statistics.parquet"):
+        for name in (
+            "model/model.safetensors",
+            "decode/predictions.parquet",
+            "scores/chrf++/statistics.parquet",
+        ):
             if (folder / name).exists():
                 assert (folder / name).read_bytes() == (twin / name).read_bytes(), name
                 compared += 1

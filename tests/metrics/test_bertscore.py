@@ -86,7 +86,9 @@ def test_a_baseline_file_rescales(encoders: dict[str, Path], tmp_path: Path) -> 
     ours = metric(encoders["bert"], layer=2, rescale=True, baseline=baseline)
     found = ours.segment_statistics(WARMUP, GOLDS, [""] * 5)[:, 0]
     assert found == pytest.approx(expected, abs=1e-6)
-    assert ours.segment_statistics(SFT, GOLDS, [""] * 5)[2, 0] == 0.0  # empty: not below what a random pair has
+    assert (
+        ours.segment_statistics(SFT, GOLDS, [""] * 5)[2, 0] == 0.0
+    )  # empty: not below what a random pair has
     assert "baseline:no" in metric(encoders["bert"]).signature()
     assert "baseline:no" not in ours.signature()
     assert "no baseline file" in metric(encoders["bert"], rescale=True).missing()
@@ -131,7 +133,9 @@ def test_what_is_missing_is_told_with_the_command_that_fetches_it(
     assert "--fetch --metrics bertscore --set score.bertscore.model=some/encoder" in said
     assert "save_pretrained" in metric("./nowhere").missing()
     assert "has 3 layers, not 9" in metric(encoders["bert"], layer=9).missing()
-    bare = shutil.copytree(encoders["bert"], tmp_path / "bare", ignore=shutil.ignore_patterns("*.safetensors"))
+    bare = shutil.copytree(
+        encoders["bert"], tmp_path / "bare", ignore=shutil.ignore_patterns("*.safetensors")
+    )
     assert "safetensors" in metric(bare).missing()
     with pytest.raises(UserError, match="save_pretrained"):
         metric("./nowhere").segment_statistics(["a"], [["b"]], ["c"])
