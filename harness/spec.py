@@ -249,6 +249,16 @@ class Score(_Section):
     bertscore: BertscoreOptions = BertscoreOptions()
     comet: CometOptions = CometOptions()
 
+    @field_validator("metrics", mode="before")
+    @classmethod
+    def _named(cls, value: Any) -> Any:
+        """``metrics: comet,bertscore`` is a list too."""
+        return (
+            tuple(name.strip() for name in value.split(",") if name.strip())
+            if isinstance(value, str)
+            else value
+        )
+
 
 class Stats(_Section):
     """The tests of the table."""
