@@ -19,7 +19,7 @@ test: setup-dev comet
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 WARMUP_BENCH_COMET_PYTHON=$(COMET_PYTHON) $(BIN)/python -m pytest -n 2 --dist loadgroup
-	OMP_NUM_THREADS=1 $(COMET_PYTHON) -m pytest -m comet -k this_environment
+	OMP_NUM_THREADS=1 $(COMET_PYTHON) -m pytest -m comet -k this_environment tests/metrics/test_comet.py
 
 # For `warmup-bench run` or `score` with --comet-python, or for everything on COMET's older stack.
 comet: $(COMET_VENV)/bin/.installed-comet
@@ -47,7 +47,7 @@ $(BIN)/.installed-dev: $(BIN)/.torch pyproject.toml
 	touch $@ $(BIN)/.installed
 
 $(COMET_VENV)/bin/.installed-comet: $(COMET_VENV)/bin/.torch pyproject.toml
-	$(COMET_VENV)/bin/pip install --quiet -e ".[comet,bertscore]" hypothesis pytest pytest-timeout
+	$(COMET_VENV)/bin/pip install --quiet -e ".[comet,bertscore]" hypothesis pytest pytest-timeout pytest-xdist
 	touch $@
 
 clean:
