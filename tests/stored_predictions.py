@@ -73,7 +73,8 @@ def make_encoder(folder: Path, kind: str, *, seed: int = 0) -> Path:
     model = AutoModel.from_config(config)
     with torch.no_grad():
         for parameter in model.parameters():
-            parameter.add_(0.3 * torch.randn(parameter.shape))  # far from equal embeddings
+            if parameter.dim() > 1:  # biases would turn all texts the same way
+                parameter.add_(0.5 * torch.randn(parameter.shape))
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder

@@ -22,6 +22,8 @@ from harness.metrics.learned import Segment, best_of_each, mean_percent, score_a
 
 FILES = ("config.json", "*.safetensors", "*.safetensors.index.json", *TOKENIZER)
 INSTALL = "pip install 'warmup-bench[bertscore]'"
+MATCH = "pair-v1"
+"""Name of the rule of :func:`_match` in signatures and caches; raise it when its numbers change."""
 PREFIX_SPACE = {"roberta", "gpt2", "longformer", "bart"}
 """Model types whose first word bert-score marks as all others, by a space before it."""
 POSITIONS_AFTER_PADDING = {"roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "longformer"}
@@ -107,6 +109,7 @@ class BERTScore:
         return {
             "hash": hash_files(folder, matching(folder, FILES)),
             "layer": str(self.layer),
+            "match": MATCH,
             "bert-score": str(_version()),
             "transformers": version("transformers"),
         }
@@ -123,7 +126,7 @@ class BERTScore:
             baseline = hash_files(file.parent, [file])
         return (
             f"model:{short_name(self.model)}|layer:{known['layer']}|hash:{known['hash']}|refs:max|idf:no|"
-            f"baseline:{baseline}|empty:0|version:{known['bert-score']}|transformers:{known['transformers']}"
+            f"match:{MATCH}|baseline:{baseline}|empty:0|version:{known['bert-score']}|transformers:{known['transformers']}"
         )
 
     def segments(
@@ -145,7 +148,6 @@ class BERTScore:
         if reason := self.missing():
             raise UserError(f"BERTScore can't score: {reason}", origin="score.bertscore")
         import torch
-        from bert_score.utils import bert_cos_score_idf
 
         chosen = "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
         model, tokenizer = _load(self._folder(), self.layer)
@@ -157,14 +159,9 @@ class BERTScore:
             batch = segments[start : start + size]
             scores = [0.0] * len(batch)
             full = [i for i, segment in enumerate(batch) if not _is_empty(segment)]
-            if full:
-                golds = [str(batch[i].reference) for i in full]
-                texts = [batch[i].hypothesis for i in full]
-                found = bert_cos_score_idf(
-                    model, golds, texts, tokenizer, weights, device=chosen, batch_size=size
-                )
-                for i, value in zip(full, found[:, 2].tolist(), strict=True):
-                    scores[i] = float(value)
+            pairs = [(batch[i].hypothesis, str(batch[i].reference)) for i in full]
+            for i, value in zip(full, _match(model, tokenizer, weights, pairs, chosen), strict=True):
+                scores[i] = value
             yield scores
 
     def statistics(self, scores: Sequence[Sequence[float]]) -> FloatArray:
@@ -207,6 +204,32 @@ class BERTScore:
 
         root = Path(bert_score.__file__).parent / "rescale_baseline" / self.context.target_language
         return root / f"{self.model}.tsv"
+
+
+def _match(
+    model: Any, tokenizer: Any, weights: Mapping[Any, float], pairs: Sequence[tuple[str, str]], device: str
+) -> list[float]:
+    """F1 of (hypothesis, reference) pairs: all texts embedded at once, each pair matched by itself.
+
+    In a batch, the package takes padding for a token of similarity 0, which is more than a negative one: the
+    score of a pair would depend on the others.
+    """
+    from bert_score.utils import get_bert_embedding, greedy_cos_idf
+
+    texts = sorted({text for pair in pairs for text in pair})
+    if not texts:
+        return []
+    parts = get_bert_embedding(texts, model, tokenizer, weights, device=device)
+    lengths = parts[1].sum(dim=1).tolist()
+    row = {text: i for i, text in enumerate(texts)}
+    scores = []
+    for pair in pairs:
+        sides = []
+        for text in reversed(pair):  # the reference first; copies, since the package divides in place
+            i = row[text]
+            sides += [part[i : i + 1, : lengths[i]].clone() for part in parts]
+        scores.append(float(greedy_cos_idf(*sides)[2]))
+    return scores
 
 
 def _is_empty(segment: Segment) -> bool:

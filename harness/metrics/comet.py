@@ -26,6 +26,8 @@ from harness.spec import CometOptions
 
 VARIABLE = "WARMUP_BENCH_COMET_PYTHON"
 WORKER = Path(__file__).parent / "workers" / "comet_worker.py"
+WORKER_VERSION = "1"
+"""Part of what the cache goes by; raise it when the worker's numbers change."""
 CHECKPOINT, HPARAMS = Path("checkpoints") / "model.ckpt", "hparams.yaml"
 ENCODER_FILES = ("config.json", *TOKENIZER)
 """What COMET reads of its encoder: the weights are in its own checkpoint."""
@@ -109,6 +111,7 @@ class COMET:
             "hash": parts,
             "encoder": hash_files(encoder, matching(encoder, ENCODER_FILES)),
             "dtype": self.context.settings.comet.dtype,
+            "worker": WORKER_VERSION,
             "comet": versions["unbabel-comet"],
             "transformers": versions["transformers"],
         }

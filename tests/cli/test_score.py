@@ -124,7 +124,9 @@ def test_a_run_scores_learned_metrics_when_all_cells_are_decoded(
         assert {path.name for path in (cell / "scores").iterdir()} == {"chrf++", "bertscore-tiny-bert"}
         stored = json.loads((cell / "scores" / "bertscore-tiny-bert" / "score.json").read_text())
         assert 0 <= stored["score"] <= 100
-    code, table, _ = call("report", "out", "--format", "md")  # the card's main metric leads, though scored last
+    code, table, _ = call(
+        "report", "out", "--format", "md"
+    )  # the card's main metric leads, though scored last
     assert "| method | BERTScore (tiny-bert) |" in table
     code, again, _ = call(*arguments)
     assert code == 0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from stored_predictions import GOLDS, SFT, WARMUP, make_encoder, make_tokenizer, store_predictions
+from stored_predictions import GOLDS, SFT, WARMUP, WORDS, make_encoder, make_tokenizer, store_predictions
 
 from harness.errors import UserError
 from harness.metrics.base import MetricContext
@@ -30,7 +30,10 @@ def metric(model: Path | str | None, **options: object) -> BERTScore:
 
 
 def package(folder: Path, kind: str, layer: int, **options: object):
-    """The package's own scorer; it needs a finite length, and RoBERTa's first word marked as the others."""
+    """The package's own F1; it needs a finite length, and RoBERTa's first word marked as the others.
+
+    One pair a batch: more would let padding into the match.
+    """
     import bert_score
 
     scorer = bert_score.BERTScorer(model_type=str(folder), num_layers=layer, batch_size=64, **options)
@@ -39,19 +42,31 @@ def package(folder: Path, kind: str, layer: int, **options: object):
 
         scorer._tokenizer = AutoTokenizer.from_pretrained(folder, add_prefix_space=True)
     scorer._tokenizer.model_max_length = 40
-    return scorer
+    return lambda texts, golds, batch_size=1: scorer.score(texts, golds, batch_size=batch_size)[2].numpy()
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("layer", [1, 3])
 def test_scores_are_those_of_the_package(encoders: dict[str, Path], kind: str, layer: int) -> None:
-    expected = package(encoders[kind], kind, layer).score(WARMUP, GOLDS)[2].numpy()
+    expected = package(encoders[kind], kind, layer)(WARMUP, GOLDS)
     found = metric(encoders[kind], layer=layer).segment_statistics(WARMUP, GOLDS, [""] * len(GOLDS))
     assert found[:, 0] == pytest.approx(expected, abs=1e-6)
     assert found[:, 1].tolist() == [1.0] * len(GOLDS)
     assert np.ptp(expected) > 0.003  # the encoder tells texts apart
     total = metric(encoders[kind]).aggregate(found.sum(axis=0))
     assert float(total) == pytest.approx(100 * expected.mean(), abs=1e-4)
+
+
+def test_a_score_does_not_depend_on_the_batch(encoders: dict[str, Path]) -> None:
+    texts = [word for word in WORDS for _ in WORDS] + ["the red house ran on the mat"]
+    golds = [word for _ in WORDS for word in WORDS] + ["a red cat sat on a mat"]
+    segments = [Segment(text, reference=gold) for text, gold in zip(texts, golds, strict=True)]
+    scorer = metric(encoders["bert"], layer=3)
+    found = [value for batch in scorer.score(segments, device="cpu") for value in batch]
+    library = package(encoders["bert"], "bert", 3)
+    assert found == pytest.approx(library(texts, golds), abs=1e-4)
+    assert min(found) < 0  # where padding, of similarity 0, would win
+    assert np.abs(library(texts, golds, batch_size=len(texts)) - found).max() > 0.1  # as it does there
 
 
 def test_a_first_word_is_marked_as_the_others_for_roberta(encoders: dict[str, Path]) -> None:
@@ -82,7 +97,7 @@ def test_a_baseline_file_rescales(encoders: dict[str, Path], tmp_path: Path) -> 
     baseline = tmp_path / "baseline.tsv"
     baseline.write_text("LAYER,P,R,F\n" + "".join(f"{i},0.1,0.1,{0.1 * i}\n" for i in range(4)))
     options = {"rescale_with_baseline": True, "lang": "en", "baseline_path": str(baseline)}
-    expected = package(encoders["bert"], "bert", 2, **options).score(WARMUP, GOLDS)[2].numpy()
+    expected = package(encoders["bert"], "bert", 2, **options)(WARMUP, GOLDS)
     ours = metric(encoders["bert"], layer=2, rescale=True, baseline=baseline)
     found = ours.segment_statistics(WARMUP, GOLDS, [""] * 5)[:, 0]
     assert found == pytest.approx(expected, abs=1e-6)
@@ -177,7 +192,7 @@ def test_several_cells_are_scored_and_reported(encoders: dict[str, Path], tmp_pa
     assert tally.cells == 2
     (table,) = build_tables(read_results(tmp_path), Stats(randomizations=99, resamples=99))
     assert [column.key for column in table.columns] == ["chrf++", "bertscore-tiny-bert"]
-    expected = package(encoders["bert"], "bert", 3).score(WARMUP, GOLDS)[2].mean()
+    expected = package(encoders["bert"], "bert", 3)(WARMUP, GOLDS).mean()
     figures = {row.method: row.figures["bertscore-tiny-bert"] for row in table.rows}
     assert figures["warmup"].mean == pytest.approx(100 * float(expected), abs=1e-3)
     assert figures["warmup"].comparison is not None
