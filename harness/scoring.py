@@ -212,7 +212,8 @@ def _ask(
         folder, identity = cache_folder(out, metric), metric.identity()
         try:
             for batch in metric.score([asked[key] for key in order], device=device):
-                found += _finite(batch, [asked[key] for key in order[len(found) :]], metric)
+                keys = order[len(found) : len(found) + len(batch)]
+                found += _finite(batch, [asked[key] for key in keys], metric)
                 progress(len(found), len(order))
                 if len(found) - stored >= PART:
                     write_part(folder, identity, order[stored : len(found)], found[stored:])
@@ -231,7 +232,7 @@ def _finite(scores: list[float], segments: Sequence[Segment], metric: LearnedMet
     Raises:
         UserError: One is not finite: it would lose every comparison without a word.
     """
-    for value, segment in zip(scores, segments, strict=False):
+    for value, segment in zip(scores, segments, strict=True):
         if not math.isfinite(value):
             raise UserError(
                 f"{metric.name} gave no finite score for '{segment.hypothesis[:80]}'",

@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 from harness.errors import UserError
 from harness.metrics.base import FloatArray, MetricContext
 from harness.metrics.checkpoints import TOKENIZER, fetch, find_model, hash_files, matching, short_name
+from harness.metrics.encoder import layers_of, load_encoder
 from harness.metrics.inputs import check_inputs
 from harness.metrics.learned import Segment, best_of_each, mean_percent, score_all
 
@@ -24,10 +25,6 @@ FILES = ("config.json", "*.safetensors", "*.safetensors.index.json", *TOKENIZER)
 INSTALL = "pip install 'warmup-bench[bertscore]'"
 MATCH = "pair-v1"
 """Name of the rule of :func:`_match` in signatures and caches; raise it when its numbers change."""
-PREFIX_SPACE = {"roberta", "gpt2", "longformer", "bart"}
-"""Model types whose first word bert-score marks as all others, by a space before it."""
-POSITIONS_AFTER_PADDING = {"roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "longformer"}
-"""Model types that begin to count positions after the padding token's id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +74,9 @@ class BERTScore:
             return f"its model {self.model} has no weights in safetensors; name another encoder"
         if not matching(folder, TOKENIZER):
             return f"its model {self.model} has no tokenizer"
-        most = _layers_of(folder)
-        if self.layer > most:
-            return f"its model {self.model} has {most} layers, not {self.layer}"
+        asked = self.context.settings.bertscore.layer
+        if asked is not None and asked > (most := layers_of(folder)):
+            return f"its model {self.model} has {most} layers, not {asked}"
         if self.context.settings.bertscore.rescale and not self._baseline_file().is_file():
             return f"it has no baseline file {self._baseline_file().name}; give score.bertscore.baseline"
         return ""
@@ -101,7 +98,7 @@ class BERTScore:
         from bert_score.utils import model2layers
 
         known = model2layers.get(self.model)
-        return int(known) if known is not None else _layers_of(self._folder())
+        return int(known) if known is not None else layers_of(self._folder())
 
     def identity(self) -> Mapping[str, str]:
         """Hash of weights, configuration and tokenizer, layer, and the versions that score."""
@@ -150,7 +147,7 @@ class BERTScore:
         import torch
 
         chosen = "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
-        model, tokenizer = _load(self._folder(), self.layer)
+        model, tokenizer = load_encoder(self._folder(), self.layer)
         model.to(chosen)
         weights: dict[int | None, float] = defaultdict(lambda: 1.0)
         weights |= {tokenizer.sep_token_id: 0.0, tokenizer.cls_token_id: 0.0}
@@ -256,14 +253,6 @@ def _fetch_command(context: MetricContext) -> str:
     return f"warmup-bench score --fetch --metrics bertscore --set score.bertscore.model={model}"
 
 
-@cache
-def _layers_of(folder: Path) -> int:
-    from transformers import AutoConfig
-
-    config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    return int(getattr(config, "encoder_layers", None) or config.num_hidden_layers)
-
-
 def _baseline(file: Path, layer: int) -> float:
     """F of a layer in a file of bert-score's layout, ``LAYER,P,R,F``.
 
@@ -279,62 +268,3 @@ def _baseline(file: Path, layer: int) -> float:
             origin="score.bertscore.baseline",
             hint="It holds lines LAYER,P,R,F under that header.",
         ) from error
-
-
-def _load(folder: Path, layer: int) -> tuple[Any, Any]:
-    """The encoder without the layers above ``layer``, and its tokenizer.
-
-    Raises:
-        UserError: They can't be loaded.
-    """
-    import torch
-    from transformers import AutoConfig, AutoModel, AutoTokenizer
-
-    local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
-    try:
-        config = AutoConfig.from_pretrained(folder, **local)
-        spaced = {"add_prefix_space": True} if config.model_type in PREFIX_SPACE else {}
-        tokenizer = AutoTokenizer.from_pretrained(folder, **spaced, **local)
-        model = AutoModel.from_pretrained(
-            folder, config=config, use_safetensors=True, torch_dtype=torch.float32, **local
-        )
-    except Exception as error:  # a corrupt file may raise anything in the libraries that read it
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise UserError(f"encoder {folder} can't be loaded: {reason}", origin="score.bertscore") from error
-    if config.is_encoder_decoder:
-        model = model.get_encoder()
-    _drop_layers(model, layer, folder)
-    if tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
-    longest = int(getattr(config, "max_position_embeddings", 512) or 512)
-    if config.model_type in POSITIONS_AFTER_PADDING:
-        longest -= config.pad_token_id + 1
-    tokenizer.model_max_length = min(tokenizer.model_max_length, max(longest, 1))
-    return model.eval(), tokenizer
-
-
-def _drop_layers(model: Any, layer: int, folder: Path) -> None:
-    """Drop the layers above one, as bert-score does, so that the output is that layer's (after a final norm,
-    where the architecture has one).
-    """
-    import torch
-
-    total = _layers_of(folder)
-    if model.config.model_type == "albert":  # one group of weights for all layers
-        model.encoder.config.num_hidden_layers = layer
-        return
-    stacks = [
-        (name, module)
-        for name, module in model.named_modules()
-        if isinstance(module, torch.nn.ModuleList) and len(module) == total
-    ]
-    if not stacks:
-        raise UserError(
-            f"the layers of encoder {folder} can't be told from its modules",
-            origin="score.bertscore",
-            hint="Use a BERT, RoBERTa, DeBERTa, DistilBERT, BART or T5 encoder.",
-        )
-    name = min(stacks, key=lambda pair: pair[0].count("."))[0]
-    parent, _, attribute = name.rpartition(".")
-    owner = model.get_submodule(parent)
-    setattr(owner, attribute, torch.nn.ModuleList(list(getattr(owner, attribute))[:layer]))

@@ -72,9 +72,9 @@ def test_a_score_does_not_depend_on_the_batch(encoders: dict[str, Path]) -> None
 def test_a_first_word_is_marked_as_the_others_for_roberta(encoders: dict[str, Path]) -> None:
     (score,) = metric(encoders["roberta"]).score([Segment("red", reference="red")], device="cpu")
     assert score == pytest.approx([1.0])
-    from harness.metrics.bertscore import _load
+    from harness.metrics.encoder import load_encoder
 
-    _, tokenizer = _load(encoders["roberta"], 3)
+    _, tokenizer = load_encoder(encoders["roberta"], 3)
     spaced = tokenizer.convert_ids_to_tokens(tokenizer("red")["input_ids"])
     plain = make_tokenizer("roberta")
     assert spaced == plain.convert_ids_to_tokens(plain(" red")["input_ids"])
