@@ -13,6 +13,7 @@ from typing import Any
 
 from harness.errors import UserError
 from harness.metrics.base import FloatArray, Metric, MetricContext
+from harness.metrics.inputs import column_read
 from harness.metrics.learned import LearnedMetric, Segment, is_learned
 from harness.registry import Entry, metrics
 from harness.score_cache import cache_folder, digest, read_cache, write_part
@@ -42,17 +43,27 @@ class Predictions:
 
     Attributes:
         ids: Of the examples.
-        hypotheses, references, sources: Their texts, in the same order.
+        references, sources: Their texts, in the same order.
+        table: Everything stored of them, as columns.
         context: What their metrics are made with.
         metrics: Metrics of the task's card, the main one first.
     """
 
     ids: list[str]
-    hypotheses: list[str]
     references: list[list[str]]
     sources: list[str]
+    table: Any
     context: MetricContext
     metrics: tuple[str, ...]
+
+    def hypotheses(self, metric: Metric) -> list[str]:
+        """The texts that a metric takes for hypotheses.
+
+        Raises:
+            UserError: These predictions don't have them.
+        """
+        texts: list[str] = self.table[column_read(metric, self.table.column_names)].to_pylist()
+        return texts
 
 
 @dataclass
@@ -111,9 +122,9 @@ def read_predictions(cell: Path, settings: Score | None = None) -> Predictions:
     context, named = read_facts(cell, settings)
     return Predictions(
         ids=table["id"].to_pylist(),
-        hypotheses=table["hypothesis"].to_pylist(),
         references=table["references"].to_pylist(),
         sources=table["source"].to_pylist(),
+        table=table,
         context=context,
         metrics=named,
     )
@@ -153,7 +164,7 @@ def score_cell(
         metric: Metric = entry.value(predictions.context)
         if not is_scored(cell, entry, metric):
             statistics = metric.segment_statistics(
-                predictions.hypotheses, predictions.references, predictions.sources
+                predictions.hypotheses(metric), predictions.references, predictions.sources
             )
             _write(cell, reference, entry, metric, predictions.ids, statistics, [])
     progress(len(references), len(references))
@@ -183,7 +194,7 @@ def score_learned(
     tally = Tally()
     notes: list[str] = []
     for metric, group in together.items():
-        segments = [metric.segments(p.hypotheses, p.references, p.sources) for _, p in group]
+        segments = [metric.segments(p.hypotheses(metric), p.references, p.sources) for _, p in group]
         distinct = {digest(s): s for of_cell in segments for of_one in of_cell for s in of_one}
         known = read_cache(cache_folder(out, metric))
         tally.segments += len(distinct)
@@ -192,7 +203,7 @@ def score_learned(
         known |= _ask(out, metric, asked, device, progress)
         for (cell, p), of_cell in zip(group, segments, strict=True):
             statistics = metric.statistics([[known[digest(s)] for s in of_one] for of_one in of_cell])
-            said = metric.notes(p.hypotheses, p.references)
+            said = metric.notes(p.hypotheses(metric), p.references)
             _write(cell, reference, entry, metric, p.ids, statistics, said)
             tally.cells += 1
             notes += [f"{cell.name}: {note}" for note in said]
