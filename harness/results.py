@@ -1,5 +1,6 @@
 """Stored cells, read back: what a report knows. No model and no task is needed."""
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +52,20 @@ class Result:
         table = read_table(self.folder / "decode" / "predictions.parquet")
         groups: list[str] = table.column("group").to_pylist()
         return None if any(group is None for group in groups) else groups
+
+    def training_log(self) -> list[dict[str, Any]]:
+        """The lines of the training's log: losses, and under ``validation`` what each evaluation found.
+
+        Raises:
+            CorruptError: It can't be read.
+        """
+        path = self.folder.parent.parent / "trainings" / self.cell.training_id / "log.jsonl"
+        if not path.is_file():
+            return []
+        try:
+            return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        except (OSError, ValueError) as error:
+            raise CorruptError(f"stored file {path} can't be read ({error})") from error
 
     def metric(self, key: str) -> Metric:
         """The metric, made as it was for scoring."""

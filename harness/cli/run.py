@@ -54,11 +54,19 @@ def run_command(
         folders = [plan.out / "cells" / name for name in finished]
         score_with_progress(console, plan.out, folders, plan.learned, plan.spec.score, plan.spec.device)
     if finished:
+        from harness.report.build import build_tables
+        from harness.report.planned import planned_of
         from harness.report.render import print_tables
-        from harness.report.table import build_tables
         from harness.results import read_results
 
-        print_tables(build_tables(read_results(plan.out, finished), plan.spec.stats), console)
+        failed = [
+            planned_of(cell, f"failed: {failures[cell.id].strip().splitlines()[-1]}")
+            for cell in plan.cells
+            if cell.id in failures
+        ]
+        order = {cell.id: place for place, cell in enumerate(plan.cells)}
+        results = sorted(read_results(plan.out, finished), key=lambda result: order[result.cell.id])
+        print_tables(build_tables(results, plan.spec.stats, planned=failed), console)
     for cell, reason in failures.items():
         console.print(Text(f"failed: {cell}: {reason.strip()}", style="red"))
     console.print(
@@ -122,7 +130,7 @@ def print_counts(console: Console, work: "Work") -> None:
 
 def _print_plan(console: Console, plan: "Plan", work: "Work") -> None:
     from harness.estimate import estimate
-    from harness.report.render import flops
+    from harness.report.numbers import flops
 
     print_counts(console, work)
     for cell in plan.cells:

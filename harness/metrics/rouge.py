@@ -93,11 +93,11 @@ def unicode_tokens(text: str) -> list[str]:
 
     Scripts without spaces between words (Chinese, Japanese, Thai, ...) give one token a character.
     """
-    return "".join(map(_spaced, text.lower())).split()
+    return "".join(map(spaced, text.lower())).split()
 
 
 @cache
-def _spaced(char: str) -> str:
+def spaced(char: str) -> str:
     """Return the character if it is part of a word, between spaces if it is one by itself, else a space."""
     if unicodedata.category(char)[0] not in "LMN":
         return " "

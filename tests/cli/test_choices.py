@@ -95,7 +95,7 @@ def test_both_answers_are_stored_and_scored(finished: Path, method: str) -> None
 
 
 def test_cut_inputs_reach_the_results(finished: Path) -> None:
-    from harness.report.table import build_tables
+    from harness.report.build import build_tables
     from harness.results import read_results
     from harness.spec import Stats
 
@@ -105,4 +105,6 @@ def test_cut_inputs_reach_the_results(finished: Path) -> None:
         assert [row["id"] for row in rows if row["source_cut"]] == ["q30"]  # the long one
         assert result.ledger["truncated"] >= 1
     (table,) = build_tables(results, Stats(randomizations=99, resamples=99))
-    assert [row.truncated for row in table.rows] == [result.ledger["truncated"] for result in results]
+    assert [row.cost.truncated for group in table.groups for row in group.rows] == [
+        result.ledger["truncated"] for result in results
+    ]
