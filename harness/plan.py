@@ -1,7 +1,7 @@
 """From a spec to cells: every name resolved and every input checked before the first step."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,12 @@ from harness.cell import Cell
 from harness.errors import UserError
 from harness.examples import limited
 from harness.methods import resolve_method
+from harness.metrics.base import MetricContext
+from harness.metrics.learned import is_learned
 from harness.objective import Method
 from harness.registry import Entry, metrics, tasks
-from harness.spec import RunSpec, Settings, make_settings
-from harness.task import LoadRequest, Scale, Splits, Task
+from harness.spec import RunSpec, Score, Settings, make_settings
+from harness.task import LoadRequest, Scale, Splits, Task, TaskCard
 
 DATA_VARIABLE = "WARMUP_BENCH_DATA"
 
@@ -33,6 +35,9 @@ class Plan:
         data: The examples of each subset after limits.
         fingerprints: Their fingerprints.
         cells: The cells in the order in which they run.
+        metrics: What every cell is scored with as it is decoded.
+        learned: Learned metrics that can score here; they do so when all cells are decoded.
+        left_out: Why a learned metric of the task can't, one sentence each.
     """
 
     spec: RunSpec
@@ -44,6 +49,9 @@ class Plan:
     data: dict[str, Splits]
     fingerprints: dict[str, str]
     cells: tuple[Cell, ...]
+    metrics: tuple[str, ...]
+    learned: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     def settings(self, backbone: str) -> Settings:
         """The full settings of one backbone."""
@@ -71,8 +79,6 @@ def make_plan(spec: RunSpec) -> Plan:
             origin="--scale",
             hint=f"It has: {', '.join(card.scales)}.",
         )
-    for metric in card.metrics:
-        metrics().load(metric)
     subsets = spec.subsets or (next(iter(card.subsets)),)
     for subset in subsets:
         if subset not in card.subsets:
@@ -81,6 +87,7 @@ def make_plan(spec: RunSpec) -> Plan:
                 origin="--direction",
                 hint=f"It has: {', '.join(card.subsets)}.",
             )
+    plain, learned, left_out = _choose_metrics(card, subsets, spec.score)
     chosen_methods = _by_name(resolve_method(reference) for reference in spec.methods)
     if len(chosen_methods) < len(spec.methods):
         raise UserError("two methods have one name", origin="--method", hint="Rename one of them.")
@@ -153,7 +160,49 @@ def make_plan(spec: RunSpec) -> Plan:
             "data_dir": data_dir,
         }
     )
-    return Plan(full, out, device, task, dict(resolved), chosen_methods, data, fingerprints, cells)
+    return Plan(
+        spec=full,
+        out=out,
+        device=device,
+        task=task,
+        presets=dict(resolved),
+        methods=chosen_methods,
+        data=data,
+        fingerprints=fingerprints,
+        cells=cells,
+        metrics=plain,
+        learned=learned,
+        left_out=left_out,
+    )
+
+
+def _choose_metrics(
+    card: TaskCard, subsets: Sequence[str], settings: Score
+) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """Plain metrics, learned ones that can score here, and why others of the card can't.
+
+    Raises:
+        UserError: An unknown metric, or a learned one that was asked for and can't score here: better said
+            now than after the training.
+    """
+    plain, learned, left_out = [], [], []
+    for reference in dict.fromkeys((*card.metrics, *settings.metrics)):
+        entry = metrics().load(reference)
+        made = [
+            entry.value(MetricContext(card.subsets[subset].target_language, card.labels, settings=settings))
+            for subset in subsets
+        ]
+        if not is_learned(made[0]):
+            plain.append(reference)
+            continue
+        reason = next((reason for metric in made if (reason := metric.missing())), "")
+        if reason and reference in settings.metrics:
+            raise UserError(f"metric '{reference}' can't score here: {reason}", origin="score.metrics")
+        if reason:
+            left_out.append(f"{made[0].name} is left out: {reason}.")
+        else:
+            learned.append(reference)
+    return tuple(plain), tuple(learned), tuple(left_out)
 
 
 def _read_by(method: Method, settings: Settings) -> Settings:

@@ -121,8 +121,9 @@ class Registry(Generic[T]):
                 origin=str(path),
                 hint=f"Add {self.variable} = ... at module level.",
             )
-        name = getattr(getattr(value, "card", value), "name", path.stem)
-        return Entry(str(name), value, str(path), code)
+        name = getattr(getattr(value, "card", value), "name", None)
+        # A class whose instances have a name gives a property here, which names nothing.
+        return Entry(name if isinstance(name, str) else path.stem, value, str(path), code)
 
 
 def _text_hash(module: str) -> str:

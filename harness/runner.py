@@ -12,8 +12,10 @@ from harness.examples import write_examples
 from harness.executors import Kind, Listener, Step
 from harness.executors.local import run_steps
 from harness.plan import Plan
+from harness.registry import metrics
+from harness.scoring import is_scored, read_facts
 from harness.stages import Job
-from harness.store import STAGES, check, is_done, require_writable, write_file, writing
+from harness.store import check, is_done, require_writable, write_file, writing
 
 
 @dataclass(frozen=True)
@@ -47,9 +49,9 @@ def outstanding(plan: Plan) -> Work:
     pending: list[Cell] = []
     steps: dict[str, Step] = {}
     for job in _jobs(plan):
-        wanted = [job.training_folder, *(job.folder / stage for stage in STAGES)]
+        wanted = [job.training_folder, job.folder / "decode"]
         stored = [check(folder) for folder in wanted if is_done(folder)]
-        if len(stored) == len(wanted):
+        if len(stored) == len(wanted) and _all_scored(job):
             done.append(job.cell)
             continue
         pending.append(job.cell)
@@ -117,10 +119,19 @@ def _jobs(plan: Plan) -> list[Job]:
             backbone=references[cell.backbone],
             device=plan.device,
             offline=plan.spec.offline,
+            metrics=plan.metrics,
+            score=plan.spec.score,
             matched=_match_of(cell, plan.cells),
         )
         for cell in plan.cells
     ]
+
+
+def _all_scored(job: Job) -> bool:
+    """Whether a decoded cell has the scores that are wanted of it."""
+    context, _ = read_facts(job.folder, job.score)
+    entries = [metrics().load(reference) for reference in job.metrics]
+    return all(is_scored(job.folder, entry, entry.value(context)) for entry in entries)
 
 
 def _match_of(cell: Cell, cells: Sequence[Cell]) -> Cell | None:

@@ -208,6 +208,58 @@ class Settings(_Section):
     limit: Limit = Limit()
 
 
+class BertscoreOptions(_Section):
+    """What BERTScore reads."""
+
+    model: str | None = Field(
+        default=None, description="hub id or folder of an encoder; None: bert-score's for the target language"
+    )
+    layer: int | None = Field(
+        default=None, ge=0, description="hidden layer; None: bert-score's for the model, else the last one"
+    )
+    rescale: bool = Field(
+        default=False, description="rescale with bert-score's baseline, or with the one given"
+    )
+    baseline: Path | None = Field(default=None, description="file in the layout of bert-score's baselines")
+
+
+class CometOptions(_Section):
+    """What COMET reads."""
+
+    model: str = Field(
+        default="Unbabel/wmt22-comet-da", description="hub id, or folder with hparams.yaml and checkpoints/"
+    )
+    python: str | None = Field(
+        default=None,
+        description="interpreter that has COMET; None: WARMUP_BENCH_COMET_PYTHON, else this one",
+    )
+    dtype: Literal["float32", "float16"] = Field(
+        default="float32", description="float16: as the command comet-score; float32: as COMET's predict"
+    )
+    trust_checkpoint: bool = Field(
+        default=False, description="load a checkpoint that holds more than weights: it may run any code"
+    )
+
+
+class Score(_Section):
+    """Metrics besides the task's, and what the learned ones read. No number of a training depends on it."""
+
+    metrics: tuple[str, ...] = Field(default=(), description="scored besides the metrics of the task's card")
+    batch_size: int = Field(default=16, ge=1, description="segments at once")
+    bertscore: BertscoreOptions = BertscoreOptions()
+    comet: CometOptions = CometOptions()
+
+    @field_validator("metrics", mode="before")
+    @classmethod
+    def _named(cls, value: Any) -> Any:
+        """``metrics: comet,bertscore`` is a list too."""
+        return (
+            tuple(name.strip() for name in value.split(",") if name.strip())
+            if isinstance(value, str)
+            else value
+        )
+
+
 class Stats(_Section):
     """The tests of the table."""
 
@@ -247,6 +299,7 @@ class RunSpec(BaseModel):
     decode: dict[str, Any] = Field(default_factory=dict)
     lora: dict[str, Any] = Field(default_factory=dict)
     limit: dict[str, Any] = Field(default_factory=dict)
+    score: Score = Score()
     stats: Stats = Stats()
     out: Path | None = None
     data_dir: Path | None = None

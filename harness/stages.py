@@ -7,7 +7,7 @@ The warm start is shared by the methods of a seed, and a training by the cells t
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +15,11 @@ from harness.cell import Cell
 from harness.examples import read_split
 from harness.ledger import Ledger
 from harness.methods import resolve_method
-from harness.metrics.base import Metric, MetricContext
-from harness.metrics.inputs import column_read
 from harness.objective import Giving, Method, likelihood
-from harness.registry import metrics, tasks
-from harness.spec import Budget, Lora
-from harness.store import check, is_done, read_json, read_table, write_json, write_table, writing
+from harness.registry import tasks
+from harness.scoring import score_cell, task_facts
+from harness.spec import Budget, Lora, Score
+from harness.store import check, is_done, read_json, write_json, write_table, writing
 from harness.task import Example
 
 if TYPE_CHECKING:
@@ -41,6 +40,8 @@ class Job:
         task, method, backbone: References that the registries resolve (names or paths).
         device: "cpu" or "cuda".
         offline: True when nothing may be fetched.
+        metrics: Metrics to score the cell with; learned ones have a stage of their own.
+        score: What metrics read of the spec.
         matched: Cell whose training FLOPs are this one's budget.
     """
 
@@ -52,11 +53,13 @@ class Job:
     backbone: str
     device: str
     offline: bool
+    metrics: tuple[str, ...]
+    score: Score
     matched: Cell | None = None
 
     @property
     def folder(self) -> Path:
-        """The cell's folder, with its decode and score stages."""
+        """The cell's folder, with its predictions and scores."""
         return self.out / "cells" / self.cell.id
 
     @property
@@ -129,12 +132,12 @@ def run_warm_start(job: Job, report: Report) -> None:
 
 
 def run_cell(job: Job, report: Report) -> None:
-    """Decode and score the test set, unless that is there."""
-    for stage, run in (("decode", _decode), ("score", _score)):
-        if is_done(job.folder / stage):
-            check(job.folder / stage)
-        else:
-            run(job, report)
+    """Decode the test set and score it, unless that is there."""
+    if is_done(job.folder / "decode"):
+        check(job.folder / "decode")
+    else:
+        _decode(job, report)
+    score_cell(job.folder, job.metrics, job.score, lambda done, total: report("score", done, total, {}))
 
 
 def run_training(job: Job, report: Report) -> None:
@@ -253,43 +256,8 @@ def _decode(job: Job, report: Report) -> None:
         }
         write_json(folder / "ledger.json", spent)
         write_json(folder / "cell.json", cell.model_dump(mode="json"))
-
-
-def _score(job: Job, report: Report) -> None:
-    card = tasks().load(job.task).value.card
-    check(job.folder / "decode")
-    table = read_table(job.folder / "decode" / "predictions.parquet")
-    counts = {len(golds) for golds in table["references"].to_pylist()}
-    context = MetricContext(
-        card.subsets[job.cell.subset].target_language, card.labels, counts.pop() if len(counts) == 1 else -1
-    )
-    with writing(job.folder / "score") as folder:
-        scores = []
-        for done, name in enumerate(card.metrics):
-            report("score", done, len(card.metrics), {})
-            metric: Metric = metrics().load(name).value(context)
-            scores.append(score_predictions(metric, table, folder / f"{name}.parquet"))
-        write_json(folder / "scores.json", {"metrics": scores, "context": asdict(context)})
-        report("score", len(card.metrics), len(card.metrics), {})
-
-
-def score_predictions(metric: Metric, predictions: Any, path: Path) -> dict[str, Any]:
-    """Write the per-example statistics of one metric and return its score with its signature."""
-    statistics = metric.segment_statistics(
-        predictions[column_read(metric, predictions.column_names)].to_pylist(),
-        predictions["references"].to_pylist(),
-        predictions["source"].to_pylist(),
-    )
-    columns = {"id": predictions["id"].to_pylist()}
-    columns |= {f"s{i}": statistics[:, i] for i in range(statistics.shape[1])}
-    write_table(path, columns)
-    return {
-        "key": path.stem,
-        "name": metric.name,
-        "score": float(metric.aggregate(statistics.sum(axis=0))),
-        "higher_is_better": metric.higher_is_better,
-        "signature": metric.signature(),
-    }
+        card = tasks().load(job.task).value.card
+        write_json(folder / "task.json", task_facts(card, cell.subset, examples))
 
 
 def _budget(job: Job) -> Budget:

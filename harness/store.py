@@ -6,7 +6,9 @@ Layout of a results folder::
     data/<task>.<subset>.<scale>-<fingerprint>/   the examples as they were used
     warm-starts/<id>/                     shared starting points
     trainings/<id>/                       trained models with their logs and ledgers
-    cells/<cell id>/{decode,score}/       predictions; statistics and scores
+    cells/<cell id>/decode/               predictions, and what scoring needs to know of the task
+    cells/<cell id>/scores/<metric>/      statistics of every example, and the score with its signature
+    cache/<metric>-<hash>/                what learned metrics have scored, by segment
 
 A folder is written into a temporary sibling, every file synced, then renamed: a reader sees all of it or
 none. ``DONE.json`` carries the size and SHA-256 of every file, so damage is found before it is used.
@@ -25,8 +27,6 @@ from harness.errors import UserError
 
 SCHEMA_VERSION = 1
 DONE = "DONE.json"
-STAGES = ("decode", "score")
-"""Folders of a cell."""
 
 
 class CorruptError(UserError):
@@ -39,19 +39,26 @@ def is_done(folder: Path) -> bool:
 
 
 @contextmanager
-def writing(folder: Path) -> Iterator[Path]:
+def writing(folder: Path, *, replace: bool = False) -> Iterator[Path]:
     """Write a folder whole or not at all: yields a temporary folder that is renamed on success.
+
+    Args:
+        folder: Where it will stand.
+        replace: Put it in the place of an older one, which is moved aside first and then removed.
 
     Raises:
         UserError: The place can't be written (read-only, no space, no folder).
     """
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    older = folder.with_name(f".{folder.name}.{os.getpid()}.old.tmp")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir()
         yield temporary
         _write_manifest(temporary)
+        if replace and folder.exists():
+            folder.rename(older)
         try:
             temporary.rename(folder)
         except OSError:
@@ -64,6 +71,7 @@ def writing(folder: Path) -> Iterator[Path]:
         ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(older, ignore_errors=True)
 
 
 def check(folder: Path) -> Path:

@@ -1,18 +1,14 @@
 """Stored cells with chosen outputs, written as the stages write them."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from harness.cell import Cell
 from harness.ledger import Ledger
-from harness.metrics.base import MetricContext
-from harness.registry import metrics
-from harness.spec import Settings
-from harness.stages import score_predictions
-from harness.store import read_table, write_json, write_table, writing
-
-CONTEXT = MetricContext("en", (), 1)
+from harness.scoring import score_cell
+from harness.spec import Score, Settings
+from harness.store import write_json, write_table, writing
 
 
 @dataclass(frozen=True)
@@ -72,11 +68,7 @@ def store(
         write_table(path / "predictions.parquet", columns)
         write_json(path / "ledger.json", {"decode_flops": 1.0, "decode_seconds": 1.0, "truncated": 0})
         write_json(path / "cell.json", cell.model_dump(mode="json"))
-    table = read_table(folder / "decode" / "predictions.parquet")
-    with writing(folder / "score") as path:
-        scores = [
-            score_predictions(metrics().load(name).value(CONTEXT), table, path / f"{name}.parquet")
-            for name in metric_names
-        ]
-        write_json(path / "scores.json", {"metrics": scores, "context": asdict(CONTEXT)})
+        facts = {"target_language": "en", "labels": [], "metrics": list(metric_names), "references": 1}
+        write_json(path / "task.json", facts)
+    score_cell(folder, metric_names, Score())
     return folder

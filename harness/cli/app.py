@@ -52,6 +52,9 @@ def run(
     workers: Annotated[
         int | None, typer.Option(help="Cells at once. Default: one a core, one a GPU.")
     ] = None,
+    comet_python: Annotated[
+        str | None, typer.Option(help="Python interpreter of an environment that has COMET.")
+    ] = None,
     spec: Annotated[Path | None, typer.Option(help="YAML file; the options here win over it.")] = None,
     set_: Annotated[
         Names,
@@ -79,6 +82,7 @@ def run(
         "offline": offline,
         "device": device,
         "workers": workers,
+        "score": None if comet_python is None else {"comet": {"python": comet_python}},
     }
     raise typer.Exit(run_command(options, spec, set_ or [], dry_run=dry_run))
 
@@ -239,6 +243,30 @@ def view(
     from harness.cli.view import view_command
 
     view_command(folder, baseline, port, browser=browser)
+
+
+@app.command()
+def score(
+    folder: Annotated[Path | None, typer.Argument(help="Results folder of a run.")] = None,
+    metrics: Annotated[
+        Names, typer.Option(help="Metrics, e.g. comet,bertscore; repeatable. Default: those of the task.")
+    ] = None,
+    comet_python: Annotated[
+        str | None, typer.Option(help="Python interpreter of an environment that has COMET.")
+    ] = None,
+    set_: Annotated[
+        Names,
+        typer.Option("--set", metavar="KEY=VALUE", help="A key under score, e.g. score.batch_size=8."),
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    fetch: Annotated[
+        bool, typer.Option("--fetch", help="Only download the models of the metrics into the hub's cache.")
+    ] = False,
+) -> None:
+    """Score stored predictions, also with COMET and BERTScore; no segment is scored twice."""
+    from harness.cli.score import score_command
+
+    raise typer.Exit(score_command(folder, metrics or [], comet_python, set_ or [], device, fetch=fetch))
 
 
 @app.command(name="list")

@@ -63,6 +63,8 @@ def _describe(kind: str, entry: Entry[Any]) -> tuple[Any, ...]:
     if kind == "backbones":
         return ((value.summary,),)
     from harness.metrics.base import MetricContext
+    from harness.metrics.learned import is_learned
 
     metric = value(MetricContext("en", ("A", "B", "C", "D")))  # labels for those that need them
-    return metric.name, (metric.signature(),)
+    reason = metric.missing() if is_learned(metric) else ""
+    return metric.name, (f"can't score here: {reason}" if reason else metric.signature(),)

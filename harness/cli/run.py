@@ -35,6 +35,8 @@ def run_command(
         plan = make_plan(spec)
         work = outstanding(plan)
     console.print(Text(spec_text(plan), style="dim"), end="")
+    for sentence in plan.left_out:
+        console.print(Text(sentence, style="yellow"))
     if dry_run:
         _print_plan(console, plan, work)
         return 0
@@ -46,6 +48,11 @@ def run_command(
     else:
         console.print(f"All {len(work.done)} cells are stored already; nothing is trained.")
     finished = [cell.id for cell in plan.cells if cell.id not in failures]
+    if finished and plan.learned:
+        from harness.cli.score import score_with_progress
+
+        folders = [plan.out / "cells" / name for name in finished]
+        score_with_progress(console, plan.out, folders, plan.learned, plan.spec.score, plan.spec.device)
     if finished:
         from harness.report.build import build_tables
         from harness.report.planned import planned_of

@@ -236,7 +236,7 @@ def _results(name: str) -> "list[Result]":
     for path in paths:
         if path.is_file():
             raise UserError(f"{path} is a text file", hint="Name its references with --ref.")
-        if not (path / "score").is_dir():
+        if not (path / "scores").is_dir():
             raise UserError(
                 f"{path} is no stored cell",
                 hint="Name a folder under cells/, or all seeds of a method as DIR:METHOD.",

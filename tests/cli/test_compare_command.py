@@ -5,7 +5,6 @@ import io
 import json
 import random
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -14,11 +13,9 @@ from sacrebleu.significance import PairedTest
 
 from harness.cell import Cell
 from harness.ledger import Ledger
-from harness.metrics.base import MetricContext
-from harness.registry import metrics
-from harness.spec import Settings
-from harness.stages import score_predictions
-from harness.store import read_table, write_json, write_table, writing
+from harness.scoring import score_cell
+from harness.spec import Score, Settings
+from harness.store import write_json, write_table, writing
 
 GOLD = [f"the cat number {i} sat on the red mat of house {i * 7}" for i in range(40)]
 
@@ -67,14 +64,9 @@ def store_cell(out, method, seed, wrong, *, examples=range(40), gold=GOLD, group
         write_table(path / "predictions.parquet", columns)
         write_json(path / "ledger.json", {"decode_flops": 1.0, "decode_seconds": 1.0, "truncated": 0})
         write_json(path / "cell.json", cell.model_dump(mode="json"))
-    context = MetricContext("en", (), 1)
-    table = read_table(folder / "decode" / "predictions.parquet")
-    with writing(folder / "score") as path:
-        scores = [
-            score_predictions(metrics().load(name).value(context), table, path / f"{name}.parquet")
-            for name in ("bleu", "chrf++")
-        ]
-        write_json(path / "scores.json", {"metrics": scores, "context": asdict(context)})
+        facts = {"target_language": "en", "labels": [], "metrics": ["bleu", "chrf++"], "references": 1}
+        write_json(path / "task.json", facts)
+    score_cell(folder, ("bleu", "chrf++"), Score())
     return folder
 
 

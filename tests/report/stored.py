@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +9,12 @@ import sacrebleu
 
 from harness.cell import Cell
 from harness.ledger import Ledger
-from harness.metrics.base import MetricContext
-from harness.registry import metrics
-from harness.spec import Settings, Stats, make_settings
-from harness.stages import score_predictions
-from harness.store import read_table, write_json, write_table, writing
+from harness.scoring import score_cell
+from harness.spec import Score, Settings, Stats, make_settings
+from harness.store import write_json, write_table, writing
 
 STATS = Stats(randomizations=2000, resamples=500)
 GOLD = [f"the cat number {i} sat on the red mat" for i in range(30)]
-CONTEXT = MetricContext("en", (), 1)
 
 
 def store_cell(
@@ -84,13 +80,9 @@ def store_cell(
         write_table(path / "predictions.parquet", columns)
         write_json(path / "ledger.json", {"decode_flops": 1.0, "decode_seconds": 1.0, "truncated": 0})
         write_json(path / "cell.json", cell.model_dump(mode="json"))
-    table = read_table(folder / "decode" / "predictions.parquet")
-    with writing(folder / "score") as path:
-        scores = [
-            score_predictions(metrics().load(name).value(CONTEXT), table, path / f"{name}.parquet")
-            for name in names
-        ]
-        write_json(path / "scores.json", {"metrics": scores, "context": asdict(CONTEXT)})
+        facts = {"target_language": "en", "labels": [], "metrics": list(names), "references": 1}
+        write_json(path / "task.json", facts)
+    score_cell(folder, names, Score())
     return folder
 
 
