@@ -1,7 +1,7 @@
 """From a spec to cells: every name resolved and every input checked before the first step."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from harness.methods import resolve_method
 from harness.objective import Method
 from harness.registry import Entry, metrics, tasks
 from harness.spec import RunSpec, Settings, make_settings
-from harness.task import LoadRequest, Scale, Splits, Task
+from harness.task import LoadRequest, Scale, Splits, Task, TaskCard
 
 DATA_VARIABLE = "WARMUP_BENCH_DATA"
 
@@ -55,8 +55,12 @@ class Plan:
         return self.out / "data" / f"{name}.{subset}.{self.spec.scale}-{self.fingerprints[subset]}"
 
 
-def make_plan(spec: RunSpec) -> Plan:
+def make_plan(spec: RunSpec, data: Mapping[str, Splits] | None = None) -> Plan:
     """Resolve names, merge settings, load the data and lay out the cells.
+
+    Args:
+        spec: What was asked for.
+        data: Examples of each subset where they are at hand; None: the task loads them.
 
     Raises:
         UserError: Anything that the user can mend: unknown names, a scale or subset that the task does not
@@ -64,23 +68,10 @@ def make_plan(spec: RunSpec) -> Plan:
     """
     task: Entry[Task] = tasks().load(spec.task)
     card = task.value.card
-    scale: Scale = spec.scale if spec.scale is not None else next(iter(card.scales))
-    if scale not in card.scales:
-        raise UserError(
-            f"task '{card.name}' has no scale '{scale}'",
-            origin="--scale",
-            hint=f"It has: {', '.join(card.scales)}.",
-        )
+    scale = choose_scale(card, spec.scale)
     for metric in card.metrics:
         metrics().load(metric)
-    subsets = spec.subsets or (next(iter(card.subsets)),)
-    for subset in subsets:
-        if subset not in card.subsets:
-            raise UserError(
-                f"task '{card.name}' has no subset '{subset}'",
-                origin="--direction",
-                hint=f"It has: {', '.join(card.subsets)}.",
-            )
+    subsets = choose_subsets(card, spec.subsets)
     chosen_methods = _by_name(resolve_method(reference) for reference in spec.methods)
     if len(chosen_methods) < len(spec.methods):
         raise UserError("two methods have one name", origin="--method", hint="Rename one of them.")
@@ -108,15 +99,12 @@ def make_plan(spec: RunSpec) -> Plan:
     if len(limits) > 1:
         raise UserError("backbones of one run must share their limits", hint="Give 'limit' at the top level.")
     limit = limits.pop()
-    data_dir = spec.data_dir or (Path(os.environ[DATA_VARIABLE]) if os.environ.get(DATA_VARIABLE) else None)
-    if data_dir is not None and not data_dir.is_dir():
-        raise UserError(
-            f"data folder {data_dir} does not exist",
-            origin=f"--data-dir or {DATA_VARIABLE}",
-            hint="Check the path.",
-        )
-    offline = spec.offline or os.environ.get("HF_HUB_OFFLINE", "") not in ("", "0")
-    data = {s: load_data(task, LoadRequest(s, scale, data_dir, offline), limit) for s in subsets}
+    data_dir = find_data_dir(spec.data_dir)
+    offline = is_offline(spec.offline)
+    if data is None:
+        data = {s: load_data(task, LoadRequest(s, scale, data_dir, offline), limit) for s in subsets}
+    else:
+        data = {s: limited(data[s], limit) for s in subsets}
     fingerprints = {subset: splits.fingerprint() for subset, splits in data.items()}
     out = spec.out or Path("runs") / f"{card.name}-{scale}"
     matched = _matched(spec, chosen_methods)
@@ -153,7 +141,61 @@ def make_plan(spec: RunSpec) -> Plan:
             "data_dir": data_dir,
         }
     )
-    return Plan(full, out, device, task, dict(resolved), chosen_methods, data, fingerprints, cells)
+    return Plan(full, out, device, task, dict(resolved), chosen_methods, dict(data), fingerprints, cells)
+
+
+def choose_scale(card: TaskCard, wish: Scale | None) -> Scale:
+    """The scale that is asked for, or the task's first.
+
+    Raises:
+        UserError: The task does not have it.
+    """
+    scale = wish if wish is not None else next(iter(card.scales))
+    if scale not in card.scales:
+        raise UserError(
+            f"task '{card.name}' has no scale '{scale}'",
+            origin="--scale",
+            hint=f"It has: {', '.join(card.scales)}.",
+        )
+    return scale
+
+
+def choose_subsets(card: TaskCard, wish: Sequence[str]) -> tuple[str, ...]:
+    """The subsets that are asked for, or the task's first.
+
+    Raises:
+        UserError: The task does not have one of them.
+    """
+    subsets = tuple(wish) or (next(iter(card.subsets)),)
+    for subset in subsets:
+        if subset not in card.subsets:
+            raise UserError(
+                f"task '{card.name}' has no subset '{subset}'",
+                origin="--direction",
+                hint=f"It has: {', '.join(card.subsets)}.",
+            )
+    return subsets
+
+
+def find_data_dir(given: Path | None) -> Path | None:
+    """The folder that is given, or that ``WARMUP_BENCH_DATA`` names, or None.
+
+    Raises:
+        UserError: It is not there.
+    """
+    data_dir = given or (Path(os.environ[DATA_VARIABLE]) if os.environ.get(DATA_VARIABLE) else None)
+    if data_dir is not None and not data_dir.is_dir():
+        raise UserError(
+            f"data folder {data_dir} does not exist",
+            origin=f"--data-dir or {DATA_VARIABLE}",
+            hint="Check the path.",
+        )
+    return data_dir
+
+
+def is_offline(wish: bool) -> bool:
+    """Whether nothing may be fetched: asked for, or by ``HF_HUB_OFFLINE``."""
+    return wish or os.environ.get("HF_HUB_OFFLINE", "") not in ("", "0")
 
 
 def _read_by(method: Method, settings: Settings) -> Settings:
