@@ -40,7 +40,9 @@ def exact_duplicates(train: Iterable[Example], test: Sequence[Example]) -> list[
         if (key := (example.source, example.target)) in wanted:
             seen.setdefault(key, example.id)
     return [
-        Pair(example.id, seen[key], 1.0) for example in test if (key := (example.source, example.target)) in seen
+        Pair(example.id, seen[key], 1.0)
+        for example in test
+        if (key := (example.source, example.target)) in seen
     ]
 
 
