@@ -17,8 +17,8 @@ SAMPLE = 1000
 def check_scores(subject: Subject) -> Iterator[Finding]:
     """One finding a metric of the card.
 
-    A metric that declares its ``best`` has to give it. Every metric has to prefer an example's own reference
-    to another example's.
+    A metric that declares its ``best`` has to give it. Any other has to prefer an example's own reference to
+    another example's. A metric that asks a model (``learned``) scores in a stage of its own, not here.
     """
     step = max(1, -(-len(subject.splits.test) // SAMPLE))
     test = list(subject.splits.test[::step])
@@ -31,6 +31,9 @@ def check_scores(subject: Subject) -> Iterator[Finding]:
             metric: Metric = metrics().load(key).value(context)
         except UserError as error:
             yield Finding(name, "failed", error.problem, error.hint)
+            continue
+        if getattr(metric, "learned", False):
+            yield Finding(name, "ok", f"{metric.name} asks a model; it is not asked here")
             continue
         try:
             yield _one(name, metric, test)
@@ -62,12 +65,12 @@ def _one(name: str, metric: Metric, test: Sequence[Example]) -> Finding:
             f"{metric.name} can't see these targets whole (too short, or another script or label set): "
             "choose another metric.",
         )
-    if not (score > wrong if metric.higher_is_better else score < wrong):
+    if best is None and not (score > wrong if metric.higher_is_better else score < wrong):
         return Finding(
             name,
-            "failed",
+            "warning" if score == wrong else "failed",
             f"{said}, and {wrong:.2f} for another example's",
-            "A metric that can't tell them apart measures nothing here: choose another.",
+            "A metric that does not prefer the right text measures something else: see that it belongs here.",
         )
     return Finding(name, "ok", f"{said} ({wrong:.2f} for another example's)")
 

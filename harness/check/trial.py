@@ -15,7 +15,7 @@ STEPS, TRAIN, TEST = 5, 32, 4
 
 
 def check_trial(subject: Subject) -> Iterator[Finding]:
-    """Finding ``trial run``: the default methods trained, decoded and scored on a few examples."""
+    """Finding ``5-step run``: the default methods trained, decoded and scored on a few examples."""
     name = f"{STEPS}-step run"
     with tempfile.TemporaryDirectory() as place:
         try:
@@ -43,9 +43,9 @@ def _run(subject: Subject, out: Path) -> tuple[dict[str, dict[str, float]], list
     """The scores of each method by metric, and the reasons of all failures."""
     from harness.backbones.load import quiet_transformers
     from harness.plan import make_plan
+    from harness.results import read_results
     from harness.runner import execute, outstanding
     from harness.spec import make_spec
-    from harness.store import read_json
 
     quiet_transformers()
     spec = make_spec(
@@ -78,9 +78,5 @@ def _run(subject: Subject, out: Path) -> tuple[dict[str, dict[str, float]], list
     failures = execute(plan, outstanding(plan), lambda event: None)
     if failures:
         return {}, list(failures.values())
-    stored = {cell.method: out / "cells" / cell.id / "score" / "scores.json" for cell in plan.cells}
-    rows = {
-        method: {entry["name"]: entry["score"] for entry in read_json(path)["metrics"]}
-        for method, path in stored.items()
-    }
-    return rows, []
+    results = read_results(plan.out, [cell.id for cell in plan.cells])
+    return {r.cell.method: {entry["name"]: entry["score"] for entry in r.scores} for r in results}, []

@@ -42,11 +42,13 @@ def new_command(kind: str, name: str, into: Path) -> None:
     module = f"{kind}_{_identifier(name)}.py"
     say = Console(highlight=False, soft_wrap=True).print
     say(f"Made [bold]{folder}[/] with {', '.join(made)}.")
-    say(f"Next: [bold]cd {folder} && python -m pytest[/], then change {module}.")
+    say(f"Next: [bold]cd {folder}[/], [bold]python -m pytest[/], and change {module} to your own.")
     if kind == "task":
-        say(f"      [bold]warmup-bench check task {folder / module}[/]")
+        say(
+            f"Then: [bold]warmup-bench check task ./{module}[/]; [bold]pip install -e .[/] gives it its name."
+        )
     else:
-        say(f"      [bold]pip install -e {folder}[/], then [bold]warmup-bench list {kind}s[/]")
+        say(f"Then: [bold]pip install -e .[/] gives it its name: [bold]warmup-bench list {kind}s[/].")
 
 
 def plugin_files(kind: str, name: str) -> dict[str, str]:
