@@ -13,23 +13,8 @@ from harness.registry import tasks
 from harness.task import LoadRequest, Scale, Splits
 
 WORDS = [
-    "the",
-    "a",
-    "old",
-    "young",
-    "man",
-    "woman",
-    "dog",
-    "cat",
-    "house",
-    "garden",
-    "river",
-    "sees",
-    "finds",
-    "leaves",
-    "near",
-    "behind",
-    "red",
+    *("the", "a", "old", "young", "man", "woman", "dog", "cat", "house", "garden", "river", "red"),
+    *("sees", "finds", "leaves", "near", "behind"),
 ]
 
 
