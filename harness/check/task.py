@@ -59,6 +59,13 @@ def check_task(
     (wanted,) = choose_subsets(card, [subset] if subset else [])
     request = LoadRequest(wanted, chosen, find_data_dir(data_dir), is_offline(offline))
     started("card")
+    if entry.name != card.name:
+        yield Finding(
+            "card",
+            "failed",
+            f"the task is registered as '{entry.name}', but its card says '{card.name}'",
+            "Give both the same name: results are stored under the card's.",
+        )
     yield from check_card(card, chosen)
     started("data")
     splits = load_splits(entry, request)

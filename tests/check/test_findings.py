@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from harness import registry
 from harness.backbones.presets import MINI_T5, Preset
 from harness.check import subject as subjects
 from harness.check.card import check_card
@@ -384,6 +386,16 @@ def test_the_trial_run_says_what_went_wrong(tmp_path: Path) -> None:
     path.write_text(path.read_text().replace('"chrf++"', '"macro-f1"'), encoding="utf-8")
     bad = one(check_trial(subjects.make_subject(reference, request, splits)), "5-step run")
     assert (bad.state, "label" in bad.message) == ("failed", True)
+
+
+def test_one_name_for_the_card_and_the_entry_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    task_file(tmp_path, name="letters_of_mine")
+    monkeypatch.syspath_prepend(tmp_path)
+    point = EntryPoint("letters", "letters_of_mine:TASK", "warmup_bench.tasks")
+    monkeypatch.setattr(registry, "entry_points", lambda group: [point])
+    first = next(check_task("letters"))
+    assert first.state == "failed"
+    assert "registered as 'letters', but its card says 'letters_of_mine'" in first.message
 
 
 def test_settings_that_nobody_reads_are_found(tmp_path: Path) -> None:
