@@ -63,7 +63,7 @@ class Registry(Generic[T]):
                 plugin that fails to import or is something else.
         """
         if reference.endswith(".py"):
-            return self._from_file(Path(reference))
+            return self._checked(self._from_file(Path(reference)))
         found = [ep for ep in entry_points(group=self.group) if ep.name == reference]
         distinct = {(ep.value, _distribution(ep)[0]) for ep in found}
         if not found:
@@ -84,13 +84,15 @@ class Registry(Generic[T]):
                 origin=f"{found[0].value} of {dist}",
                 hint="Mend or uninstall that plugin.",
             ) from error
-        if reason := self.wrong(value):
+        code = f"{version}+{_text_hash(found[0].module)}"
+        return self._checked(Entry(reference, value, f"{dist} {version}", code))
+
+    def _checked(self, entry: Entry[T]) -> Entry[T]:
+        if reason := self.wrong(entry.value):
             raise UserError(
-                f"{self.kind} '{reference}' {reason}",
-                origin=f"{found[0].value} of {dist}",
-                hint="Mend or uninstall that plugin.",
+                f"{self.kind} '{entry.name}' {reason}", origin=entry.origin, hint="Mend that plugin."
             )
-        return Entry(reference, value, f"{dist} {version}", f"{version}+{_text_hash(found[0].module)}")
+        return entry
 
     def unknown(self, reference: str) -> UserError:
         """The error for a name that is not there, with the nearest names."""
@@ -133,8 +135,6 @@ class Registry(Generic[T]):
                 origin=str(path),
                 hint=f"Add {self.variable} = ... at module level.",
             )
-        if reason := self.wrong(value):
-            raise UserError(f"{self.variable} {reason}", origin=str(path))
         name = getattr(getattr(value, "card", value), "name", path.stem)
         return Entry(str(name), value, str(path), code)
 
