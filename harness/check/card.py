@@ -13,7 +13,9 @@ REVISION = re.compile(r"\b[0-9a-f]{7,40}\b")
 
 def check_card(card: TaskCard, scale: str) -> Iterator[Finding]:
     """Findings ``card``, ``languages`` and ``revision``."""
-    blank = [name for name in ("title", "licence", "citation") if _says_nothing(getattr(card, name))]
+    licence = card.licence_of(scale)  # type: ignore[arg-type]
+    told = {"title": card.title, "licence": licence, "citation": card.citation}
+    blank = [name for name, text in told.items() if _says_nothing(text)]
     scale_card = card.scales[scale]  # type: ignore[index]
     if _says_nothing(scale_card.data):
         blank.append(f"scales['{scale}'].data")
@@ -25,7 +27,7 @@ def check_card(card: TaskCard, scale: str) -> Iterator[Finding]:
             "Say whose the data are and what may be done with them: others will publish numbers on them.",
         )
     else:
-        yield Finding("card", "ok", f"{card.title}; licence {card.licence}")
+        yield Finding("card", "ok", f"{card.title}; licence {licence}")
     yield _languages(card)
     yield _revision(card, scale, scale_card)
 

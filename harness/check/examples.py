@@ -72,13 +72,13 @@ def check_fields(subject: Subject) -> Iterator[Finding]:
         for name in NAMES
         for example in getattr(subject.splits, name)
         for gold in {example.target, *example.golds}
-        if gold not in labels
+        if gold not in (example.options or labels)
     ]
     if strange:
         yield Finding(
             "labels",
             "failed",
-            f"{len(strange):,} targets are no label of the card ({some(strange)})",
+            f"{len(strange):,} targets are no label of the card or no option ({some(strange)})",
             "Targets of a classification task are its labels, letter for letter.",
         )
     else:
