@@ -190,7 +190,11 @@ def _unless(right: bool, what: str) -> str:
 
 def samplers() -> "Registry[Any]":
     """Samplers: a function with keyword defaults that makes a :class:`harness.objective.Sampler`."""
-    return Registry("sampler", "SAMPLER")
+    return Registry(
+        "sampler",
+        "SAMPLER",
+        lambda value: _unless(callable(value), "function that makes a harness.objective.Sampler"),
+    )
 
 
 KINDS = {
