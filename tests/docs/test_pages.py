@@ -66,9 +66,9 @@ def _install(folder: Path, site: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_python_is_lint_free(page: Path, tmp_path: Path) -> None:
-    for number, (language, text) in enumerate(blocks(page)):
+@pytest.mark.parametrize("name", RUNNABLE)
+def test_python_is_lint_free(name: str, tmp_path: Path) -> None:
+    for number, (language, text) in enumerate(blocks(DOCS / f"{name}.md")):
         if language == "python":
             (tmp_path / f"block{number}.py").write_text(text, encoding="utf-8")
     options = ["--no-cache", "--isolated", "--select", "E,F,B,UP", "--line-length", "110"]
