@@ -1,7 +1,6 @@
 """From a spec to cells: every name resolved and every input checked before the first step."""
 
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,10 +15,9 @@ from harness.metrics.base import MetricContext
 from harness.metrics.learned import is_learned
 from harness.objective import Method
 from harness.registry import Entry, metrics, tasks
+from harness.selection import choose_scale, choose_subsets, find_data_dir, is_offline
 from harness.spec import RunSpec, Score, Settings, make_settings
-from harness.task import LoadRequest, Scale, Splits, Task, TaskCard
-
-DATA_VARIABLE = "WARMUP_BENCH_DATA"
+from harness.task import LoadRequest, Splits, Task, TaskCard
 
 
 @dataclass(frozen=True)
@@ -63,8 +61,12 @@ class Plan:
         return self.out / "data" / f"{name}.{subset}.{self.spec.scale}-{self.fingerprints[subset]}"
 
 
-def make_plan(spec: RunSpec) -> Plan:
+def make_plan(spec: RunSpec, data: Mapping[str, Splits] | None = None) -> Plan:
     """Resolve names, merge settings, load the data and lay out the cells.
+
+    Args:
+        spec: What was asked for.
+        data: Examples of each subset where they are at hand; None: the task loads them.
 
     Raises:
         UserError: Anything that the user can mend: unknown names, a scale or subset that the task does not
@@ -72,21 +74,8 @@ def make_plan(spec: RunSpec) -> Plan:
     """
     task: Entry[Task] = tasks().load(spec.task)
     card = task.value.card
-    scale: Scale = spec.scale if spec.scale is not None else next(iter(card.scales))
-    if scale not in card.scales:
-        raise UserError(
-            f"task '{card.name}' has no scale '{scale}'",
-            origin="--scale",
-            hint=f"It has: {', '.join(card.scales)}.",
-        )
-    subsets = spec.subsets or (next(iter(card.subsets)),)
-    for subset in subsets:
-        if subset not in card.subsets:
-            raise UserError(
-                f"task '{card.name}' has no subset '{subset}'",
-                origin="--direction",
-                hint=f"It has: {', '.join(card.subsets)}.",
-            )
+    scale = choose_scale(card, spec.scale)
+    subsets = choose_subsets(card, spec.subsets)
     plain, learned, left_out = _choose_metrics(card, subsets, spec.score)
     chosen_methods = _by_name(resolve_method(reference) for reference in spec.methods)
     if len(chosen_methods) < len(spec.methods):
@@ -115,15 +104,12 @@ def make_plan(spec: RunSpec) -> Plan:
     if len(limits) > 1:
         raise UserError("backbones of one run must share their limits", hint="Give 'limit' at the top level.")
     limit = limits.pop()
-    data_dir = spec.data_dir or (Path(os.environ[DATA_VARIABLE]) if os.environ.get(DATA_VARIABLE) else None)
-    if data_dir is not None and not data_dir.is_dir():
-        raise UserError(
-            f"data folder {data_dir} does not exist",
-            origin=f"--data-dir or {DATA_VARIABLE}",
-            hint="Check the path.",
-        )
-    offline = spec.offline or os.environ.get("HF_HUB_OFFLINE", "") not in ("", "0")
-    data = {s: load_data(task, LoadRequest(s, scale, data_dir, offline), limit) for s in subsets}
+    data_dir = find_data_dir(spec.data_dir)
+    offline = is_offline(spec.offline)
+    if data is None:
+        data = {s: load_data(task, LoadRequest(s, scale, data_dir, offline), limit) for s in subsets}
+    else:
+        data = {s: limited(data[s], limit) for s in subsets}
     fingerprints = {subset: splits.fingerprint() for subset, splits in data.items()}
     out = spec.out or Path("runs") / f"{card.name}-{scale}"
     matched = _matched(spec, chosen_methods)
@@ -167,7 +153,7 @@ def make_plan(spec: RunSpec) -> Plan:
         task=task,
         presets=dict(resolved),
         methods=chosen_methods,
-        data=data,
+        data=dict(data),
         fingerprints=fingerprints,
         cells=cells,
         metrics=plain,

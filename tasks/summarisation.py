@@ -1,3 +1,3 @@
 """What the summarisation tasks share."""
 
-METRICS = ("rouge1", "rouge2", "rougeL", "rougeLsum")
+METRICS = ("rouge1", "rouge2", "rougeL", "rougeLsum", "bertscore")

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from harness.task import Subset
 
-METRICS = ("bleu", "chrf++")
+METRICS = ("bleu", "chrf++", "comet")
 PAPER_DIRECTIONS = ("de-en", "en-de", "fr-en", "en-fr", "ru-en", "en-ru", "zh-en", "en-zh")
 """German, French, Russian and Chinese with English, both ways."""
 

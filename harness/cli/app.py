@@ -301,6 +301,38 @@ def data_build(
 
 
 @app.command()
+def new(
+    kind: Annotated[str, typer.Argument(help="task, method or metric.")],
+    name: Annotated[str, typer.Argument(help="Lowercase letters and digits, e.g. my-task.")],
+    into: Annotated[Path, typer.Option(help="Where the folder is made.")] = Path(),
+) -> None:
+    """Make a folder with a working plugin, its test, a pyproject.toml and a README."""
+    from harness.cli.new import new_command
+
+    new_command(kind, name, into)
+
+
+@app.command()
+def check(
+    kind: Annotated[str, typer.Argument(help="task.")],
+    name: Annotated[str, typer.Argument(help="Name, or path of a task file.")],
+    scale: Annotated[str | None, typer.Option(help="Default: the task's first.")] = None,
+    subset: Annotated[
+        Names,
+        typer.Option("--subset", "--direction", help="Default: the first; repeat, or separate by commas."),
+    ] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Folder with the task's files.", envvar="WARMUP_BENCH_DATA")
+    ] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Fetch nothing; use what is cached.")] = False,
+) -> None:
+    """Check a task: card, examples, overlap of train and test, metrics, a short run; exit code 1: failed."""
+    from harness.cli.check import check_command
+
+    raise typer.Exit(check_command(kind, name, scale, subset or [], data_dir, offline=offline))
+
+
+@app.command()
 def version() -> None:
     """Print the version."""
     from importlib.metadata import version as installed

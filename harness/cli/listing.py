@@ -39,14 +39,23 @@ def list_command(kind: str, data_dir: Path | None = None) -> None:
     }[kind]
     grid = Table(*headers, header_style="bold", box=None, pad_edge=False)
     for name, entry in KINDS[kind]().entries():
-        if isinstance(entry, UserError):
-            cells = [Text(name), *[Text("")] * (len(headers) - 2), Text(str(entry), style="red")]
-        else:
-            *short, what = _describe(kind, entry)
-            lines = Text.assemble(what[0], *(("\n" + line, "dim") for line in (*what[1:], entry.origin)))
-            cells = [*(Text(text) for text in (name, *short)), lines]
-        grid.add_row(*cells)
+        row = entry if isinstance(entry, UserError) else _row(kind, entry)
+        if isinstance(row, UserError):
+            row = [*[Text("")] * (len(headers) - 2), Text(str(row), style="red")]
+        grid.add_row(Text(name), *row)
     console.print(grid)
+
+
+def _row(kind: str, entry: Entry[Any]) -> list[Text] | UserError:
+    """The columns after the name, or the error of a plugin that can't be asked about itself."""
+    try:
+        *short, what = _describe(kind, entry)
+        lines = Text.assemble(what[0], *(("\n" + line, "dim") for line in (*what[1:], entry.origin)))
+        return [*(Text(text) for text in short), lines]
+    except UserError as error:
+        return error
+    except Exception as error:
+        return UserError(f"{type(error).__name__}: {error}", origin=entry.origin, hint="Mend that plugin.")
 
 
 def _describe(kind: str, entry: Entry[Any]) -> tuple[Any, ...]:

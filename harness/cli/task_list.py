@@ -32,18 +32,29 @@ def print_tasks(
     console.print(_rows([tuple(Text(name, style="dim") for name in (*WIDTHS, "licence"))]))
     for name, entry in entries:
         console.print()
-        if isinstance(entry, UserError):
+        rows = entry if isinstance(entry, UserError) else _asked(entry, data_dir)
+        if isinstance(entry, UserError) or isinstance(rows, UserError):
             console.print(Text(name, style="bold red"))
-            console.print(Padding(Text(str(entry), style="red"), (0, 0, 0, 2)))
+            console.print(Padding(Text(str(rows), style="red"), (0, 0, 0, 2)))
             continue
         card = entry.value.card
         console.print(Text.assemble((card.name, "bold"), "  ", card.title), soft_wrap=True)
-        console.print(_rows(_scales(entry.value, data_dir)))
+        console.print(_rows(rows))
         about = f"{_subsets(card.subsets)} · {', '.join(card.metrics)} · {entry.origin}"
         for line in (about, *_notes(card)):
             console.print(Padding(Text(line, style="dim"), (0, 0, 0, 2)))
     console.print()
     console.print(Text(LEGEND, style="dim"))
+
+
+def _asked(entry: Entry[Task], data_dir: Path | None) -> list[tuple[Text, ...]] | UserError:
+    """The rows of a task, or the error of one that can't say what it needs."""
+    try:
+        return _scales(entry.value, data_dir)
+    except UserError as error:
+        return error
+    except Exception as error:
+        return UserError(f"{type(error).__name__}: {error}", origin=entry.origin, hint="Mend that plugin.")
 
 
 def data_state(task: Task, scale: Scale, data_dir: Path | None) -> tuple[str, str]:

@@ -35,7 +35,11 @@ class MetricContext:
 
 
 class Metric(Protocol):
-    """A metric on a whole test set."""
+    """A metric on a whole test set.
+
+    A metric that has a fixed best score declares it as ``best: float``; ``warmup-bench check task`` then
+    asks it of the references scored against themselves.
+    """
 
     @property
     def name(self) -> str:

@@ -62,6 +62,11 @@ class Accuracy:
         """A larger accuracy is a better one."""
         return True
 
+    @property
+    def best(self) -> float:
+        """The score of an output that is its reference."""
+        return 100.0
+
     def segment_statistics(
         self, hypotheses: Sequence[str], references: Sequence[Sequence[str]], sources: Sequence[str]
     ) -> FloatArray:
@@ -104,6 +109,11 @@ class MacroF1:
     def higher_is_better(self) -> bool:
         """A larger macro-F1 is a better one."""
         return True
+
+    @property
+    def best(self) -> float:
+        """The score of an output that is its reference."""
+        return 100.0
 
     def segment_statistics(
         self, hypotheses: Sequence[str], references: Sequence[Sequence[str]], sources: Sequence[str]

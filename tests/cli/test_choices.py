@@ -82,7 +82,7 @@ def test_both_answers_are_stored_and_scored(finished: Path, method: str) -> None
         assert len(values) == len(row["options"])
         assert all(math.isfinite(value) and value < 0 for value in values)
         assert row["ranked"] == row["options"][values.index(max(values))]
-    scores = json.loads((cell / "score" / "scores.json").read_text())["metrics"]
+    scores = [json.loads(path.read_text()) for path in (cell / "scores").glob("*/score.json")]
     by_key = {score["key"]: score["score"] for score in scores}
     golds = [row["references"][0] for row in rows]
     ranked = sum(row["ranked"] == gold for row, gold in zip(rows, golds, strict=True))
@@ -105,4 +105,6 @@ def test_cut_inputs_reach_the_results(finished: Path) -> None:
         assert [row["id"] for row in rows if row["source_cut"]] == ["q30"]  # the long one
         assert result.ledger["truncated"] >= 1
     (table,) = build_tables(results, Stats(randomizations=99, resamples=99))
-    assert [row.cost.truncated for group in table.groups for row in group.rows] == [result.ledger["truncated"] for result in results]
+    assert [row.cost.truncated for group in table.groups for row in group.rows] == [
+        result.ledger["truncated"] for result in results
+    ]
