@@ -44,7 +44,7 @@ def rank_options(
         dtype: "float32" or "bfloat16".
     """
     ids = {
-        text: (*backbone.plain_ids(text), backbone.tokens.eos)
+        text: (*backbone.plain_ids(text, target=True), backbone.tokens.eos)
         for row in options
         for text in dict.fromkeys(row)
     }

@@ -16,6 +16,9 @@ WARMUPS = ([5, 6], [], [4, 4, 7])  # the last one as long as the cap
 class Speller:
     """A to E as two tokens each: what a letter is to a tokenizer that marks the start of a word."""
 
+    all_special_ids = (0, 1, 2)
+    unk_token_id = None
+
     def __call__(self, text, **_):
         return {"input_ids": [5, 6 + "ABCDE".index(text)]}
 
