@@ -1,188 +1,171 @@
-"""Seconds of a training step: SFT, warmup, and warmup as one would write it by hand with transformers.
+"""A warmup training step against an SFT step, and against the same step as one would write it by hand.
 
-    python benchmarks/training_step.py --size mini --repeats 10 --json step.json
-
-The three are timed in turn, A B C A B C, in one process on one thread, on random tokens without padding. The
-hand-written step samples with ``generate`` (n return sequences, no top-k) and scores with a second forward
-pass that encodes every sample's source again. For the warmups that it draws, both give the same numbers.
+The three are timed in turn in one process, on random tokens without padding: loss and backward pass, no
+optimiser. The step by hand samples with ``generate`` (n return sequences, no top-k) and scores with a second
+forward pass that encodes every sample's source again. For the warmups that it draws, both give the same
+log-probabilities, which is checked.
 """
 
-import argparse
-import json
-import platform
-import statistics
-import time
-from pathlib import Path
-
-import numpy as np
 import torch
+from torch import Tensor
 
 from baselines import sft, warmup
-from harness.backbones.base import EncoderDecoder, SpecialTokens
-from harness.backbones.costs import measure_costs
+from benchmarks.inputs import CAP, SAMPLES, draws, random_batch
+from benchmarks.models import EOS, PAD, SEPARATOR, SIZES, make_t5, parameters
+from benchmarks.record import Options, Record, judge
+from benchmarks.timing import interleave, profile, timed
+from harness.backbones.base import EncoderDecoder
 from harness.batching import Batch
 from harness.loss import Objective, batch_loss
 from harness.rollout import Warmups, lay_out, score
 from harness.spec import Warmup
 
-SIZES = {
-    "mini": {
-        "d_model": 128,
-        "d_kv": 32,
-        "d_ff": 512,
-        "layers": 2,
-        "heads": 4,
-        "vocabulary": 2000,
-        "batch": 32,
-    },
-    "t5-small": {
-        "d_model": 512,
-        "d_kv": 64,
-        "d_ff": 2048,
-        "layers": 6,
-        "heads": 8,
-        "vocabulary": 32128,
-        "batch": 4,
-    },
-}
-SAMPLES, CAP, SOURCE, TARGET = 4, 16, 24, 24
+FASTER = {"mini": ">= 3", "t5-small": ">= 1.5", "t5-base": ">= 1.5"}
+"""How many times faster than the step by hand a warmup step is to be."""
+WORST_DIFFERENCE = {"float32": 1e-2, "bfloat16": 5.0}
+"""Most that a summed log-probability of 24 tokens may differ from the one by hand."""
 
 
-def make(size: dict[str, int]) -> EncoderDecoder:
-    """A T5 of random weights."""
-    from transformers import T5Config, T5ForConditionalGeneration
+def measure(options: Options) -> list[Record]:
+    """Records of every size: the cost of a warmup step, and its speed against the one by hand."""
+    return [record for size in options.sizes for record in _compare(size, options)]
 
-    torch.manual_seed(0)
-    config = T5Config(
-        vocab_size=size["vocabulary"],
-        d_model=size["d_model"],
-        d_kv=size["d_kv"],
-        d_ff=size["d_ff"],
-        num_layers=size["layers"],
-        num_decoder_layers=size["layers"],
-        num_heads=size["heads"],
-        dropout_rate=0.0,
-        decoder_start_token_id=0,
+
+def _compare(name: str, options: Options) -> list[Record]:
+    size, device = SIZES[name], options.device
+    backbone = make_t5(size, device=device)
+    batch = random_batch(size, device)
+    generator = torch.Generator().manual_seed(2)
+    settings = Warmup(samples=SAMPLES, max_tokens=CAP)
+    flops: dict[str, float] = {}
+
+    def ours(objective: Objective) -> None:
+        with backbone.autocast(options.dtype):
+            uniform = draws(size, generator, device)[:, : objective.samples]
+            loss = batch_loss(backbone, batch, objective, uniform)
+        flops[objective.method.name] = loss.flops
+        loss.value.backward()
+        backbone.model.zero_grad()
+
+    def step_by_hand() -> None:
+        with backbone.autocast(options.dtype):
+            loss, *_ = loss_by_hand(backbone, batch, sample_by_hand(backbone, batch))
+        loss.backward()
+        backbone.model.zero_grad()
+
+    backbone.model.train()
+    steps = {
+        "sft": lambda: ours(Objective(sft.METHOD, settings)),
+        "warmup": lambda: ours(Objective(warmup.METHOD, settings)),
+        "by hand": step_by_hand,
+    }
+    with backbone.autocast(options.dtype):
+        difference = check(backbone, batch, WORST_DIFFERENCE[options.dtype])
+    times = interleave({key: timed(step, device) for key, step in steps.items()}, options.rounds, device)
+    shape = {"parameters": parameters(backbone.model), "batch": size.batch, "samples": SAMPLES, "cap": CAP}
+    work = flops["warmup"] / flops["sft"]
+    measured = times.ratio("warmup", "sft")
+    unit, seconds = times.unit, {side: times.median(side) for side in steps}
+    detail = {**shape, **times.detail("warmup", "sft"), "flops": flops, "seconds": seconds}
+    detail["flops_a_second"] = {key: flops[key] / seconds[key] for key in flops}
+    cost = judge(
+        f"warmup step / SFT step, against their FLOPs, T5 {name}",
+        measured,
+        work,
+        "times SFT",
+        ratio=measured / work,
+        aim="<= 1.15",
+        detail=detail,
     )
-    model = T5ForConditionalGeneration(config)
-    return EncoderDecoder(model, None, SpecialTokens(0, 1, 2), measure_costs(model))
+    speed = judge(
+        f"warmup step, against generate and a second pass, T5 {name}",
+        seconds["warmup"],
+        seconds["by hand"],
+        unit,
+        ratio=times.ratio("by hand", "warmup"),
+        aim=FASTER.get(name, ""),
+        detail={**shape, **times.detail("by hand", "warmup"), "largest_difference": difference},
+    )
+    for record in (cost, speed):
+        if options.profile and record.met is False:
+            record.detail["profile"] = profile(steps["warmup"], device)
+    return [cost, speed, _utilisation(name, flops, seconds, unit, options)]
 
 
-def by_hand(backbone: EncoderDecoder, batch: Batch) -> torch.Tensor:
-    """The loss as a user would write it; without the separator while sampling, every c has the cap."""
-    model, rows = backbone.model, batch.size * SAMPLES
+def _utilisation(
+    name: str, flops: dict[str, float], seconds: dict[str, float], unit: str, options: Options
+) -> Record:
+    """Operations a second of a warmup step against those of one large matrix product on the same device."""
+    dtype, width = getattr(torch, options.dtype), 8192 if options.device == "cuda" else 1024
+    a = torch.randn(width, width, device=options.device, dtype=dtype)
+    times = interleave({"product": timed(lambda: a @ a, options.device)}, options.rounds, options.device)
+    reached = flops["warmup"] / seconds["warmup"]
+    rate = 2 * width**3 / times.median("product")
+    return judge(
+        f"warmup step, of the measured matrix rate, T5 {name}",
+        reached / 1e9,
+        rate / 1e9,
+        f"GFLOP/{unit}",
+        ratio=reached / rate,
+        aim="",
+        detail={"matrix_width": width, **times.detail("product", "product")},
+    )
+
+
+def sample_by_hand(backbone: EncoderDecoder, batch: Batch) -> Tensor:
+    """Warmups of ``generate``, [rows, cap]; the separator is left out, so that every c has the cap."""
+    model = backbone.model
     model.eval()
     with torch.no_grad():
-        written = model.generate(
+        written: Tensor = model.generate(
             input_ids=batch.source,
             attention_mask=batch.mask,
             do_sample=True,
             top_k=0,
             num_return_sequences=SAMPLES,
             max_new_tokens=CAP,
-            min_new_tokens=CAP,
-            suppress_tokens=[0, 1, 2],
+            suppress_tokens=[PAD, EOS, SEPARATOR],
         )
     model.train()
-    c = written[:, 1 : 1 + CAP]
-    separator = c.new_full((rows, 1), 2)
+    return written[:, 1 : 1 + CAP]
+
+
+def loss_by_hand(backbone: EncoderDecoder, batch: Batch, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The loss as a user would write it, and lc and ly, [batch, samples], of warmups [rows, cap]."""
+    separator = c.new_full((c.shape[0], 1), SEPARATOR)
     sequence = torch.cat([c, separator, batch.target.repeat_interleave(SAMPLES, 0)], dim=1)
-    logits = model(
+    logits = backbone.model(
         input_ids=batch.source.repeat_interleave(SAMPLES, 0),
         attention_mask=batch.mask.repeat_interleave(SAMPLES, 0),
-        decoder_input_ids=torch.cat([torch.zeros_like(separator), sequence[:, :-1]], dim=1),
+        decoder_input_ids=torch.cat([torch.full_like(separator, PAD), sequence[:, :-1]], dim=1),
     ).logits.float()
-    policy = logits[:, :CAP].index_fill(-1, torch.tensor([0, 1]), -torch.inf).log_softmax(-1)
+    banned = torch.tensor([PAD, EOS], device=c.device)
+    policy = logits[:, :CAP].index_fill(-1, banned, -torch.inf).log_softmax(-1)
     lc = policy.gather(2, c[..., None]).sum((1, 2)).view(-1, SAMPLES)
-    ly = (
-        logits[:, CAP + 1 :]
-        .log_softmax(-1)
-        .gather(2, sequence[:, CAP + 1 :, None])
-        .sum((1, 2))
-        .view(-1, SAMPLES)
-    )
-    check_scores(backbone, batch, c, lc, ly)
+    of_y = logits[:, CAP + 1 :].log_softmax(-1)
+    ly = of_y.gather(2, sequence[:, CAP + 1 :, None]).sum((1, 2)).view(-1, SAMPLES)
     weights = ly.detach().softmax(1)
-    return -((weights - 1 / SAMPLES) * lc + weights * ly).sum()
+    return -((weights - 1 / SAMPLES) * lc + weights * ly).sum(), lc, ly
 
 
-CHECKED: list[float] = []
+@torch.no_grad()
+def check(backbone: EncoderDecoder, batch: Batch, bound: float) -> float:
+    """Largest difference of a log-probability by hand and by the harness, for the warmups drawn by hand.
 
-
-def check_scores(
-    backbone: EncoderDecoder, batch: Batch, c: torch.Tensor, lc: torch.Tensor, ly: torch.Tensor
-) -> None:
-    """Once: the harness gives the same numbers for the warmups that were drawn by hand."""
-    if CHECKED:
-        return
-    full = torch.full((c.shape[0],), CAP)
-    warmups = Warmups(c, full, full < 0, torch.zeros(c.shape[0]))
+    Raises:
+        AssertionError: It is above ``bound``: the two steps would not do the same work.
+    """
+    c = sample_by_hand(backbone, batch)
+    _, *theirs = loss_by_hand(backbone, batch, c)
+    full = torch.full((c.shape[0],), CAP, device=c.device)
+    warmups = Warmups(c, full, full < 0, torch.zeros(c.shape[0], device=c.device))
     rows = batch.target.repeat_interleave(SAMPLES, 0), batch.target_lengths.repeat_interleave(SAMPLES)
-    with torch.no_grad():
-        state = backbone.encode(batch.source, batch.mask).repeat(SAMPLES)
-        ours = score(backbone, state, lay_out(backbone, warmups, *rows, direct=False))
-        apart = [(o.view(-1, SAMPLES) - t).abs().max() for o, t in zip(ours, (lc, ly), strict=True)]
-    CHECKED.append(max(map(float, apart)))
-
-
-def main() -> None:
-    """Time the three steps and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--size", choices=SIZES, default="mini")
-    parser.add_argument("--repeats", type=int, default=10)
-    parser.add_argument("--json", type=Path)
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    size = SIZES[arguments.size]
-    backbone = make(size)
-    generator = torch.Generator().manual_seed(1)
-    source = torch.randint(3, size["vocabulary"], (size["batch"], SOURCE), generator=generator)
-    target = torch.randint(3, size["vocabulary"], (size["batch"], TARGET), generator=generator)
-    batch = Batch(source, torch.ones_like(source), target, torch.full((size["batch"],), TARGET))
-    settings = Warmup(samples=SAMPLES, max_tokens=CAP)
-    flops: dict[str, float] = {}
-
-    def ours(name: str, objective: Objective) -> torch.Tensor:
-        draws = torch.rand((size["batch"], objective.samples, CAP + 1), generator=generator)
-        loss = batch_loss(backbone, batch, objective, draws)
-        flops[name] = loss.flops
-        return loss.value
-
-    steps = {
-        "sft": lambda: ours("sft", Objective(sft.METHOD, settings)),
-        "warmup": lambda: ours("warmup", Objective(warmup.METHOD, settings)),
-        "by hand": lambda: by_hand(backbone, batch),
-    }
-    seconds: dict[str, list[float]] = {name: [] for name in steps}
-    backbone.model.train()
-    for repeat in range(arguments.repeats + 1):
-        for name, step in steps.items():
-            started = time.perf_counter()
-            step().backward()
-            backbone.model.zero_grad()
-            if repeat:  # the first round warms up
-                seconds[name].append(time.perf_counter() - started)
-    ratio = statistics.median(np.array(seconds["warmup"]) / np.array(seconds["sft"]))
-    faster = statistics.median(np.array(seconds["by hand"]) / np.array(seconds["warmup"]))
-    work = flops["warmup"] / flops["sft"]
-    for name, values in seconds.items():
-        low, high = min(values), max(values)
-        print(f"{name:8} {statistics.median(values):8.3f} s   (min {low:.3f}, max {high:.3f})")
-    print(f"warmup / sft: {ratio:.2f} in time, {work:.2f} in FLOPs: {ratio / work:.2f} (aim: at most 1.15)")
-    print(f"by hand / warmup: {faster:.2f}   largest difference of a log-probability: {CHECKED[0]:.1e}")
-    if arguments.json:
-        result = {
-            "size": arguments.size,
-            "seconds": seconds,
-            "time_ratio": ratio,
-            "flops_ratio": work,
-            "by_hand_ratio": faster,
-            "difference": CHECKED[0],
-            "torch": torch.__version__,
-            "machine": platform.processor() or platform.machine(),
-        }
-        arguments.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()
+    state = backbone.encode(batch.source, batch.mask).repeat(SAMPLES)
+    ours = score(backbone, state, lay_out(backbone, warmups, *rows, direct=False))
+    pairs = zip(ours, theirs, strict=True)
+    difference = max(float((o.view(-1, SAMPLES) - t).abs().max()) for o, t in pairs)
+    if not difference <= bound:
+        raise AssertionError(
+            f"log-probabilities by hand differ by {difference:.2g}, at most {bound} was expected"
+        )
+    return difference

@@ -44,6 +44,8 @@ class Cell(BaseModel):
             payload.pop("matched")
         if self.warmup == "none":
             payload["settings"].pop("warmup")
+        if not self.settings.lora.rank:
+            payload["settings"].pop("lora")
         for key in ("log_every", "eval_every", "eval_examples", "checkpoint_every"):
             payload["settings"]["train"].pop(key)
         return payload
@@ -64,7 +66,8 @@ class Cell(BaseModel):
     def warm_start_id(self) -> str:
         """Folder name of the warm start, the same for every method of a seed."""
         payload = self.identity()
-        payload["settings"].pop("warmup", None)
+        for key in ("warmup", "lora"):
+            payload["settings"].pop(key, None)
         for key in ("budget", "decode"):
             payload["settings"].pop(key)
         payload["settings"]["train"].pop("learning_rate")

@@ -223,7 +223,7 @@ def latest(folder: Path) -> Snapshot | None:
     Raises:
         UserError: One was written by a newer version.
     """
-    clear_unfinished(folder / "step-")
+    clear_unfinished(folder)
     for found in reversed(_complete(folder)):
         try:
             return _read(check(found))
@@ -239,7 +239,7 @@ def clear(folder: Path) -> None:
     """Remove the checkpoints of a training that is stored; what was set aside as damaged stays."""
     for found in _complete(folder):
         shutil.rmtree(found, ignore_errors=True)
-    clear_unfinished(folder / "step-")
+    clear_unfinished(folder)
     with suppress(OSError):
         (folder / LOG).unlink(missing_ok=True)
         folder.rmdir()

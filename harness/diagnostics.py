@@ -34,8 +34,9 @@ def diagnose(
     """
     generator = torch.Generator().manual_seed(seed)
     method, n, cap = objective.method, objective.samples, objective.warmup.max_tokens
-    kept = [None if p.grad is None else p.grad.clone() for p in backbone.model.parameters()]
-    parts = {"a": _zeros(backbone), "b": _zeros(backbone)}
+    trained = [p for p in backbone.model.parameters() if p.requires_grad]
+    kept = [None if p.grad is None else p.grad.clone() for p in trained]
+    parts = {key: [torch.zeros_like(p) for p in trained] for key in ("a", "b")}
     sums: dict[str, float] = defaultdict(float)
     targets = sum(len(item.target) for item in items)
     backbone.model.eval()
@@ -53,9 +54,7 @@ def diagnose(
         with torch.no_grad():
             sums["loss_shuffled"] -= float(_with_warmups_of_others(backbone, batch, loss.warmups, n).sum())
         for key, term in (("a", loss.credit), ("b", loss.likelihood)):
-            gradients = torch.autograd.grad(
-                term, list(backbone.model.parameters()), retain_graph=True, allow_unused=True
-            )
+            gradients = torch.autograd.grad(term, trained, retain_graph=True, allow_unused=True)
             for total, gradient in zip(parts[key], gradients, strict=True):
                 if gradient is not None:
                     total.add_(gradient)
@@ -73,7 +72,7 @@ def diagnose(
             for c in warmups[i * n : (i + 1) * n]:
                 sums["overlap_target"] += overlap(c, item.target) / n
                 sums["overlap_source"] += overlap(c, item.source) / n
-    for parameter, before in zip(backbone.model.parameters(), kept, strict=True):
+    for parameter, before in zip(trained, kept, strict=True):
         parameter.grad = before
     backbone.model.train()
     figures = {
@@ -105,7 +104,3 @@ def _with_warmups_of_others(backbone: Backbone, batch: Batch, warmups: Warmups, 
     sequences = lay_out(backbone, others, *targets, direct=False)
     ly = score(backbone, backbone.encode(batch.source, batch.mask).repeat(n), sequences)[1]
     return ly.view(-1, n).logsumexp(dim=1) - torch.tensor(float(n)).log()
-
-
-def _zeros(backbone: Backbone) -> list[Tensor]:
-    return [torch.zeros_like(p) for p in backbone.model.parameters()]

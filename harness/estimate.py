@@ -38,7 +38,6 @@ def estimate(
     import numpy as np
     import torch
 
-    from harness.backbones.costs import BACKWARD
     from harness.backbones.load import make_backbone
     from harness.batching import encode_examples
 
@@ -55,7 +54,15 @@ def estimate(
             settings = plan.settings(reference)
             texts = [t for ex in splits.train[:200] for t in (ex.source, ex.target)]
             torch.manual_seed(0)
-            backbone = make_backbone(preset.value, texts, dropout=0.0, offline=plan.spec.offline)
+            card = plan.task.value.card.subsets[subset]
+            backbone = make_backbone(
+                preset.value,
+                texts,
+                dropout=0.0,
+                offline=plan.spec.offline,
+                languages=(card.source_language, card.target_language),
+                lora=settings.lora,
+            )
             limits = settings.train.max_source_tokens, settings.train.max_target_tokens
             sample, _ = encode_examples(backbone, splits.train[:200], *limits)
             source = np.array([len(item.source) for item in sample])
@@ -66,17 +73,21 @@ def estimate(
             answer = (costs.advance(source, target) + costs.predict(target.sum())) / count
             draft = (costs.advance(source, c) + costs.predict(c.sum())) / count
             planned = (costs.advance(source, c + target) + costs.predict((c + target).sum())) / count
-            direct = BACKWARD * (read + answer)
-            sampled = BACKWARD * (read + settings.warmup.samples * planned) + settings.warmup.samples * draft
+            direct = costs.backward * (read + answer)
+            sampled = (
+                costs.backward * (read + settings.warmup.samples * planned) + settings.warmup.samples * draft
+            )
             batch, tests = settings.train.batch_size, len(splits.test)
             flops += len(starts) * settings.warm_start.steps * batch * direct
             for cell in trained:
                 # A matched cell spends what one step of the other method costs, as often.
                 each = direct if cell.warmup == "none" and not cell.matched else sampled
-                flops += _training_flops(settings.budget, batch * each, batch * target.mean(), rate)
+                budget = settings.budget.in_steps(len(splits.train), batch)
+                flops += _training_flops(budget, batch * each, batch * target.mean(), rate)
             for cell in decoded:
                 flops += tests * (read + (answer if cell.warmup == "none" else planned))
-            disk += (len(trained) + len(starts)) * 4 * costs.parameters + len(decoded) * 300 * tests
+            kept = costs.trainable if settings.lora.rank else costs.parameters
+            disk += 4 * (len(trained) * kept + len(starts) * costs.parameters) + len(decoded) * 300 * tests
     return Estimate(flops, flops / rate / max(1, workers), disk, rate)
 
 

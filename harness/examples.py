@@ -24,6 +24,7 @@ def write_examples(folder: Path, splits: Splits) -> None:
             "target": [ex.target for ex in split],
             "references": [list(ex.golds) for ex in split],
             "group": [ex.group for ex in split],
+            "options": [list(ex.options) for ex in split],
         }
         write_table(folder / f"{name}.parquet", columns)
 
@@ -36,6 +37,13 @@ def read_split(folder: Path, name: str) -> list[Example]:
     """
     rows = read_table(folder / f"{name}.parquet").to_pylist()
     return [
-        Example(row["id"], row["source"], row["target"], tuple(row["references"]), row["group"])
+        Example(
+            row["id"],
+            row["source"],
+            row["target"],
+            tuple(row["references"]),
+            row["group"],
+            tuple(row.get("options") or ()),
+        )
         for row in rows
     ]

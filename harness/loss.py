@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from harness.backbones.base import Backbone
-from harness.backbones.costs import BACKWARD
 from harness.batching import Batch
 from harness.objective import Objective, Rollout
 from harness.rollout import Warmups, concatenate, first_of_equals, given_warmups, no_warmups
@@ -74,7 +73,7 @@ def batch_loss(
     method = objective.method
     source = batch.mask.sum(dim=1).cpu().numpy().astype(np.int64)
     state = backbone.encode(batch.source, batch.mask)
-    flops = BACKWARD * backbone.costs.encode(source)
+    flops = backbone.costs.backward * backbone.costs.encode(source)
     reference = None
     if method.reference:
         if objective.reference is None:

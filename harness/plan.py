@@ -1,7 +1,6 @@
 """From a spec to cells: every name resolved and every input checked before the first step."""
 
-import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,13 @@ from harness.cell import Cell
 from harness.errors import UserError
 from harness.examples import limited
 from harness.methods import resolve_method
+from harness.metrics.base import MetricContext
+from harness.metrics.learned import is_learned
 from harness.objective import Method
 from harness.registry import Entry, metrics, tasks
-from harness.spec import RunSpec, Settings, make_settings
-from harness.task import LoadRequest, Scale, Splits, Task
-
-DATA_VARIABLE = "WARMUP_BENCH_DATA"
+from harness.selection import choose_scale, choose_subsets, find_data_dir, is_offline
+from harness.spec import RunSpec, Score, Settings, make_settings
+from harness.task import LoadRequest, Splits, Task, TaskCard
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,9 @@ class Plan:
         data: The examples of each subset after limits.
         fingerprints: Their fingerprints.
         cells: The cells in the order in which they run.
+        metrics: What every cell is scored with as it is decoded.
+        learned: Learned metrics that can score here; they do so when all cells are decoded.
+        left_out: Why a learned metric of the task can't, one sentence each.
     """
 
     spec: RunSpec
@@ -44,6 +47,9 @@ class Plan:
     data: dict[str, Splits]
     fingerprints: dict[str, str]
     cells: tuple[Cell, ...]
+    metrics: tuple[str, ...]
+    learned: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     def settings(self, backbone: str) -> Settings:
         """The full settings of one backbone."""
@@ -55,8 +61,12 @@ class Plan:
         return self.out / "data" / f"{name}.{subset}.{self.spec.scale}-{self.fingerprints[subset]}"
 
 
-def make_plan(spec: RunSpec) -> Plan:
+def make_plan(spec: RunSpec, data: Mapping[str, Splits] | None = None) -> Plan:
     """Resolve names, merge settings, load the data and lay out the cells.
+
+    Args:
+        spec: What was asked for.
+        data: Examples of each subset where they are at hand; None: the task loads them.
 
     Raises:
         UserError: Anything that the user can mend: unknown names, a scale or subset that the task does not
@@ -64,23 +74,9 @@ def make_plan(spec: RunSpec) -> Plan:
     """
     task: Entry[Task] = tasks().load(spec.task)
     card = task.value.card
-    scale: Scale = spec.scale if spec.scale is not None else next(iter(card.scales))
-    if scale not in card.scales:
-        raise UserError(
-            f"task '{card.name}' has no scale '{scale}'",
-            origin="--scale",
-            hint=f"It has: {', '.join(card.scales)}.",
-        )
-    for metric in card.metrics:
-        metrics().load(metric)
-    subsets = spec.subsets or (next(iter(card.subsets)),)
-    for subset in subsets:
-        if subset not in card.subsets:
-            raise UserError(
-                f"task '{card.name}' has no subset '{subset}'",
-                origin="--direction",
-                hint=f"It has: {', '.join(card.subsets)}.",
-            )
+    scale = choose_scale(card, spec.scale)
+    subsets = choose_subsets(card, spec.subsets)
+    plain, learned, left_out = _choose_metrics(card, subsets, spec.score)
     chosen_methods = _by_name(resolve_method(reference) for reference in spec.methods)
     if len(chosen_methods) < len(spec.methods):
         raise UserError("two methods have one name", origin="--method", hint="Rename one of them.")
@@ -97,20 +93,23 @@ def make_plan(spec: RunSpec) -> Plan:
             spec.sections(),
             references[reference],
         )
+        if merged.lora.rank and merged.warm_start.steps:
+            raise UserError(
+                f"lora.rank={merged.lora.rank} needs warm_start.steps=0, not {merged.warm_start.steps}",
+                origin=f"settings of {reference}",
+                hint="Adapters stand on the checkpoint as it is.",
+            )
         settings[reference] = _with_dtype(merged, device)
     limits = {entry.limit for entry in settings.values()}
     if len(limits) > 1:
         raise UserError("backbones of one run must share their limits", hint="Give 'limit' at the top level.")
     limit = limits.pop()
-    data_dir = spec.data_dir or (Path(os.environ[DATA_VARIABLE]) if os.environ.get(DATA_VARIABLE) else None)
-    if data_dir is not None and not data_dir.is_dir():
-        raise UserError(
-            f"data folder {data_dir} does not exist",
-            origin=f"--data-dir or {DATA_VARIABLE}",
-            hint="Check the path.",
-        )
-    offline = spec.offline or os.environ.get("HF_HUB_OFFLINE", "") not in ("", "0")
-    data = {s: load_data(task, LoadRequest(s, scale, data_dir, offline), limit) for s in subsets}
+    data_dir = find_data_dir(spec.data_dir)
+    offline = is_offline(spec.offline)
+    if data is None:
+        data = {s: load_data(task, LoadRequest(s, scale, data_dir, offline), limit) for s in subsets}
+    else:
+        data = {s: limited(data[s], limit) for s in subsets}
     fingerprints = {subset: splits.fingerprint() for subset, splits in data.items()}
     out = spec.out or Path("runs") / f"{card.name}-{scale}"
     matched = _matched(spec, chosen_methods)
@@ -147,7 +146,49 @@ def make_plan(spec: RunSpec) -> Plan:
             "data_dir": data_dir,
         }
     )
-    return Plan(full, out, device, task, dict(resolved), chosen_methods, data, fingerprints, cells)
+    return Plan(
+        spec=full,
+        out=out,
+        device=device,
+        task=task,
+        presets=dict(resolved),
+        methods=chosen_methods,
+        data=dict(data),
+        fingerprints=fingerprints,
+        cells=cells,
+        metrics=plain,
+        learned=learned,
+        left_out=left_out,
+    )
+
+
+def _choose_metrics(
+    card: TaskCard, subsets: Sequence[str], settings: Score
+) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """Plain metrics, learned ones that can score here, and why others of the card can't.
+
+    Raises:
+        UserError: An unknown metric, or a learned one that was asked for and can't score here: better said
+            now than after the training.
+    """
+    plain, learned, left_out = [], [], []
+    for reference in dict.fromkeys((*card.metrics, *settings.metrics)):
+        entry = metrics().load(reference)
+        made = [
+            entry.value(MetricContext(card.subsets[subset].target_language, card.labels, settings=settings))
+            for subset in subsets
+        ]
+        if not is_learned(made[0]):
+            plain.append(reference)
+            continue
+        reason = next((reason for metric in made if (reason := metric.missing())), "")
+        if reason and reference in settings.metrics:
+            raise UserError(f"metric '{reference}' can't score here: {reason}", origin="score.metrics")
+        if reason:
+            left_out.append(f"{made[0].name} is left out: {reason}.")
+        else:
+            learned.append(reference)
+    return tuple(plain), tuple(learned), tuple(left_out)
 
 
 def _read_by(method: Method, settings: Settings) -> Settings:

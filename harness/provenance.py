@@ -13,7 +13,6 @@ PACKAGES = (
     "transformers",
     "tokenizers",
     "accelerate",
-    "datasets",
     "numpy",
     "sacrebleu",
     "rouge-score",

@@ -8,7 +8,7 @@ import difflib
 import hashlib
 import importlib.util
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -41,9 +41,15 @@ class Entry(Generic[T]):
 class Registry(Generic[T]):
     """The plugins of one kind, e.g. tasks."""
 
-    def __init__(self, kind: str, variable: str) -> None:
-        """``kind`` is the singular noun ("task"); ``variable`` the name a plugin file must define."""
-        self.kind, self.group, self.variable = kind, f"warmup_bench.{kind}s", variable
+    def __init__(self, kind: str, variable: str, wrong: Callable[[Any], str] = lambda value: "") -> None:
+        """Name a kind; nothing is looked up before it is asked for.
+
+        Args:
+            kind: The singular noun ("task").
+            variable: The name that a plugin file must define.
+            wrong: Why a plugin object is none of this kind ("is no harness.task.Task"), or an empty string.
+        """
+        self.kind, self.group, self.variable, self.wrong = kind, f"warmup_bench.{kind}s", variable, wrong
 
     def names(self) -> list[str]:
         """All registered names, in alphabetical order."""
@@ -54,10 +60,10 @@ class Registry(Generic[T]):
 
         Raises:
             UserError: Unknown name (the nearest ones are told), a name claimed twice, a missing file, or a
-                plugin that fails to import.
+                plugin that fails to import or is something else.
         """
         if reference.endswith(".py"):
-            return self._from_file(Path(reference))
+            return self._checked(self._from_file(Path(reference)))
         found = [ep for ep in entry_points(group=self.group) if ep.name == reference]
         distinct = {(ep.value, _distribution(ep)[0]) for ep in found}
         if not found:
@@ -72,13 +78,21 @@ class Registry(Generic[T]):
         dist, version = _distribution(found[0])
         try:
             value = found[0].load()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise UserError(
                 f"{self.kind} '{reference}' failed to import: {type(error).__name__}: {error}",
                 origin=f"{found[0].value} of {dist}",
                 hint="Mend or uninstall that plugin.",
             ) from error
-        return Entry(reference, value, f"{dist} {version}", f"{version}+{_text_hash(found[0].module)}")
+        code = f"{version}+{_text_hash(found[0].module)}"
+        return self._checked(Entry(reference, value, f"{dist} {version}", code))
+
+    def _checked(self, entry: Entry[T]) -> Entry[T]:
+        if reason := self.wrong(entry.value):
+            raise UserError(
+                f"{self.kind} '{entry.name}' {reason}", origin=entry.origin, hint="Mend that plugin."
+            )
+        return entry
 
     def unknown(self, reference: str) -> UserError:
         """The error for a name that is not there, with the nearest names."""
@@ -109,7 +123,7 @@ class Registry(Generic[T]):
         sys.modules[module_name] = module  # dataclasses and pickling look the module up by name
         try:
             spec.loader.exec_module(module)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             del sys.modules[module_name]
             raise UserError(
                 f"{self.kind} file failed to import: {type(error).__name__}: {error}", origin=str(path)
@@ -121,8 +135,9 @@ class Registry(Generic[T]):
                 origin=str(path),
                 hint=f"Add {self.variable} = ... at module level.",
             )
-        name = getattr(getattr(value, "card", value), "name", path.stem)
-        return Entry(str(name), value, str(path), code)
+        name = getattr(getattr(value, "card", value), "name", None)
+        # A class whose instances have a name gives a property here, which names nothing.
+        return Entry(name if isinstance(name, str) else path.stem, value, str(path), code)
 
 
 def _text_hash(module: str) -> str:
@@ -138,27 +153,49 @@ def _distribution(entry: EntryPoint) -> tuple[str, str]:
 
 def tasks() -> "Registry[Any]":
     """Tasks: :class:`harness.task.Task`, variable ``TASK``."""
-    return Registry("task", "TASK")
+    from harness.task import Task
+
+    return Registry("task", "TASK", lambda value: _unless(isinstance(value, Task), "harness.task.Task"))
 
 
 def methods() -> "Registry[Any]":
-    """Training methods: :class:`harness.objective.Method`, variable ``METHOD``."""
-    return Registry("method", "METHOD")
+    """Methods: :class:`harness.objective.Method`, or a function that makes one; variable ``METHOD``."""
+    from harness.objective import Method
+
+    return Registry(
+        "method",
+        "METHOD",
+        lambda value: _unless(isinstance(value, Method) or callable(value), "harness.objective.Method"),
+    )
 
 
 def metrics() -> "Registry[Any]":
     """Metrics: a :data:`harness.metrics.base.MetricFactory`, variable ``METRIC``."""
-    return Registry("metric", "METRIC")
+    return Registry("metric", "METRIC", lambda value: _unless(callable(value), "function of a MetricContext"))
 
 
 def backbones() -> "Registry[Any]":
     """Backbones: :class:`harness.backbones.presets.Preset`, variable ``BACKBONE``."""
-    return Registry("backbone", "BACKBONE")
+    from harness.backbones.presets import Preset
+
+    return Registry(
+        "backbone",
+        "BACKBONE",
+        lambda value: _unless(isinstance(value, Preset), "harness.backbones.presets.Preset"),
+    )
+
+
+def _unless(right: bool, what: str) -> str:
+    return "" if right else f"is no {what}"
 
 
 def samplers() -> "Registry[Any]":
     """Samplers: a function with keyword defaults that makes a :class:`harness.objective.Sampler`."""
-    return Registry("sampler", "SAMPLER")
+    return Registry(
+        "sampler",
+        "SAMPLER",
+        lambda value: _unless(callable(value), "function that makes a harness.objective.Sampler"),
+    )
 
 
 KINDS = {

@@ -1,5 +1,6 @@
 """Stored cells, read back: what a report knows. No model and no task is needed."""
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,8 @@ from harness.cell import Cell
 from harness.errors import UserError
 from harness.metrics.base import FloatArray, Metric, MetricContext
 from harness.registry import metrics
-from harness.store import STAGES, CorruptError, check, is_done, read_json, read_table
+from harness.scoring import read_facts, score_folder
+from harness.store import CorruptError, check, is_done, read_json, read_table
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,8 @@ class Result:
         cell: Its coordinates and settings.
         folder: Where it is stored.
         ledger: What it spent (training and decoding).
-        scores: One entry a metric: key, name, score, signature, higher_is_better.
+        scores: One entry a metric, as it is stored: key, metric, name, score, signature, higher_is_better;
+            those of the task's card first, in its order.
         context: What its metrics were made with.
         provenance: Machine and versions.
     """
@@ -40,7 +43,7 @@ class Result:
         Raises:
             CorruptError: The file can't be read.
         """
-        table = read_table(self.folder / "score" / f"{key}.parquet")
+        table = read_table(score_folder(self.folder, key) / "statistics.parquet")
         columns = [table.column(name).to_numpy() for name in table.column_names if name != "id"]
         return table.column("id").to_pylist(), np.stack(columns, axis=1).astype(np.float64)
 
@@ -50,9 +53,24 @@ class Result:
         groups: list[str] = table.column("group").to_pylist()
         return None if any(group is None for group in groups) else groups
 
+    def training_log(self) -> list[dict[str, Any]]:
+        """The lines of the training's log: losses, and under ``validation`` what each evaluation found.
+
+        Raises:
+            CorruptError: It can't be read.
+        """
+        path = self.folder.parent.parent / "trainings" / self.cell.training_id / "log.jsonl"
+        if not path.is_file():
+            return []
+        try:
+            return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        except (OSError, ValueError) as error:
+            raise CorruptError(f"stored file {path} can't be read ({error})") from error
+
     def metric(self, key: str) -> Metric:
         """The metric, made as it was for scoring."""
-        metric: Metric = metrics().load(key).value(self.context)
+        reference = next(score["metric"] for score in self.scores if score["key"] == key)
+        metric: Metric = metrics().load(reference).value(self.context)
         return metric
 
 
@@ -62,14 +80,13 @@ def read_result(folder: Path) -> Result:
     Raises:
         CorruptError: A stored file is damaged; it is named, not used and not deleted.
     """
-    for stage in STAGES:
-        check(folder / stage)
+    check(folder / "decode")
+    context, order = read_facts(folder)
     try:
         cell = Cell.model_validate(read_json(folder / "decode" / "cell.json"))
-        scores = read_json(folder / "score" / "scores.json")
-        known = scores["context"]
-        context = MetricContext(known["target_language"], tuple(known["labels"]), known["references"])
-        entries = tuple(scores["metrics"])
+        stored = [read_json(check(scored) / "score.json") for scored in _scored(folder)]
+        place = {metric: number for number, metric in enumerate(order)}
+        entries = tuple(sorted(stored, key=lambda s: (place.get(s["metric"], len(place)), s["key"])))
     except (KeyError, ValueError) as error:
         raise CorruptError(
             f"stored cell {folder} is not readable ({error})", hint="Move it away to have it made again."
@@ -96,7 +113,13 @@ def read_results(out: Path, only: Iterable[str] | None = None) -> list[Result]:
         )
     wanted = None if only is None else set(only)
     folders = sorted(p for p in root.iterdir() if p.is_dir() and (wanted is None or p.name in wanted))
-    finished = [folder for folder in folders if all(is_done(folder / stage) for stage in STAGES)]
+    finished = [folder for folder in folders if is_done(folder / "decode") and _scored(folder)]
     if not finished:
         raise UserError(f"{out} holds no finished cell", hint="Run 'warmup-bench run' to its end.")
     return [read_result(folder) for folder in finished]
+
+
+def _scored(folder: Path) -> list[Path]:
+    """The folders of a cell's scores."""
+    found = score_folder(folder, "").glob("[!.]*")
+    return sorted(path for path in found if is_done(path))

@@ -7,18 +7,12 @@ scored; one that is forced at the cap is not. Everything is summed over tokens i
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
 
 from harness.backbones.base import Backbone, State
-
-CHUNK = 2**24
-"""Logits (positions x vocabulary) that stand in fp32 at once, 64 MiB; where there are more, each chunk of
-them is recomputed in the backward pass."""
+from harness.token_logp import policy_logits, token_logp
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +36,6 @@ class Warmups:
         return Warmups(self.tokens[rows], self.lengths[rows], self.ended[rows], self.logp[rows])
 
 
-@lru_cache(maxsize=64)
-def _ids(ids: tuple[int, ...], device: torch.device) -> Tensor:
-    """Ids on a device, copied there once."""
-    return torch.tensor(ids, device=device, dtype=torch.long)
-
-
 def concatenate(parts: Sequence[Warmups]) -> Warmups:
     """The rows of all parts, which have one cap."""
     return Warmups(
@@ -56,14 +44,6 @@ def concatenate(parts: Sequence[Warmups]) -> Warmups:
             for name in ("tokens", "lengths", "ended", "logp")
         )
     )
-
-
-def policy_logits(logits: Tensor, banned: tuple[int, ...], temperature: float = 1.0) -> Tensor:
-    """Logits [..., vocabulary] of the sampled policy, fp32: banned ids at -inf, over the temperature."""
-    scaled = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    if temperature != 1.0:
-        scaled = scaled / temperature
-    return scaled.index_fill(-1, _ids(banned, logits.device), -torch.inf) if banned else scaled
 
 
 @torch.no_grad()
@@ -198,35 +178,6 @@ def score(
     return lc, ly
 
 
-class _TokenLogp(torch.autograd.Function):
-    """log p(token) of logits [positions, vocabulary] that the caller gives up: fewer passes over them.
-
-    The banned ids are set to -inf in place, and the gradient, (1[token] - p) / temperature, is written in one
-    new tensor; autograd's own chain of logsumexp and gather makes four.
-    """
-
-    @staticmethod
-    def forward(
-        ctx: Any, logits: Tensor, tokens: Tensor, banned: tuple[int, ...], temperature: float
-    ) -> Tensor:
-        scaled = logits.to(torch.promote_types(logits.dtype, torch.float32))
-        if temperature != 1.0:
-            scaled = scaled / temperature
-        if banned:
-            scaled.index_fill_(-1, _ids(banned, logits.device), -torch.inf)
-        norm = scaled.logsumexp(dim=-1, keepdim=True)
-        ctx.save_for_backward(scaled, norm, tokens)
-        ctx.temperature, ctx.dtype = temperature, logits.dtype
-        return scaled.gather(1, tokens[:, None]).sub_(norm).squeeze(1)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
-        scaled, norm, tokens = ctx.saved_tensors
-        shares = (scaled - norm).exp_()
-        shares.scatter_add_(1, tokens[:, None], shares.new_full((1, 1), -1.0).expand(len(tokens), 1))
-        return shares.mul_(-gradient[:, None] / ctx.temperature).to(ctx.dtype), None, None, None
-
-
 def _summed_logp(
     backbone: Backbone,
     hidden: Tensor,
@@ -237,20 +188,8 @@ def _summed_logp(
 ) -> Tensor:
     """Sum over the marked positions of each row of log p(token), [rows].
 
-    Logits are made for the marked positions only, and in chunks: the whole vocabulary of all rows never
-    stands in fp32 at once (where there are several chunks, each is recomputed in the backward pass).
+    Logits are made for the marked positions only.
     """
-    picked, wanted = hidden[where], tokens[where]
-    size = max(1, CHUNK // backbone.vocabulary)
-
-    def chunk(h: Tensor, t: Tensor) -> Tensor:
-        values: Tensor = _TokenLogp.apply(backbone.logits(h), t, banned, temperature)  # type: ignore[no-untyped-call]
-        return values
-
-    if picked.shape[0] <= size:
-        values = chunk(picked, wanted)
-    else:
-        pieces = zip(torch.split(picked, size), torch.split(wanted, size), strict=True)
-        values = torch.cat([checkpoint(chunk, h, t, use_reentrant=False) for h, t in pieces])
+    values = token_logp(backbone, hidden[where], tokens[where], banned, temperature)
     rows = where.nonzero()[:, 0]
     return torch.zeros(hidden.shape[0], device=hidden.device, dtype=values.dtype).index_add(0, rows, values)

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from harness.backbones.base import Backbone, State
-from harness.backbones.costs import BACKWARD, IntArray
+from harness.backbones.costs import IntArray
 from harness.batching import Batch
 from harness.objective import Objective
 from harness.rollout import Warmups, concatenate, lay_out, merge_equals, sample_warmups, score
@@ -189,7 +189,7 @@ class Rounds:
         fed = (warmups.lengths + target + gap - 1).cpu().numpy()
         positions = float((target + warmups.lengths + warmups.ended).sum())
         once = costs.advance(per_row, fed) + costs.predict(positions)
-        self.flops += once * (BACKWARD + (self.reference is not None))
+        self.flops += once * (costs.backward + (self.reference is not None))
         return part
 
     def draw(self, inputs: Tensor, draws: Tensor) -> Round:

@@ -14,8 +14,10 @@ from harness.executors.local import run_steps
 from harness.failures import Failure
 from harness.locks import hold, sweep
 from harness.plan import Plan
+from harness.registry import metrics
+from harness.scoring import is_scored, read_facts
 from harness.stages import Job
-from harness.store import STAGES, check, clear_unfinished, is_done, require_writable, write_file, writing
+from harness.store import check, clear_unfinished, is_done, require_writable, write_file, writing
 
 
 @dataclass(frozen=True)
@@ -49,9 +51,9 @@ def outstanding(plan: Plan) -> Work:
     pending: list[Cell] = []
     steps: dict[str, Step] = {}
     for job in _jobs(plan):
-        wanted = [job.training_folder, *(job.folder / stage for stage in STAGES)]
+        wanted = [job.training_folder, job.folder / "decode"]
         stored = [check(folder) for folder in wanted if is_done(folder)]
-        if len(stored) == len(wanted):
+        if len(stored) == len(wanted) and _all_scored(job):
             done.append(job.cell)
             continue
         pending.append(job.cell)
@@ -89,7 +91,7 @@ def execute(plan: Plan, work: Work, listener: Listener) -> dict[str, Failure]:
             if is_done(folder):
                 check(folder)
                 continue
-            clear_unfinished(folder)
+            clear_unfinished(folder.parent)
             with writing(folder) as temporary:
                 write_examples(temporary, splits)
         save_spec(plan)
@@ -121,7 +123,7 @@ def save_spec(plan: Plan) -> None:
     """Keep the resolved spec in the results folder, named by its content; one process at a time."""
     text = spec_text(plan)
     path = plan.out / "specs" / f"{content_hash({'spec': text})}.yaml"
-    clear_unfinished(path)
+    clear_unfinished(path.parent)
     write_file(path, text)
 
 
@@ -138,10 +140,19 @@ def _jobs(plan: Plan) -> list[Job]:
             backbone=references[cell.backbone],
             device=plan.device,
             offline=plan.spec.offline,
+            metrics=plan.metrics,
+            score=plan.spec.score,
             matched=_match_of(cell, plan.cells),
         )
         for cell in plan.cells
     ]
+
+
+def _all_scored(job: Job) -> bool:
+    """Whether a decoded cell has the scores that are wanted of it."""
+    context, _ = read_facts(job.folder, job.score)
+    entries = [metrics().load(reference) for reference in job.metrics]
+    return all(is_scored(job.folder, entry, entry.value(context)) for entry in entries)
 
 
 def _match_of(cell: Cell, cells: Sequence[Cell]) -> Cell | None:

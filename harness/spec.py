@@ -23,13 +23,14 @@ class _Section(BaseModel):
 
 
 class Budget(_Section):
-    """What a method may spend in its training phase, after the shared warm start: one of the four.
+    """What a method may spend in its training phase, after the shared warm start: one of the five.
 
     Training ends with the step that reaches the budget. ``seconds`` depend on the machine: such a cell is not
     reproducible bit for bit.
     """
 
     steps: int | None = Field(default=None, ge=1, description="optimiser steps (250 where nothing is given)")
+    epochs: float | None = Field(default=None, gt=0, description="passes over the training split, as steps")
     flops: float | None = Field(
         default=None, gt=0, description="floating-point operations, sampling included"
     )
@@ -41,8 +42,19 @@ class Budget(_Section):
     def _one(cls, value: Any) -> Any:
         given = {k: v for k, v in value.items() if v is not None} if isinstance(value, Mapping) else value
         if isinstance(given, dict) and len(given) > 1:
-            raise ValueError(f"a budget is one of steps, flops, seconds, tokens, not {' and '.join(given)}")
+            raise ValueError(
+                f"a budget is one of steps, epochs, flops, seconds, tokens, not {' and '.join(given)}"
+            )
         return given or {"steps": 250}
+
+    def in_steps(self, examples: int, batch_size: int) -> "Budget":
+        """The budget with epochs turned into whole steps, at least one; other units stay as they are."""
+        if self.epochs is None:
+            return self
+        each = max(
+            1, examples // min(batch_size, examples)
+        )  # batches are whole: an epoch leaves the rest out
+        return Budget(steps=max(1, round(self.epochs * each)))
 
     def share(self, *, steps: int, flops: float, seconds: float, tokens: int) -> float:
         """How much of the budget is spent, 1 or more when all of it is."""
@@ -164,6 +176,21 @@ class Decode(_Section):
             )
 
 
+class Lora(_Section):
+    """Low-rank adapters in place of training every weight; the checkpoint stays as it is, so no warm start.
+
+    Their dropout is ``train.dropout``, as every other.
+    """
+
+    rank: int = Field(default=0, ge=0, description="0: all weights are trained, without adapters")
+    alpha: float | None = Field(
+        default=None, gt=0, description="the scale is alpha over rank; None: twice it"
+    )
+    target_modules: tuple[str, ...] = Field(
+        default=(), description="names of the layers; (): every linear layer but the head"
+    )
+
+
 class Limit(_Section):
     """Examples of each split; None: all. The first ones, in the task's order."""
 
@@ -180,7 +207,60 @@ class Settings(_Section):
     train: Train = Train()
     warmup: Warmup = Warmup()
     decode: Decode = Decode()
+    lora: Lora = Lora()
     limit: Limit = Limit()
+
+
+class BertscoreOptions(_Section):
+    """What BERTScore reads."""
+
+    model: str | None = Field(
+        default=None, description="hub id or folder of an encoder; None: bert-score's for the target language"
+    )
+    layer: int | None = Field(
+        default=None, ge=0, description="hidden layer; None: bert-score's for the model, else the last one"
+    )
+    rescale: bool = Field(
+        default=False, description="rescale with bert-score's baseline, or with the one given"
+    )
+    baseline: Path | None = Field(default=None, description="file in the layout of bert-score's baselines")
+
+
+class CometOptions(_Section):
+    """What COMET reads."""
+
+    model: str = Field(
+        default="Unbabel/wmt22-comet-da", description="hub id, or folder with hparams.yaml and checkpoints/"
+    )
+    python: str | None = Field(
+        default=None,
+        description="interpreter that has COMET; None: WARMUP_BENCH_COMET_PYTHON, else this one",
+    )
+    dtype: Literal["float32", "float16"] = Field(
+        default="float32", description="float16: as the command comet-score; float32: as COMET's predict"
+    )
+    trust_checkpoint: bool = Field(
+        default=False, description="load a checkpoint that holds more than weights: it may run any code"
+    )
+
+
+class Score(_Section):
+    """Metrics besides the task's, and what the learned ones read. No number of a training depends on it."""
+
+    metrics: tuple[str, ...] = Field(default=(), description="scored besides the metrics of the task's card")
+    batch_size: int = Field(default=16, ge=1, description="segments at once")
+    bertscore: BertscoreOptions = BertscoreOptions()
+    comet: CometOptions = CometOptions()
+
+    @field_validator("metrics", mode="before")
+    @classmethod
+    def _named(cls, value: Any) -> Any:
+        """``metrics: comet,bertscore`` is a list too."""
+        return (
+            tuple(name.strip() for name in value.split(",") if name.strip())
+            if isinstance(value, str)
+            else value
+        )
 
 
 class Stats(_Section):
@@ -196,7 +276,7 @@ class Stats(_Section):
 class RunSpec(BaseModel):
     """A run: every combination of subset, backbone, method and seed is one cell.
 
-    The six sections of :class:`Settings` may stand at the top level (for all backbones) and under a
+    The seven sections of :class:`Settings` may stand at the top level (for all backbones) and under a
     backbone's name (for it alone); both hold only what should differ from the defaults.
     """
 
@@ -220,7 +300,9 @@ class RunSpec(BaseModel):
     train: dict[str, Any] = Field(default_factory=dict)
     warmup: dict[str, Any] = Field(default_factory=dict)
     decode: dict[str, Any] = Field(default_factory=dict)
+    lora: dict[str, Any] = Field(default_factory=dict)
     limit: dict[str, Any] = Field(default_factory=dict)
+    score: Score = Score()
     stats: Stats = Stats()
     out: Path | None = None
     data_dir: Path | None = None

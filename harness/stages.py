@@ -8,26 +8,25 @@ The warm start is shared by the methods of a seed, and a training by the cells t
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.cell import Cell
 from harness.examples import read_split
-from harness.failures import FAILED, clear_failure
+from harness.failures import clear_failure
 from harness.ledger import Ledger
 from harness.methods import resolve_method
-from harness.metrics.base import Metric, MetricContext
 from harness.objective import Giving, Method, likelihood
-from harness.registry import metrics, tasks
-from harness.spec import Budget
+from harness.registry import tasks
+from harness.scoring import score_cell, task_facts
+from harness.spec import Budget, Lora, Score
 from harness.store import (
     check,
     clear_unfinished,
     is_done,
     make_folder,
     read_json,
-    read_table,
     write_json,
     write_table,
     writing,
@@ -52,6 +51,8 @@ class Job:
         task, method, backbone: References that the registries resolve (names or paths).
         device: "cpu" or "cuda".
         offline: True when nothing may be fetched.
+        metrics: Metrics to score the cell with; learned ones have a stage of their own.
+        score: What metrics read of the spec.
         matched: Cell whose training FLOPs are this one's budget.
     """
 
@@ -63,11 +64,13 @@ class Job:
     backbone: str
     device: str
     offline: bool
+    metrics: tuple[str, ...]
+    score: Score
     matched: Cell | None = None
 
     @property
     def folder(self) -> Path:
-        """The cell's folder, with its decode and score stages."""
+        """The cell's folder, with its predictions and scores."""
         return self.out / "cells" / self.cell.id
 
     @property
@@ -99,9 +102,10 @@ def run_warm_start(job: Job, report: Report) -> None:
     if is_done(job.warm_start_folder):
         check(job.warm_start_folder)
         return
-    clear_unfinished(job.warm_start_folder)
+    clear_unfinished(job.warm_start_folder.parent, job.cell.warm_start_id)
     import torch
 
+    from harness.backbones.limits import check_lengths
     from harness.backbones.load import make_backbone, resolve_preset
     from harness.batching import encode_examples
     from harness.checkpoint import LOG, clear
@@ -113,9 +117,15 @@ def run_warm_start(job: Job, report: Report) -> None:
     examples = read_split(job.data, "train")
     torch.manual_seed(cell.seed)
     texts = [text for example in examples for text in (example.source, example.target)]
+    subset = tasks().load(job.task).value.card.subsets[cell.subset]
     backbone = make_backbone(
-        resolve_preset(job.backbone).value, texts, dropout=settings.train.dropout, offline=job.offline
+        resolve_preset(job.backbone).value,
+        texts,
+        dropout=settings.train.dropout,
+        offline=job.offline,
+        languages=(subset.source_language, subset.target_language),
     )
+    check_lengths(backbone.model.config, settings)
     backbone.model.to(job.device)
     direct = Method("warm start", "", "", "none", likelihood)
     ledger, work = Ledger(), job.checkpoints(cell.warm_start_id)
@@ -143,14 +153,14 @@ def run_warm_start(job: Job, report: Report) -> None:
 
 
 def run_cell(job: Job, report: Report) -> None:
-    """Decode and score the test set, unless that is there."""
-    for stage, run in (("decode", _decode), ("score", _score)):
-        if is_done(job.folder / stage):
-            check(job.folder / stage)
-        else:
-            clear_unfinished(job.folder / stage)
-            run(job, report)
-    clear_unfinished(job.folder / FAILED)
+    """Decode the test set and score it, unless that is there."""
+    for folder in (job.folder, job.folder / "scores"):
+        clear_unfinished(folder)
+    if is_done(job.folder / "decode"):
+        check(job.folder / "decode")
+    else:
+        _decode(job, report)
+    score_cell(job.folder, job.metrics, job.score, lambda done, total: report("score", done, total, {}))
     clear_failure(job.folder)
 
 
@@ -159,7 +169,7 @@ def run_training(job: Job, report: Report) -> None:
     if is_done(job.training_folder):
         check(job.training_folder)
         return
-    clear_unfinished(job.training_folder)
+    clear_unfinished(job.training_folder.parent, job.cell.training_id)
     import torch
 
     from harness.batching import encode_examples
@@ -173,7 +183,7 @@ def run_training(job: Job, report: Report) -> None:
     check(job.data)
     check(job.warm_start_folder)
     torch.manual_seed(cell.seed + 1)
-    backbone = _load(job, job.warm_start_folder)
+    backbone = _load(job, job.warm_start_folder, lora=settings.lora)
     method = resolve_method(job.method).value
     limits = settings.train.max_source_tokens, settings.train.max_target_tokens
     examples = read_split(job.data, "train")
@@ -215,7 +225,7 @@ def run_training(job: Job, report: Report) -> None:
 
 
 def _decode(job: Job, report: Report) -> None:
-    from harness.decode import infer
+    from harness.decode import infer, rank_options
 
     cell, settings = job.cell, job.cell.settings
     method = resolve_method(job.method).value
@@ -228,9 +238,10 @@ def _decode(job: Job, report: Report) -> None:
     given, given_flops = None, 0.0
     if gives:
         given, given_flops = _give(job, method, examples, read_split(job.data, "train"), inference=True)
+    sources = [ids for ids, _ in encoded]
     decoded, flops = infer(
         backbone,
-        [ids for ids, _ in encoded],
+        sources,
         settings.decode,
         given=given,
         warmup_cap=0 if cell.warmup == "none" else settings.warmup.max_tokens,
@@ -240,6 +251,17 @@ def _decode(job: Job, report: Report) -> None:
     )
     seconds = time.perf_counter() - started
     direct = cell.warmup == "none" or settings.decode.warmup == "none"
+    options = [list(example.options) for example in examples]
+    ranking = None
+    if all(options):
+        ranking = rank_options(
+            backbone,
+            sources,
+            options,
+            warmups=None if direct else [d.warmup for d in decoded],
+            batch_size=settings.decode.batch_size,
+            dtype=settings.train.dtype,
+        )
     with writing(job.folder / "decode") as folder:
         columns = {
             "id": [example.id for example in examples],
@@ -253,51 +275,19 @@ def _decode(job: Job, report: Report) -> None:
             "finished": [d.finished for d in decoded],
             "source_cut": [cut for _, cut in encoded],
         }
+        if ranking is not None:
+            columns |= {"options": options, "option_log_probs": ranking.log_probs, "ranked": ranking.best}
         write_table(folder / "predictions.parquet", columns)
         spent = {
             "decode_flops": flops + given_flops,
             "decode_seconds": seconds,
+            "rank_flops": 0.0 if ranking is None else ranking.flops,
             "truncated": sum(cut for _, cut in encoded),
         }
         write_json(folder / "ledger.json", spent)
         write_json(folder / "cell.json", cell.model_dump(mode="json"))
-
-
-def _score(job: Job, report: Report) -> None:
-    card = tasks().load(job.task).value.card
-    check(job.folder / "decode")
-    table = read_table(job.folder / "decode" / "predictions.parquet")
-    counts = {len(golds) for golds in table["references"].to_pylist()}
-    context = MetricContext(
-        card.subsets[job.cell.subset].target_language, card.labels, counts.pop() if len(counts) == 1 else -1
-    )
-    with writing(job.folder / "score") as folder:
-        scores = []
-        for done, name in enumerate(card.metrics):
-            report("score", done, len(card.metrics), {})
-            metric: Metric = metrics().load(name).value(context)
-            scores.append(score_predictions(metric, table, folder / f"{name}.parquet"))
-        write_json(folder / "scores.json", {"metrics": scores, "context": asdict(context)})
-        report("score", len(card.metrics), len(card.metrics), {})
-
-
-def score_predictions(metric: Metric, predictions: Any, path: Path) -> dict[str, Any]:
-    """Write the per-example statistics of one metric and return its score with its signature."""
-    statistics = metric.segment_statistics(
-        predictions["hypothesis"].to_pylist(),
-        predictions["references"].to_pylist(),
-        predictions["source"].to_pylist(),
-    )
-    columns = {"id": predictions["id"].to_pylist()}
-    columns |= {f"s{i}": statistics[:, i] for i in range(statistics.shape[1])}
-    write_table(path, columns)
-    return {
-        "key": path.stem,
-        "name": metric.name,
-        "score": float(metric.aggregate(statistics.sum(axis=0))),
-        "higher_is_better": metric.higher_is_better,
-        "signature": metric.signature(),
-    }
+        card = tasks().load(job.task).value.card
+        write_json(folder / "task.json", task_facts(card, cell.subset, examples))
 
 
 def _budget(job: Job) -> Budget:
@@ -345,7 +335,7 @@ def _give(
         targets=None if inference else [ex.target for ex in examples],
         target_ids=[frozen.target_ids(ex.target, settings.train.max_target_tokens)[0] for ex in train],
         cap=settings.warmup.max_tokens,
-        encode=frozen.plain_ids,
+        encode=lambda text: frozen.plain_ids(text, target=True),
         draft=draft,
         seed=2 * job.cell.seed + inference,
     )
@@ -353,9 +343,16 @@ def _give(
     return method.give(giving), spent
 
 
-def _load(job: Job, folder: Path) -> Any:
+def _load(job: Job, folder: Path, lora: Lora | None = None) -> Any:
+    """A stored model, with fresh adapters where ``lora`` has a rank; stored ones stand on the warm start."""
+    from harness.backbones.limits import check_lengths
     from harness.backbones.load import load_backbone
+    from harness.backbones.lora import ADAPTER
 
-    backbone = load_backbone(str(folder), dropout=job.cell.settings.train.dropout)
+    settings = job.cell.settings
+    adapter = folder if (folder / ADAPTER).is_file() else None
+    base = folder if adapter is None else check(job.warm_start_folder)
+    backbone = load_backbone(str(base), dropout=settings.train.dropout, lora=lora, adapter=adapter)
+    check_lengths(backbone.model.config, settings)
     backbone.model.to(job.device)
     return backbone

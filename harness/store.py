@@ -7,7 +7,9 @@ Layout of a results folder::
     warm-starts/<id>/                     shared starting points
     trainings/<id>/                       trained models with their logs and ledgers
     checkpoints/<id>/                     of warm starts and trainings that are under way
-    cells/<cell id>/{decode,score}/       predictions; statistics and scores
+    cells/<cell id>/decode/               predictions, and what scoring needs to know of the task
+    cells/<cell id>/scores/<metric>/      statistics of every example, and the score with its signature
+    cache/<metric>-<hash>/                what learned metrics have scored, by segment
 
 A folder is written into a temporary sibling, every file synced, then renamed: a reader sees all of it or
 none. ``DONE.json`` carries the size and SHA-256 of every file, so damage is found before it is used.
@@ -31,8 +33,6 @@ from harness.errors import UserError
 
 SCHEMA_VERSION = 1
 DONE = "DONE.json"
-STAGES = ("decode", "score")
-"""Folders of a cell."""
 
 
 class CorruptError(UserError):
@@ -45,18 +45,26 @@ def is_done(folder: Path) -> bool:
 
 
 @contextmanager
-def writing(folder: Path) -> Iterator[Path]:
+def writing(folder: Path, *, replace: bool = False) -> Iterator[Path]:
     """Write a folder whole or not at all: yields a temporary folder that is renamed on success.
+
+    Args:
+        folder: Where it will stand.
+        replace: Put it in the place of an older one, which is moved aside first and then removed.
 
     Raises:
         UserError: The place can't be written (read-only, no space, no folder).
     """
-    temporary = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.tmp")
+    token = uuid.uuid4().hex[:8]
+    temporary = folder.with_name(f".{folder.name}.{token}.tmp")
+    older = folder.with_name(f".{folder.name}.{token}.old.tmp")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         temporary.mkdir()
         yield temporary
         _write_manifest(temporary)
+        if replace and folder.exists():
+            folder.rename(older)
         try:
             temporary.rename(folder)
         except OSError:
@@ -70,14 +78,15 @@ def writing(folder: Path) -> Iterator[Path]:
         raise unwritable(folder, failed) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(older, ignore_errors=True)
 
 
-def clear_unfinished(folder: Path) -> None:
-    """Remove what killed writers have left of a folder or file, or of those whose names begin like it.
+def clear_unfinished(parent: Path, name: str = "") -> None:
+    """Remove what killed writers have left in ``parent`` of the folder or file ``name``; "": of any.
 
     Only for who alone may write there: it would take a running writer's work.
     """
-    for temporary in folder.parent.glob(f".{glob.escape(folder.name)}*.tmp"):
+    for temporary in parent.glob(f".{glob.escape(name)}*.tmp"):
         if temporary.is_dir():
             shutil.rmtree(temporary, ignore_errors=True)
         else:

@@ -25,6 +25,8 @@ class Example:
         target: What the model is trained to write.
         references: What a hypothesis is scored against; ``(target,)`` when empty.
         group: Document that the example belongs to; examples of one group are resampled together.
+        options: The labels that this example offers, of which the target is one; () where the answer is free
+            text. Each of them is scored by its likelihood too.
     """
 
     id: str
@@ -32,6 +34,7 @@ class Example:
     target: str
     references: tuple[str, ...] = ()
     group: str | None = None
+    options: tuple[str, ...] = ()
 
     @property
     def golds(self) -> tuple[str, ...]:
@@ -54,7 +57,8 @@ class Splits:
             digest.update(f"{name}\x1d{len(split)}\x1d".encode())
             for ex in split:
                 fields = (ex.id, ex.source, ex.target, *ex.references, ex.group or "")
-                digest.update(("\x1f".join(fields) + "\x1e").encode())
+                options = "\x1c" + "\x1f".join(ex.options) if ex.options else ""
+                digest.update(("\x1f".join(fields) + options + "\x1e").encode())
         return digest.hexdigest()[:16]
 
 
@@ -81,13 +85,21 @@ class Subset(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     source_language: str = Field(default="en", description="ISO 639-1 code of the source")
     target_language: str = Field(default="en", description="ISO 639-1 code of the target")
+    note: str = Field(default="", description="what is special about it, e.g. which test set it has")
 
 
 class ScaleCard(BaseModel):
     """What a task uses at one scale; ``settings`` are its defaults of the run spec's sections."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    data: str
+    data: str = Field(description="what the examples are, with the pinned revision of what is fetched")
+    sizes: tuple[int, int, int] | None = Field(
+        default=None,
+        description="train, validation and test examples of the first subset, as published or where not "
+        "published as last built; a run tells how many it used. None: not told",
+    )
+    licence: str = Field(default="", description="of these data, where the scales of a task differ")
+    access: str = Field(default="", description="in a few words, how to get data that can't just be fetched")
     backbone: str = Field(default="mini-t5", description="used where none is asked for")
     settings: dict[str, Any] = Field(default_factory=dict)
 
@@ -116,13 +128,33 @@ class TaskCard(BaseModel):
                 raise ValueError(f"{what} repeats a value: {values}")
         return self
 
+    @property
+    def main_metric(self) -> str:
+        """The metric that a task is judged by."""
+        return self.metrics[0]
+
+    def licence_of(self, scale: Scale) -> str:
+        """The licence of the data at a scale."""
+        return self.scales[scale].licence or self.licence
+
 
 @dataclass(frozen=True)
 class Task:
-    """A card and its loader: ``load(request) -> Splits``, deterministic for a given request."""
+    """A card and its loader.
+
+    Attributes:
+        card: The facts.
+        load: ``load(request) -> Splits``, deterministic for a given request.
+        missing: The files that ``load`` would have to fetch or can't find, told without a network and without
+            reading them; None for a task that needs no files.
+        build: ``build(folder, say)`` makes the data files in a folder (None: where ``load`` looks for them by
+            itself) and returns it; ``say`` is called with each step. None where nothing can be built.
+    """
 
     card: TaskCard
     load: Callable[[LoadRequest], Splits]
+    missing: Callable[[LoadRequest], Sequence[str]] | None = None
+    build: Callable[[Path | None, Callable[[str], None]], Path] | None = None
 
 
 def numbered(prefix: str, pairs: Iterable[tuple[str, str]]) -> list[Example]:

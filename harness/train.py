@@ -70,6 +70,7 @@ def train(
     """
     from accelerate import Accelerator
 
+    budget = budget.in_steps(len(items), settings.batch_size)
     device = backbone.device
     # Accelerate fixes one precision a process, and a worker meets cells of several: ours is the autocast.
     accelerator = Accelerator(cpu=device.type == "cpu", mixed_precision="no")

@@ -3,16 +3,35 @@
 Scale ``mini``: reasoning-gym's syllogisms, knights and knaves, and propositional logic, each with three
 wrong options that are proved wrong (:mod:`tasks.mini.puzzles`). No puzzle of one split stands in another,
 whatever its options, and in each split every letter is right equally often.
+
+Scales ``small`` and ``paper``: LogiQA itself, questions of the Chinese civil service examination in English,
+with the published splits.
 """
 
 import random
+import re
 from collections.abc import Iterable
+from pathlib import Path
 
+from harness.errors import UserError
 from harness.task import Example, LoadRequest, ScaleCard, Splits, Subset, Task, TaskCard
+from tasks.hub import Repository, gather, missing
 from tasks.mini import puzzles
 from tasks.mini.puzzles import LETTERS, MAX_CHARS, Puzzle
+from tasks.multiple_choice import METRICS, question
+from tasks.reading import text_lines
 
 SEED = 20250218
+REPOSITORY = Repository(
+    "github", "lgw863/LogiQA-dataset", "ff6c4cbca47627b3ac2da94a29fa28204a167b41", "logiqa"
+)
+_FILES = [
+    REPOSITORY.file("Train.txt", blob="13d2d013ab6fde9d0ca6821c92731c35032195b9"),
+    REPOSITORY.file("Eval.txt", blob="d1a5dcfec88386cd7892bf207071a716310e2c48"),
+    REPOSITORY.file("Test.txt", blob="edee44d10d49a610fc8e7c89921eb05215aa7fee"),
+]
+_BLOCK = 8
+"""Lines of an example: an empty one, the answer's letter, context, question, four options."""
 # generator -> (items to make, share of test, of validation, of train)
 _MIX = (
     (puzzles.syllogisms, 2800, (240, 120, 1600)),
@@ -35,12 +54,50 @@ def _examples(split: str, chosen: list[Puzzle], rng: random.Random) -> list[Exam
     positions = [i % len(LETTERS) for i in range(len(chosen))]
     rng.shuffle(positions)
     return [
-        Example(f"{split}-{i:05d}", puzzle.source(position), LETTERS[position])
+        Example(f"{split}-{i:05d}", puzzle.source(position), LETTERS[position], options=LETTERS)
         for i, (puzzle, position) in enumerate(zip(chosen, positions, strict=True))
     ]
 
 
 def load(request: LoadRequest) -> Splits:
+    """Load or make the three splits.
+
+    Raises:
+        UserError: Files are missing or damaged.
+    """
+    if request.scale == "mini":
+        return _mini()
+    paths = gather(_FILES, request)
+    return Splits(*(_read(split, path) for split, path in zip(("train", "eval", "test"), paths, strict=True)))
+
+
+def _missing(request: LoadRequest) -> list[str]:
+    return [] if request.scale == "mini" else missing(_FILES, request)
+
+
+def _read(split: str, path: Path) -> list[Example]:
+    """Blocks of eight lines; the letters before the options ("A.") are dropped, ours are written instead."""
+    lines = text_lines(path)
+    while lines and not lines[-1]:
+        lines.pop()
+    examples = []
+    for start in range(0, len(lines), _BLOCK):
+        empty, letter, context, asked, *options = lines[start : start + _BLOCK]
+        whole = len(options) == len(LETTERS) and all((context, asked, *options))
+        if empty or not whole or letter.upper() not in LETTERS:
+            raise UserError(
+                f"lines {start + 1} to {start + _BLOCK} of {path.name} are not an empty line, a letter, "
+                "a context, a question and four options",
+                origin=str(path),
+                hint="Fetch it again.",
+            )
+        bare = [re.sub(r"^[A-D][.)]\s*", "", option) for option in options]
+        name = f"{split}-{start // _BLOCK:05d}"
+        examples.append(question(name, (context, asked), bare, LETTERS.index(letter.upper())))
+    return examples
+
+
+def _mini() -> Splits:
     """Make the three splits: 4,000 / 300 / 600 puzzles of three kinds in the same proportions."""
     rng = random.Random(SEED)
     test: list[Puzzle] = []
@@ -58,29 +115,50 @@ def load(request: LoadRequest) -> Splits:
     )
 
 
+_DATA = f"LogiQA, English (GitHub {REPOSITORY.pinned})"
+_REAL = {"train": {"max_source_tokens": 512, "max_target_tokens": 8}, "decode": {"max_tokens": 4}}
+
 TASK = Task(
     card=TaskCard(
         name="logiqa",
-        version=1,
+        version=2,
         title="Logical multiple choice, four options",
-        licence="Apache-2.0 (reasoning-gym, which generates the puzzles)",
+        licence="Apache-2.0 (reasoning-gym)",
         citation=(
-            "Stojanovski et al. 2025, Reasoning Gym: Reasoning Environments for Reinforcement Learning with "
-            "Verifiable Rewards, arXiv 2505.24760; knights and knaves after Xie et al. 2024, arXiv 2410.23123"
+            "Liu, Cui, Liu, Huang, Wang and Zhang 2020, LogiQA: A Challenge Dataset for Machine Reading "
+            "Comprehension with Logical Reasoning, IJCAI, arXiv 2007.08124; mini: Stojanovski et al. 2025, "
+            "Reasoning Gym: Reasoning Environments for Reinforcement Learning with Verifiable Rewards, arXiv "
+            "2505.24760; knights and knaves after Xie et al. 2024, arXiv 2410.23123"
         ),
-        metrics=("accuracy", "macro-f1"),
+        metrics=METRICS,
         labels=LETTERS,
         subsets={"en": Subset()},
         scales={
             "mini": ScaleCard(
-                data="reasoning-gym syllogisms, propositional logic, knights and knaves: 4,000 / 300 / 600",
+                data="reasoning-gym syllogisms, propositional logic, knights and knaves",
+                sizes=(4000, 300, 600),
                 settings={
                     "budget": {"steps": 150},
                     "train": {"max_target_tokens": 8},
                     "decode": {"max_tokens": 4},
                 },
-            )
+            ),
+            "small": ScaleCard(
+                data=_DATA,
+                sizes=(7376, 651, 651),
+                licence="not stated, for research",
+                backbone="t5-small",
+                settings={"budget": {"steps": 1000}, **_REAL},
+            ),
+            "paper": ScaleCard(
+                data=_DATA,
+                sizes=(7376, 651, 651),
+                licence="not stated, for research",
+                backbone="t5-base",
+                settings={"budget": {"steps": 3000}, **_REAL},
+            ),
         },
     ),
     load=load,
+    missing=_missing,
 )

@@ -4,6 +4,8 @@ Scale ``mini``: documentation strings of the standard library, numpy, pandas, to
 installed (:mod:`tasks.mini.docstrings`): from the body, at most 60 words, write the summary line. Nothing
 is shipped; the examples depend on the installed versions, which the data fingerprint shows. The splits
 have no source file in common.
+
+Scales ``small`` and ``paper``: XSum itself, BBC articles and their first sentence, with the published splits.
 """
 
 import random
@@ -11,8 +13,17 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from harness.task import Example, LoadRequest, ScaleCard, Splits, Subset, Task, TaskCard
+from tasks.hub import Repository, gather, missing
 from tasks.mini import docstrings
 from tasks.mini.docstrings import Documented
+from tasks.reading import parquet_rows
+from tasks.summarisation import METRICS
+
+REPOSITORY = Repository("hub", "EdinburghNLP/xsum", "7d4d486c2f8ef850b1a11aead99b894ff3dd7da9", "xsum")
+_FILES = [
+    REPOSITORY.file(f"data/{split}-00000-of-00001.parquet", f"{split}.parquet")
+    for split in ("train", "validation", "test")
+]
 
 TRAIN, VALIDATION, TEST = 6000, 300, 600
 SEED = 20250218
@@ -47,6 +58,28 @@ def _examples(split: str, documents: Sequence[Documented]) -> list[Example]:
 
 
 def load(request: LoadRequest) -> Splits:
+    """Load XSum's three splits without their empty articles, or find docstrings for three splits.
+
+    Raises:
+        UserError: Files are missing or damaged.
+    """
+    if request.scale == "mini":
+        return _mini()
+    splits = []
+    for path in gather(_FILES, request):
+        rows = parquet_rows([path], ["document", "summary", "id"])
+        texts = ((row["id"], row["document"].strip(), row["summary"].strip()) for row in rows)
+        splits.append(
+            [Example(name, document, summary) for name, document, summary in texts if document and summary]
+        )
+    return Splits(*splits)
+
+
+def _missing(request: LoadRequest) -> list[str]:
+    return [] if request.scale == "mini" else missing(_FILES, request)
+
+
+def _mini() -> Splits:
     """Find the docstrings and split them by file: 600 for test, 300 for validation, up to 6,000 for training.
 
     The group of an example is its file: what one author wrote in one place is resampled together.
@@ -77,32 +110,51 @@ def load(request: LoadRequest) -> Splits:
     )
 
 
+_ARTICLES = {"max_source_tokens": 512, "max_target_tokens": 64}
+
 TASK = Task(
     card=TaskCard(
         name="xsum",
         version=1,
         title="One-sentence summarisation",
-        licence=(
-            "as the packages': PSF-2.0 (Python), BSD-3-Clause (numpy, pandas, torch), "
-            "Apache-2.0 (transformers)"
-        ),
+        licence="the packages' own: BSD, PSF, Apache",
         citation=(
-            "docstring conventions: Goodger and van Rossum, PEP 257; after the task XSum, Narayan, Cohen and "
-            "Lapata 2018, Don't Give Me the Details, Just the Summary!, EMNLP, doi:10.18653/v1/D18-1206"
+            "Narayan, Cohen and Lapata 2018, Don't Give Me the Details, Just the Summary!, EMNLP, "
+            "doi:10.18653/v1/D18-1206; mini: docstring conventions, Goodger and van Rossum, PEP 257"
         ),
-        metrics=("rouge1", "rouge2", "rougeL"),
+        metrics=METRICS,
         subsets={"en": Subset()},
         scales={
             "mini": ScaleCard(
                 data="docstrings of installed packages: body -> summary line",
+                sizes=(TRAIN, VALIDATION, TEST),
                 settings={
                     "warm_start": {"steps": 300},
                     "budget": {"steps": 100},
                     "train": {"max_source_tokens": 96, "max_target_tokens": 40},
                     "decode": {"max_tokens": 40},
                 },
-            )
+            ),
+            "small": ScaleCard(
+                data=f"XSum (hub {REPOSITORY.pinned}), the first articles of each split",
+                sizes=(20_000, 500, 2000),
+                licence="not stated; articles © BBC",
+                backbone="t5-small",
+                settings={
+                    "limit": {"train": 20_000, "validation": 500, "test": 2000},
+                    "budget": {"steps": 2000},
+                    "train": _ARTICLES,
+                },
+            ),
+            "paper": ScaleCard(
+                data=f"XSum (hub {REPOSITORY.pinned}), every article",
+                sizes=(204_045, 11_332, 11_334),
+                licence="not stated; articles © BBC",
+                backbone="t5-base",
+                settings={"budget": {"steps": 20_000}, "train": _ARTICLES},
+            ),
         },
     ),
     load=load,
+    missing=_missing,
 )

@@ -60,10 +60,10 @@ USED = [
     ("warm-starts/*/tokenizer.json", truncate, ["trainings", "cells"]),
     ("trainings/*sft*/model/model.safetensors", truncate, ["cells"]),
     ("trainings/*sft*/ledger.json", flip, ["cells"]),
-    ("cells/*sft*/decode/predictions.parquet", flip, ["cells/*sft*/score"]),
-    ("cells/*sft*/decode/predictions.parquet", truncate, ["cells/*sft*/score"]),
-    ("cells/*sft*/score/scores.json", flip, []),
-    ("cells/*sft*/score/DONE.json", truncate, []),
+    ("cells/*sft*/decode/predictions.parquet", flip, ["cells/*sft*/scores"]),
+    ("cells/*sft*/decode/predictions.parquet", truncate, ["cells/*sft*/scores"]),
+    ("cells/*sft*/scores/bleu/score.json", flip, []),
+    ("cells/*sft*/scores/bleu/DONE.json", truncate, []),
 ]
 
 

@@ -14,7 +14,7 @@ import pytest
 from plugin_files import write_plugins
 
 HERE = Path(__file__).parent
-IDENTICAL = ("model.safetensors", "predictions.parquet", "scores.json", "chrf++.parquet", "bleu.parquet")
+IDENTICAL = ("model.safetensors", "predictions.parquet", "score.json", "statistics.parquet")
 TIMES = {"train_seconds", "decode_seconds", "peak_memory", "seconds"}
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(HERE.parent), "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
 
@@ -65,8 +65,8 @@ def assert_same(whole: Path, other: Path) -> None:
         else:
             continue
         compared += 1
-    # 3 models with log and ledger, 2 cells with predictions, ledger, scores and 2 statistics
-    assert compared == 3 * 3 + 2 * 5
+    # 3 models with log and ledger, 2 cells with predictions, ledger, 2 scores and their statistics
+    assert compared == 3 * 3 + 2 * 6
     leftover = [p for p in other.rglob("*") if p.name.startswith(".") and p.name != ".guard"]
     assert [*leftover, *other.glob("locks/*.lock"), *other.glob("checkpoints/*")] == []
 

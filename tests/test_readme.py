@@ -24,7 +24,7 @@ def test_every_folder_and_task_that_is_named_is_there() -> None:
     root = Path(__file__).parents[1]
     for target in re.findall(r"\]\(([\w./-]+)\)", README):
         assert (root / target).exists() or (root / "harness" / target).exists(), target
-    named = set(re.findall(r"--task (\w+)", README)) | set(
-        re.findall(r"^\| `(\w+)`", README, flags=re.MULTILINE)
+    named = set(re.findall(r"--task ([\w-]+)", README)) | set(
+        re.findall(r"^\| `([\w-]+)`", README, flags=re.MULTILINE)
     )
     assert named == set(KINDS["tasks"]().names())

@@ -90,3 +90,20 @@ def test_every_built_in_plugin_loads(kind: str) -> None:
     found = dict(registry.KINDS[kind]().entries())
     assert found
     assert [str(e) for e in found.values() if isinstance(e, UserError)] == []
+
+
+@pytest.mark.parametrize("kind", list(registry.KINDS))
+def test_a_file_whose_object_is_something_else_is_refused(tmp_path: Path, kind: str) -> None:
+    things = registry.KINDS[kind]()
+    path = tmp_path / "odd.py"
+    path.write_text(f"{things.variable} = 3", encoding="utf-8")
+    with pytest.raises(UserError, match=f"{things.kind} 'odd' is no ") as error:
+        things.load(str(path))
+    assert error.value.origin == str(path)
+
+
+def test_a_plugin_that_ends_the_process_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "ends.py"
+    path.write_text("import sys\nsys.exit('a script')", encoding="utf-8")
+    with pytest.raises(UserError, match="SystemExit: a script"):
+        registry.tasks().load(str(path))

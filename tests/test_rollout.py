@@ -21,8 +21,9 @@ from tiny import (
     warmups_of,
 )
 
-from harness import rollout
-from harness.rollout import lay_out, no_warmups, policy_logits, sample_warmups, score
+from harness import token_logp
+from harness.rollout import Warmups, lay_out, no_warmups, sample_warmups, score
+from harness.token_logp import policy_logits
 
 CAP = 2
 TARGET = [5, 4, 4]
@@ -104,7 +105,7 @@ def test_lay_out_is_concatenation(rows, direct):
     lengths = torch.tensor([len(y) + 1 for _, y, _ in rows])
     warmups = warmups_of([c for c, _, _ in rows], 4)
     ended = torch.tensor([e for *_, e in rows])
-    warmups = rollout.Warmups(warmups.tokens, warmups.lengths, ended, warmups.logp)
+    warmups = Warmups(warmups.tokens, warmups.lengths, ended, warmups.logp)
     if direct:
         warmups = no_warmups(len(rows), torch.device("cpu"))
     sequences = lay_out(Special, warmups, targets, lengths, direct=direct)
@@ -262,22 +263,28 @@ def test_gradients_through_the_shared_encoding_equal_those_of_rows_apart(tiny):
 
 
 @pytest.mark.parametrize("rows_a_chunk", [1, 4])
-def test_chunked_log_probabilities_equal_unchunked_ones(tiny, monkeypatch, rows_a_chunk):
+@pytest.mark.parametrize("plain", [True, False], ids=["one buffer", "checkpointed"])
+@pytest.mark.parametrize("temperature", [1.0, 0.6])
+def test_chunked_log_probabilities_equal_unchunked_ones(tiny, monkeypatch, rows_a_chunk, plain, temperature):
     sources, targets = [source_of(tiny, [4, 5, 5]), source_of(tiny, [5])], [TARGET, [4]]
     warmups = warmups_of(every_warmup(CAP) * 2, CAP)
 
     def run():
-        lc, ly = scored(tiny, sources, targets, warmups, 7)
+        lc, ly = scored(tiny, sources, targets, warmups, 7, temperature=temperature)
         (lc.sum() + 2 * ly.sum()).backward()
         return lc.detach(), ly.detach(), gradients_of(tiny)
 
     whole = run()
-    monkeypatch.setattr(rollout, "CHUNK", rows_a_chunk * tiny.vocabulary)
+    assert tiny.head_weight is not None
+    monkeypatch.setattr(token_logp, "CHUNK", rows_a_chunk * tiny.vocabulary)
+    if not plain:  # a head with a bias or an adapter
+        monkeypatch.setattr(type(tiny), "head_weight", None)
     pieces = []
-    real = rollout.checkpoint
-    monkeypatch.setattr(rollout, "checkpoint", lambda *a, **k: pieces.append(1) or real(*a, **k))
+    real = token_logp._policy
+    monkeypatch.setattr(token_logp, "_policy", lambda *a: pieces.append(len(a[0])) or real(*a))
     chunked = run()
     assert len(pieces) > 10
+    assert max(pieces) == rows_a_chunk
     torch.testing.assert_close(chunked[0], whole[0], atol=1e-5, rtol=0)
     torch.testing.assert_close(chunked[1], whole[1], atol=1e-5, rtol=0)
     assert distance(chunked[2], whole[2]) < 1e-5
@@ -290,8 +297,22 @@ def test_the_log_probability_of_a_token_and_its_gradient(banned, temperature):
     tokens = torch.tensor([2, 4, 2, 2, 4, 2])
 
     def ours(x):
-        return rollout._TokenLogp.apply(x.clone(), tokens, banned, temperature)
+        return token_logp._TokenLogp.apply(x.clone(), tokens, banned, temperature)
 
     policy = policy_logits(logits, banned, temperature).log_softmax(dim=-1)
     torch.testing.assert_close(ours(logits), policy.gather(1, tokens[:, None]).squeeze(1), atol=1e-12, rtol=0)
     assert torch.autograd.gradcheck(ours, (logits,))
+
+
+def test_the_head_in_chunks_has_the_gradient_of_finite_differences():
+    generator = torch.Generator().manual_seed(6)
+    hidden, weight = (
+        torch.randn(shape, generator=generator, dtype=torch.float64).requires_grad_()
+        for shape in ((7, 3), (5, 3))
+    )
+    tokens = torch.tensor([2, 4, 2, 1, 4, 2, 3])
+
+    def ours(h, w):
+        return token_logp._ChunkedLogp.apply(h, w, tokens, (0,), 0.7, 3)
+
+    assert torch.autograd.gradcheck(ours, (hidden, weight))

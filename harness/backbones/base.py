@@ -13,6 +13,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -140,9 +141,18 @@ class Backbone(ABC):
         size: int = self._head.weight.shape[0]
         return size
 
-    @abstractmethod
+    prefix: list[int]
+    """Ids before the source."""
+    suffix: list[int]
+    """Ids after it."""
+    start: list[int]
+    """Ids that a decoder reads before its first prediction; empty for decoder-only models."""
+
     def source_ids(self, text: str, max_tokens: int) -> tuple[list[int], bool]:
-        """Token ids of an input (for decoder-only models, the prompt), and whether it was cut."""
+        """Ids of prefix, text and suffix, and whether the text was cut; prefix and suffix never are."""
+        room = max(0, max_tokens - len(self.prefix) - len(self.suffix))
+        ids = self.plain_ids(text)
+        return [*self.prefix, *ids[:room], *self.suffix], len(ids) > room
 
     @abstractmethod
     def encode(self, source: Tensor, mask: Tensor) -> State:
@@ -161,20 +171,48 @@ class Backbone(ABC):
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Logits [..., vocabulary] of hidden states [..., width], in the dtype of the computation."""
-        out: Tensor = self._head(hidden * self._head_scale if self._head_scale != 1.0 else hidden)
+        out: Tensor = self._head(self.scaled(hidden))
         bias = getattr(self.model, "final_logits_bias", None)  # BART's, a buffer that moves with the model
         return out if bias is None else out + bias.to(out.dtype)
 
+    def scaled(self, hidden: Tensor) -> Tensor:
+        """Hidden states as the head takes them (T5 with tied embeddings scales them down)."""
+        return hidden * self._head_scale if self._head_scale != 1.0 else hidden
+
+    @property
+    def head_weight(self) -> Tensor | None:
+        """[vocabulary, width] where the logits are this weight times :meth:`scaled`, and nothing else."""
+        plain = type(self._head) is torch.nn.Linear and self._head.bias is None
+        if not plain or getattr(self.model, "final_logits_bias", None) is not None:
+            return None
+        weight: Tensor = self._head.weight
+        return weight
+
     def target_ids(self, text: str, max_tokens: int) -> tuple[list[int], bool]:
         """Token ids of a target, without special tokens and cut to ``max_tokens``; whether it was cut."""
-        ids = self.plain_ids(text)
+        ids = self.plain_ids(text, target=True)
         return ids[:max_tokens], len(ids) > max_tokens
 
-    def plain_ids(self, text: str) -> list[int]:
-        """Token ids of a text; text that spells a special token stays text, so no input can end a warmup."""
-        encoded = self.tokenizer(text, add_special_tokens=False, split_special_tokens=True)
-        ids: list[int] = encoded["input_ids"]
-        return ids
+    def plain_ids(self, text: str, *, target: bool = False) -> list[int]:
+        """Token ids of a text; text that spells a special token stays text, so no input can end a warmup.
+
+        ``target`` says that the decoder writes it: Marian has another tokenizer for that side.
+        """
+        side = "text_target" if target and hasattr(self.tokenizer, "spm_target") else "text"
+        plain = {"add_special_tokens": False, "split_special_tokens": True}
+        ids: list[int] = self.tokenizer(**{side: text}, **plain)["input_ids"]
+        if self._special.isdisjoint(ids):
+            return ids
+        # T5's </s> is a piece of its vocabulary like any other: only a space inside keeps it text.
+        for token in sorted(self.tokenizer.all_special_tokens, key=len, reverse=True):
+            text = text.replace(token, f"{token[0]} {token[1:]}")
+        ids = self.tokenizer(**{side: text}, **plain)["input_ids"]
+        return [i for i in ids if i not in self._special]
+
+    @cached_property
+    def _special(self) -> frozenset[int]:
+        """Special ids that no text may give; the one of unknown characters it may."""
+        return frozenset(self.tokenizer.all_special_ids) - {self.tokenizer.unk_token_id}
 
     def text(self, ids: Sequence[int]) -> str:
         """Text of generated ids, special tokens dropped."""
@@ -200,18 +238,34 @@ class EncoderDecoder(Backbone):
 
     architecture = "encoder-decoder"
 
-    def source_ids(self, text: str, max_tokens: int) -> tuple[list[int], bool]:
-        """Ids of the text and a closing eos."""
-        ids = self.plain_ids(text)
-        return [*ids[: max_tokens - 1], self.tokens.eos], len(ids) > max_tokens - 1
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        tokens: SpecialTokens,
+        costs: Costs,
+        *,
+        prefix: Sequence[int] = (),
+        suffix: Sequence[int] | None = None,
+        start: Sequence[int] | None = None,
+    ) -> None:
+        """``prefix`` and ``suffix`` (None: eos) are the ids around the source; ``start`` is what the decoder
+        reads before its first prediction (None: the configuration's start token)."""
+        self.prefix = list(prefix)
+        self.suffix = [tokens.eos] if suffix is None else list(suffix)
+        self.start = [model.config.decoder_start_token_id] if start is None else list(start)
+        super().__init__(model, tokenizer, tokens, costs)
+
+    def _layout(self) -> dict[str, Any]:
+        return {"prefix": self.prefix, "suffix": self.suffix, "start": self.start}
 
     def encode(self, source: Tensor, mask: Tensor) -> State:
-        """Run the encoder, and the decoder on its start token: that fills the cross-attention cache once."""
+        """Run the encoder, and the decoder on its start tokens: that fills the cross-attention cache once."""
         from transformers.cache_utils import DynamicCache, EncoderDecoderCache
 
         memory = self.model.get_encoder()(input_ids=source, attention_mask=mask).last_hidden_state
         cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
-        start = source.new_full((source.shape[0], 1), self.model.config.decoder_start_token_id)
+        start = source.new_tensor(self.start).expand(source.shape[0], -1)
         out = self.model.get_decoder()(
             input_ids=start,
             encoder_hidden_states=memory,
@@ -220,7 +274,7 @@ class EncoderDecoder(Backbone):
             use_cache=True,
         )
         hidden = out.last_hidden_state[:, -1]
-        return State(out.past_key_values, hidden, mask, mask.new_ones(mask.shape[0]))
+        return State(out.past_key_values, hidden, mask, mask.new_full((mask.shape[0],), len(self.start)))
 
     def advance(self, state: State, tokens: Tensor) -> Tensor:
         """Feed tokens to the decoder; its cross-attention reads the cache, not the memory."""
@@ -255,14 +309,8 @@ class DecoderOnly(Backbone):
         suffix: Sequence[int],
     ) -> None:
         """``prefix`` and ``suffix`` are the prompt's ids around the source, e.g. bos and an answer mark."""
+        self.prefix, self.suffix, self.start = list(prefix), list(suffix), []
         super().__init__(model, tokenizer, tokens, costs)
-        self.prefix, self.suffix = list(prefix), list(suffix)
-
-    def source_ids(self, text: str, max_tokens: int) -> tuple[list[int], bool]:
-        """Ids of prefix, text and suffix; a long text is cut, the prefix and suffix never."""
-        room = max(0, max_tokens - len(self.prefix) - len(self.suffix))
-        ids = self.plain_ids(text)
-        return [*self.prefix, *ids[:room], *self.suffix], len(ids) > room
 
     def _layout(self) -> dict[str, Any]:
         return {"prefix": self.prefix, "suffix": self.suffix}

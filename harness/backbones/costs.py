@@ -6,6 +6,7 @@ plus 4 * width for every query-key pair of an attention layer (scores and weight
 count, never padding: the ledger is about the method, not about the batching.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 IntArray = NDArray[np.int64]
+_LORA = re.compile(r"\.(base_layer|lora_[AB]\..*)$")
+"""What LoRA appends to the name of a layer that it adapts."""
 BACKWARD = 3.0
-"""Forward and backward together, as a multiple of the forward pass."""
+"""Forward and backward together, as a multiple of the forward pass, where every weight is trained."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,9 @@ class Costs:
         encoder_attention, decoder_attention, cross_attention: Summed widths of the attention layers.
         parameters: All parameters of the model.
         trainable: Those that are trained.
+        start: Tokens that a decoder reads before its first prediction.
+        backward: Forward and backward together, as a multiple of the forward pass: frozen weights pass their
+            gradient on and need none of their own.
     """
 
     encoder: int
@@ -40,6 +46,8 @@ class Costs:
     cross_attention: int
     parameters: int
     trainable: int
+    start: int = 1
+    backward: float = BACKWARD
 
     def encode(self, source: IntArray) -> float:
         """Forward operations of reading inputs of ``source`` tokens, [batch], up to the first prediction."""
@@ -47,12 +55,12 @@ class Costs:
         if self.encoder == 0:
             return float((2 * self.decoder * s + 4 * self.decoder_attention * s * s).sum())
         per_input = 2 * (self.encoder + self.cross) * s + 4 * self.encoder_attention * s * s
-        return float(per_input.sum()) + self.advance(source, np.ones_like(source), first=True)
+        return float(per_input.sum()) + self.advance(source, np.full_like(source, self.start), first=True)
 
     def advance(self, source: IntArray, tokens: IntArray, *, first: bool = False) -> float:
         """Forward operations of feeding ``tokens`` to rows with ``source`` tokens, both [rows]."""
         s, t = source.astype(np.float64), tokens.astype(np.float64)
-        past = s if self.encoder == 0 else np.full_like(s, 0.0 if first else 1.0)
+        past = s if self.encoder == 0 else np.full_like(s, 0.0 if first else self.start)
         own = 4 * self.decoder_attention * t * (past + t)
         return float((2 * self.decoder * t + own + 4 * self.cross_attention * t * s).sum())
 
@@ -61,16 +69,22 @@ class Costs:
         return 2.0 * self.head * positions
 
 
-def measure_costs(model: Any) -> Costs:
+def measure_costs(model: Any, *, start: int = 1) -> Costs:
     """Read :class:`Costs` off a transformers model (encoder-decoder or decoder-only)."""
     config = model.config
     head = model.get_output_embeddings()
     parameters = list(model.parameters())
+    within_head = set(head.modules())
     counts = {"encoder": 0, "cross": 0, "decoder": 0}
-    for name, module in model.named_modules():
-        weight = getattr(module, "weight", None)
-        if module is head or weight is None or weight.dim() != 2 or "mbedding" in type(module).__name__:
+    trained = head.weight.numel() if any(p.requires_grad for p in head.parameters()) else 0
+    for path, module in model.named_modules():
+        weight = module._parameters.get("weight")  # not what a LoRA layer shows as its own
+        name = _LORA.sub("", path)
+        if module in within_head or weight is None or weight.dim() != 2:
             continue
+        if "mbedding" in type(module).__name__:
+            continue
+        trained += weight.numel() * weight.requires_grad
         if config.is_encoder_decoder and (name.startswith("encoder.") or ".encoder." in name):
             counts["encoder"] += weight.numel()
         elif ("EncDecAttention" in name or "encoder_attn" in name) and name.split(".")[-1] in {
@@ -90,6 +104,7 @@ def measure_costs(model: Any) -> Costs:
         or config.num_hidden_layers
     )
     paired = config.is_encoder_decoder
+    met = sum(counts.values()) + head.weight.numel()
     return Costs(
         encoder=counts["encoder"],
         cross=counts["cross"],
@@ -100,4 +115,6 @@ def measure_costs(model: Any) -> Costs:
         cross_attention=decoder_layers * heads * size if paired else 0,
         parameters=sum(p.numel() for p in parameters),
         trainable=sum(p.numel() for p in parameters if p.requires_grad),
+        start=start,
+        backward=BACKWARD - 1 + trained / met,
     )

@@ -7,7 +7,7 @@ configuration went wrong more than once, so the model is asked; a family that ca
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -34,13 +34,15 @@ def head_scale(backbone: Backbone) -> float:
     try:
         sources = [[token, token, eos], [token, eos]]
         padded = torch.tensor([sources[0], [*sources[1], backbone.tokens.pad]], device=device)
-        state = backbone.encode(padded, torch.tensor([[1, 1, 1], [1, 1, 0]], device=device))
+        # Repeated and selected as in training: what a family keeps besides keys and values is lost here.
+        state = backbone.encode(padded, torch.tensor([[1, 1, 1], [1, 1, 0]], device=device)).repeat(2)
+        state = state.select(torch.tensor([0, 2], device=device))
         first = state.hidden[:, None]
         hidden = torch.cat([first, backbone.advance(state, padded.new_full((2, 1), token))], dim=1)
         wanted = []
         for source in sources:
-            if config.is_encoder_decoder:
-                ids = {"input_ids": [source], "decoder_input_ids": [[config.decoder_start_token_id, token]]}
+            if backbone.start:
+                ids = {"input_ids": [source], "decoder_input_ids": [[*backbone.start, token]]}
             else:
                 ids = {"input_ids": [[*source, token]]}
             logits = model(**{key: torch.tensor(value, device=device) for key, value in ids.items()}).logits
@@ -55,12 +57,20 @@ def head_scale(backbone: Backbone) -> float:
             off = (backbone.logits(hidden * scale).float() - expected).abs().max()
             if off <= 1e-3 * expected.abs().max():
                 return scale
-    except (AttributeError, TypeError):
-        pass  # a model without the parts that encode and advance use
+        cause = None
+    except torch.OutOfMemoryError:
+        raise
+    except (LookupError, AttributeError, TypeError, ValueError, AssertionError, RuntimeError) as error:
+        cause = error  # a model without the parts that encode and advance use
     finally:
         model.train(training)
-    raise UserError(
-        f"the harness can't reproduce the logits of a model of type '{config.model_type}'",
+    raise unknown_family(config, "the harness can't reproduce the logits") from cause
+
+
+def unknown_family(config: Any, problem: str) -> UserError:
+    """The error for a model that the harness can't follow."""
+    return UserError(
+        f"{problem} of a model of type '{config.model_type}'",
         origin="harness.backbones",
-        hint="T5, mT5, BART, Marian, Llama, Qwen, Mistral, GPT-2 and their kin are known to work.",
+        hint="Known to work: T5, mT5, BART, mBART, Marian, Llama, Qwen, Mistral, Gemma, GPT-2 and their kin.",
     )

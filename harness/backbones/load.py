@@ -5,24 +5,31 @@ Remote code stays off and weights are read from safetensors only.
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from harness.backbones.base import LAYOUT, Backbone, DecoderOnly, EncoderDecoder, SpecialTokens
 from harness.backbones.costs import measure_costs
-from harness.backbones.presets import Preset
+from harness.backbones.frame import Languages, read_frame
+from harness.backbones.head import unknown_family
+from harness.backbones.lora import ADAPTER, add_adapter, read_adapter
+from harness.backbones.presets import UNKNOWN_CHECKPOINT, Preset
 from harness.backbones.tokenizer import ANSWER, SEPARATOR, train_tokenizer
 from harness.errors import UserError
 from harness.registry import Entry, backbones
+from harness.spec import Lora
 
 RESERVED = (SEPARATOR, "<|reserved_special_token_0|>", "<|fim_middle|>", "<|file_separator|>", "<file_sep>")
 """Tokens that pretrained vocabularies have and plain text never uses; the first found is the separator."""
+EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts")
+"""Keys by which a configuration says that a token meets only some of its weights."""
 ADDED_SEPARATOR = "<|warmup_end|>"
 TOKENIZER_FILES = (
     "tokenizer.json",
     "tokenizer.model",
     "spiece.model",
+    "sentencepiece.bpe.model",
     "source.spm",
     "vocab.json",
     "vocab.txt",
@@ -31,29 +38,54 @@ TOKENIZER_FILES = (
 
 
 def resolve_preset(reference: str) -> Entry[Preset]:
-    """The preset of a name, of a local checkpoint folder, or of a hub id with a slash.
+    """The preset of a name, of a local checkpoint folder, or of a hub id: ``owner/name``, with a revision
+    ``owner/name@revision``.
 
     Raises:
         UserError: The reference is none of the three.
     """
     folder = Path(reference)
     if (folder / "config.json").is_file():
-        preset = Preset(folder.name, f"local checkpoint {folder}", "", checkpoint=str(folder.resolve()))
+        checkpoint = str(folder.resolve())
+        preset = Preset(
+            folder.name, f"local checkpoint {folder}", "", checkpoint=checkpoint, settings=UNKNOWN_CHECKPOINT
+        )
         return Entry(preset.name, preset, str(folder), "local")
     if "/" in reference and reference not in backbones().names() and not reference.endswith(".py"):
         if folder.exists() or reference.startswith((".", "/")):
             raise UserError(
                 f"folder {reference} holds no config.json",
                 origin="--backbone",
-                hint="Give a checkpoint folder in the layout of save_pretrained, or a hub id.",
+                hint="It is a LoRA adapter: merge it into its warm start with peft's merge_and_unload."
+                if (folder / ADAPTER).is_file()
+                else "Give a checkpoint folder in the layout of save_pretrained, or a hub id.",
             )
-        preset = Preset(reference.replace("/", "--"), f"hub checkpoint {reference}", "", checkpoint=reference)
+        checkpoint, _, revision = reference.partition("@")
+        preset = Preset(
+            reference.replace("/", "--"),
+            f"hub checkpoint {reference}",
+            "",
+            checkpoint=checkpoint,
+            revision=revision or None,
+            settings=UNKNOWN_CHECKPOINT,
+        )
         return Entry(preset.name, preset, f"hub id {reference}", "hub")
     return backbones().load(reference)
 
 
-def make_backbone(preset: Preset, texts: Sequence[str], *, dropout: float, offline: bool) -> Backbone:
+def make_backbone(
+    preset: Preset,
+    texts: Sequence[str],
+    *,
+    dropout: float,
+    offline: bool,
+    languages: Languages | None = None,
+    lora: Lora | None = None,
+) -> Backbone:
     """A fresh backbone: random weights (by torch's seed) and a tokenizer of ``texts``, or a checkpoint.
+
+    ``languages`` are the task's, for checkpoints that are told them (mBART, M2M-100, NLLB); ``lora`` puts
+    adapters on the model.
 
     Raises:
         UserError: The checkpoint can't be found or read.
@@ -69,6 +101,8 @@ def make_backbone(preset: Preset, texts: Sequence[str], *, dropout: float, offli
             offline=offline,
             separator=preset.separator,
             prompt_suffix=preset.prompt_suffix,
+            languages=languages,
+            lora=lora,
         )
     tokenizer = train_tokenizer(texts, preset.vocabulary)
     settings = dict(preset.config)
@@ -84,7 +118,7 @@ def make_backbone(preset: Preset, texts: Sequence[str], *, dropout: float, offli
     _set_dropout(config, dropout)
     auto = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
     model = auto.from_config(config).to(torch.float32)
-    return _wrap(model, tokenizer, separator=None, prompt_suffix="")
+    return _wrap(model, tokenizer, separator=None, prompt_suffix="", dropout=dropout, lora=lora)
 
 
 def load_backbone(
@@ -95,11 +129,26 @@ def load_backbone(
     offline: bool = True,
     separator: str | None = None,
     prompt_suffix: str = "\n",
+    languages: Languages | None = None,
+    lora: Lora | None = None,
+    adapter: Path | None = None,
 ) -> Backbone:
     """Load a checkpoint by hub id or local folder, in fp32 (training casts per operation where asked to).
 
+    Args:
+        checkpoint: Hub id, or folder in the layout of ``save_pretrained``.
+        revision: Branch, tag or commit on the hub.
+        dropout: One rate for every dropout of the model, LoRA's included.
+        offline: True when nothing may be fetched.
+        separator: Token that ends a warmup; None: a reserved token that the tokenizer has, else a new one.
+        prompt_suffix: Text after the source in a decoder-only prompt.
+        languages: Of source and target, for checkpoints that are told them.
+        lora: Adapters to add, where its rank is not 0.
+        adapter: Folder with stored adapters to read, the checkpoint being their base.
+
     Raises:
-        UserError: It is not there, unreachable, not in safetensors, corrupt, or lacks some of its weights.
+        UserError: It is not there, unreachable, not in safetensors, corrupt, lacks some of its weights, or is
+            of a kind that the harness can't follow.
     """
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
@@ -127,22 +176,22 @@ def load_backbone(
             output_loading_info=True,
             **where,
         )
+        if any(getattr(config, key, None) for key in EXPERTS):
+            raise ValueError("mixtures of experts are not supported: their operations can't be counted")
         if info["missing_keys"]:  # transformers would go on with random weights in their place
             raise ValueError(f"no weights for {', '.join(sorted(info['missing_keys'])[:3])}")
     except Exception as error:  # a corrupt file may raise anything in the libraries that read it
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise UserError(
-            f"checkpoint {checkpoint} can't be loaded: {reason}",
-            origin="the hub" if not folder.is_dir() else "a local folder",
-            hint="With a network, run once without --offline to fill the cache, "
-            "or pass --backbone FOLDER with config.json, tokenizer files and model.safetensors.",
-        ) from error
+        raise _unloadable(checkpoint, error, offline=where["local_files_only"]) from error
     return _wrap(
         model,
         tokenizer,
         separator=layout.get("separator", separator),
         prompt_suffix=prompt_suffix,
-        prompt=(layout["prefix"], layout["suffix"]) if "prefix" in layout else None,
+        languages=languages,
+        layout=layout,
+        dropout=dropout,
+        lora=lora,
+        adapter=adapter,
     )
 
 
@@ -153,6 +202,39 @@ def quiet_transformers() -> None:
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()
+
+
+def _unloadable(checkpoint: str, error: Exception, *, offline: bool) -> UserError:
+    """The error for a checkpoint that can't be loaded, with what would help."""
+    folder = Path(checkpoint)
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    pickled = sorted(path.name for path in folder.glob("*.bin")) if folder.is_dir() else []
+    if pickled and not list(folder.glob("*.safetensors")):
+        reason = f"its weights are in {pickled[0]} only, a pickle, and pickles are not read"
+    if pickled or "safetensors" in str(error):
+        hint = (
+            "If you trust it, convert it once: from_pretrained of transformers reads it, save_pretrained of "
+            "model and tokenizer writes a folder for --backbone FOLDER. A hub id may name a converted "
+            "revision: --backbone owner/name@refs/pr/1"
+        )
+    elif any(type(e).__name__ == "GatedRepoError" for e in _chain(error)):
+        hint = (
+            "Accept its licence on its page on the hub, log in with 'hf auth login', and run once without "
+            "--offline; or pass --backbone FOLDER."
+        )
+    elif offline and not folder.is_dir():
+        hint = "With a network, run once without --offline to fill the cache, or pass --backbone FOLDER."
+    else:
+        hint = "--backbone FOLDER needs config.json, tokenizer files and model.safetensors."
+    origin = "a local folder" if folder.is_dir() else "the hub"
+    return UserError(f"checkpoint {checkpoint} can't be loaded: {reason}", origin=origin, hint=hint)
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and those that it came from."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def _set_dropout(config: Any, rate: float) -> None:
@@ -180,8 +262,13 @@ def _wrap(
     *,
     separator: str | None,
     prompt_suffix: str,
-    prompt: tuple[list[int], list[int]] | None = None,
+    languages: Languages | None = None,
+    layout: Mapping[str, Any] | None = None,
+    dropout: float = 0.0,
+    lora: Lora | None = None,
+    adapter: Path | None = None,
 ) -> Backbone:
+    """``layout`` is what a run has saved beside a model; without it, the tokenizer is asked."""
     if tokenizer.eos_token_id is None:
         raise UserError(
             "the tokenizer has no end-of-sequence token",
@@ -198,18 +285,38 @@ def _wrap(
         vocabulary = tokenizer.get_vocab()
     eos = tokenizer.eos_token_id
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else eos
-    costs = measure_costs(model)
-    if model.config.is_encoder_decoder:
-        start = model.config.decoder_start_token_id
-        never = tuple({start, vocabulary.get(ANSWER)} - {pad, eos, None})
-        return EncoderDecoder(model, tokenizer, SpecialTokens(pad, eos, vocabulary[mark], never), costs)
     answer = vocabulary.get(ANSWER)
-    if prompt is not None:
-        prefix, suffix = prompt
+    if layout is not None and "prefix" in layout:
+        prefix, suffix, start = (tuple(layout.get(key, ())) for key in ("prefix", "suffix", "start"))
     else:
-        prefix = [tokenizer.bos_token_id] if tokenizer.bos_token_id not in (None, eos) else []
-        spelled = tokenizer(prompt_suffix, add_special_tokens=False)["input_ids"]
-        suffix = [answer] if answer is not None else spelled
-    never = tuple({answer, *prefix} - {None, pad, eos})
-    tokens = SpecialTokens(pad, eos, vocabulary[mark], never)
+        frame = read_frame(tokenizer, model.config, languages)
+        prefix, suffix, start = frame.prefix, frame.suffix, frame.start
+        if not start:
+            spelled = tokenizer(prompt_suffix, add_special_tokens=False)["input_ids"]
+            suffix = (answer,) if answer is not None else tuple(spelled)
+    if adapter is not None:
+        read_adapter(model, adapter)
+    elif lora is not None and lora.rank:
+        add_adapter(model, lora, rows=[vocabulary[mark]], dropout=dropout)
+    try:
+        costs = measure_costs(model, start=max(1, len(start)))
+    except AttributeError as error:  # Mamba and its kin have no attention heads
+        raise unknown_family(model.config, "the harness can't count the operations") from error
+    never = {answer, *_other_ends(model), *(start or prefix)} - {None, pad, eos}
+    tokens = SpecialTokens(pad, eos, vocabulary[mark], tuple(sorted(never)))
+    if start:
+        return EncoderDecoder(model, tokenizer, tokens, costs, prefix=prefix, suffix=suffix, start=start)
     return DecoderOnly(model, tokenizer, tokens, costs, prefix=prefix, suffix=suffix)
+
+
+def _other_ends(model: Any) -> set[int]:
+    """Every id at which the checkpoint itself would stop: the tokenizer's eos, and others of chat models.
+
+    Targets end with the tokenizer's eos; the others are never written: an output has one way to end.
+    """
+    ends: set[int] = set()
+    for source in (model.config, getattr(model, "generation_config", None)):
+        value = getattr(source, "eos_token_id", None)
+        if value is not None:
+            ends |= set(value) if isinstance(value, list | tuple) else {value}
+    return ends

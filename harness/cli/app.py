@@ -52,6 +52,9 @@ def run(
     workers: Annotated[
         int | None, typer.Option(help="Cells at once. Default: one a core, one a GPU.")
     ] = None,
+    comet_python: Annotated[
+        str | None, typer.Option(help="Python interpreter of an environment that has COMET.")
+    ] = None,
     spec: Annotated[Path | None, typer.Option(help="YAML file; the options here win over it.")] = None,
     set_: Annotated[
         Names,
@@ -79,6 +82,7 @@ def run(
         "offline": offline,
         "device": device,
         "workers": workers,
+        "score": None if comet_python is None else {"comet": {"python": comet_python}},
     }
     raise typer.Exit(run_command(options, spec, set_ or [], dry_run=dry_run))
 
@@ -86,23 +90,246 @@ def run(
 @app.command()
 def report(
     folder: Annotated[Path, typer.Argument(help="Results folder of a run.")],
-    format_: Annotated[str, typer.Option("--format", help="text or md.")] = "text",
+    format_: Annotated[str, typer.Option("--format", help="text, md, latex, html, csv or json.")] = "text",
+    table: Annotated[
+        str,
+        typer.Option(
+            help="What stands in columns: directions, metrics, auto (directions where there are several), or "
+            "a table of the paper: translation, summarization, logic."
+        ),
+    ] = "auto",
+    metric: Annotated[
+        Names, typer.Option(help="Metric to show, e.g. bleu; repeatable. Default: all.")
+    ] = None,
     baseline: Annotated[str | None, typer.Option(help="Method that the others are compared with.")] = None,
+    plots: Annotated[Path | None, typer.Option(help="Folder to write plots to, as PNG and SVG.")] = None,
 ) -> None:
-    """Print the tables of stored results; nothing is trained."""
+    """Print the tables of stored results and draw their plots; nothing is trained."""
     from harness.cli.report import report_command
 
-    report_command(folder, format_, baseline)
+    report_command(folder, format_, baseline, table, metric or [], plots)
+
+
+@app.command()
+def compare(
+    systems: Annotated[
+        list[str],
+        typer.Argument(
+            help="The baseline, then the others: DIR:METHOD (all its seeds), cell folders or, with --ref, "
+            "text files. Commas join runs of one system.",
+            show_default=False,
+        ),
+    ],
+    ref: Annotated[
+        list[Path] | None, typer.Option(help="Reference text, a line a segment; repeatable.")
+    ] = None,
+    src: Annotated[Path | None, typer.Option(help="Source text, shown with the examples.")] = None,
+    metric: Annotated[
+        Names, typer.Option(help="Metric; repeatable. Default: all stored ones; BLEU and chrF++ for text.")
+    ] = None,
+    language: Annotated[
+        str, typer.Option(help="Target language of text files (ISO 639-1): it chooses tokenisers.")
+    ] = "en",
+    labels: Annotated[str | None, typer.Option(help="Labels of classification, e.g. A,B,C,D.")] = None,
+    groups: Annotated[
+        Path | None, typer.Option(help="Document of each line: swapped and resampled whole.")
+    ] = None,
+    intersect: Annotated[bool, typer.Option("--intersect", help="Compare on the common examples.")] = False,
+    compat: Annotated[
+        str | None,
+        typer.Option(
+            help="sacrebleu: its own numbers, to the last digit (sacrebleu-bs: its bootstrap test)."
+        ),
+    ] = None,
+    randomizations: Annotated[int, typer.Option(min=99, help="Random swaps.")] = 10_000,
+    resamples: Annotated[int, typer.Option(min=99, help="Bootstrap resamples.")] = 1_000,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the draws.")] = 12345,
+    confidence: Annotated[float, typer.Option(min=0.5, max=0.9999, help="Of the interval.")] = 0.95,
+    examples: Annotated[int, typer.Option(min=0, help="Examples shown that moved most, each way.")] = 3,
+    format_: Annotated[str, typer.Option("--format", help="text, md, csv or json.")] = "text",
+) -> None:
+    """Compare systems on the same examples: stored cells or your own text files; nothing is trained."""
+    from harness.cli.compare import compare_command
+
+    options = {
+        "references": ref or [],
+        "source": src,
+        "metrics": metric or [],
+        "language": language,
+        "labels": labels,
+        "groups": groups,
+        "intersect": intersect,
+        "randomizations": randomizations,
+        "resamples": resamples,
+        "seed": seed,
+        "confidence": confidence,
+        "examples": examples,
+    }
+    compare_command(systems, options, compat=compat, format_=format_)
+
+
+@app.command()
+def power(
+    pilot: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Two pilot systems, as for 'compare'. Without them and without a variance: the "
+            "paper's claims.",
+            show_default=False,
+        ),
+    ] = None,
+    effect: Annotated[float | None, typer.Option(help="Gain to be found, in score points.")] = None,
+    examples: Annotated[int | None, typer.Option(min=2, help="Test examples. Default: the pilot's.")] = None,
+    seeds: Annotated[str | None, typer.Option(help="Numbers of matched seeds. Default: 1,3,5,10.")] = None,
+    sd: Annotated[
+        float | None, typer.Option(min=0, help="Standard deviation of one example's paired difference.")
+    ] = None,
+    seed_sd: Annotated[
+        float | None, typer.Option(min=0, help="Standard deviation of the gain between training seeds.")
+    ] = None,
+    accuracy: Annotated[float | None, typer.Option(help="Accuracy of both systems, in percent.")] = None,
+    disagree: Annotated[
+        float | None, typer.Option(help="Percent of examples that exactly one gets right.")
+    ] = None,
+    metric: Annotated[Names, typer.Option(help="Metric of the pilot. Default: its first.")] = None,
+    ref: Annotated[list[Path] | None, typer.Option(help="Reference text of a pilot of text files.")] = None,
+    language: Annotated[str, typer.Option(help="Target language of a pilot of text files.")] = "en",
+    labels: Annotated[str | None, typer.Option(help="Labels of a pilot of text files.")] = None,
+    groups: Annotated[
+        Path | None, typer.Option(help="Document of each line of a pilot of text files.")
+    ] = None,
+    intersect: Annotated[bool, typer.Option("--intersect", help="Use the pilot's common examples.")] = False,
+    level: Annotated[float, typer.Option(min=1e-9, max=0.5, help="Level of the two-sided test.")] = 0.05,
+    comparisons: Annotated[
+        int, typer.Option(min=1, help="Tests that are corrected together: divides the level.")
+    ] = 1,
+    wanted: Annotated[float, typer.Option(min=0.1, max=0.999, help="Power that is enough.")] = 0.8,
+    plot: Annotated[Path | None, typer.Option(help="Draw the curve into a .png, .svg or .pdf.")] = None,
+    format_: Annotated[str, typer.Option("--format", help="text, md, csv or json.")] = "text",
+) -> None:
+    """What a planned comparison can show: power, smallest detectable gain, seeds and examples needed."""
+    from harness.cli.power import power_command
+
+    options = {
+        "effect": effect,
+        "examples": examples,
+        "seeds": seeds,
+        "sd": sd,
+        "seed_sd": seed_sd,
+        "accuracy": accuracy,
+        "disagree": disagree,
+        "metrics": metric or [],
+        "references": ref or [],
+        "source": None,
+        "language": language,
+        "labels": labels,
+        "groups": groups,
+        "intersect": intersect,
+        "level": level,
+        "comparisons": comparisons,
+        "wanted": wanted,
+    }
+    power_command(pilot or [], options, format_=format_, plot=plot)
+
+
+@app.command()
+def view(
+    folder: Annotated[Path, typer.Argument(help="Results folder of a run.")],
+    baseline: Annotated[str | None, typer.Option(help="Method that the others are compared with.")] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on this machine; 0: any free one.")] = 0,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open it in a browser.")] = True,
+) -> None:
+    """Show the HTML report of stored results in a browser, served to this machine only."""
+    from harness.cli.view import view_command
+
+    view_command(folder, baseline, port, browser=browser)
+
+
+@app.command()
+def score(
+    folder: Annotated[Path | None, typer.Argument(help="Results folder of a run.")] = None,
+    metrics: Annotated[
+        Names, typer.Option(help="Metrics, e.g. comet,bertscore; repeatable. Default: those of the task.")
+    ] = None,
+    comet_python: Annotated[
+        str | None, typer.Option(help="Python interpreter of an environment that has COMET.")
+    ] = None,
+    set_: Annotated[
+        Names,
+        typer.Option("--set", metavar="KEY=VALUE", help="A key under score, e.g. score.batch_size=8."),
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    fetch: Annotated[
+        bool, typer.Option("--fetch", help="Only download the models of the metrics into the hub's cache.")
+    ] = False,
+) -> None:
+    """Score stored predictions, also with COMET and BERTScore; no segment is scored twice."""
+    from harness.cli.score import score_command
+
+    raise typer.Exit(score_command(folder, metrics or [], comet_python, set_ or [], device, fetch=fetch))
 
 
 @app.command(name="list")
 def list_(
     kind: Annotated[str, typer.Argument(help="tasks, methods, backbones or metrics.")],
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(help="Folder in which to look for the tasks' files.", envvar="WARMUP_BENCH_DATA"),
+    ] = None,
 ) -> None:
     """List the plugins of a kind, the broken ones with their error."""
     from harness.cli.listing import list_command
 
-    list_command(kind)
+    list_command(kind, data_dir)
+
+
+data_app = typer.Typer(help="Data sets that are built on this machine.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
+
+@data_app.command(name="build")
+def data_build(
+    task: Annotated[str, typer.Argument(help="Task whose data are built, e.g. libreoffice-help.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the files. Default: where the task finds them.")
+    ] = None,
+) -> None:
+    """Make the data files of a task from public packages."""
+    from harness.cli.data import build_command
+
+    build_command(task, out)
+
+
+@app.command()
+def new(
+    kind: Annotated[str, typer.Argument(help="task, method or metric.")],
+    name: Annotated[str, typer.Argument(help="Lowercase letters and digits, e.g. my-task.")],
+    into: Annotated[Path, typer.Option(help="Where the folder is made.")] = Path(),
+) -> None:
+    """Make a folder with a working plugin, its test, a pyproject.toml and a README."""
+    from harness.cli.new import new_command
+
+    new_command(kind, name, into)
+
+
+@app.command()
+def check(
+    kind: Annotated[str, typer.Argument(help="task.")],
+    name: Annotated[str, typer.Argument(help="Name, or path of a task file.")],
+    scale: Annotated[str | None, typer.Option(help="Default: the task's first.")] = None,
+    subset: Annotated[
+        Names,
+        typer.Option("--subset", "--direction", help="Default: the first; repeat, or separate by commas."),
+    ] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Folder with the task's files.", envvar="WARMUP_BENCH_DATA")
+    ] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Fetch nothing; use what is cached.")] = False,
+) -> None:
+    """Check a task: card, examples, overlap of train and test, metrics, a short run; exit code 1: failed."""
+    from harness.cli.check import check_command
+
+    raise typer.Exit(check_command(kind, name, scale, subset or [], data_dir, offline=offline))
 
 
 @app.command()

@@ -1,7 +1,8 @@
-"""``warmup-bench list``: names, one line each, from cards and presets."""
+"""``warmup-bench list``: the plugins of a kind, from cards and presets."""
 
 import difflib
 import inspect
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -14,18 +15,23 @@ from harness.objective import Method
 from harness.registry import KINDS, Entry
 
 
-def list_command(kind: str) -> None:
-    """Print the plugins of a kind.
+def list_command(kind: str, data_dir: Path | None = None) -> None:
+    """Print the plugins of a kind; ``data_dir`` is where tasks look for their files.
 
     Raises:
-        UserError: No such kind.
+        UserError: No such kind, or no such folder.
     """
     if kind not in KINDS:
         near = difflib.get_close_matches(kind, list(KINDS), n=1)
         meant = f"Did you mean {near[0]}?" if near else f"Kinds: {', '.join(KINDS)}."
         raise UserError(f"unknown kind '{kind}'", origin="warmup-bench list", hint=meant)
+    console = Console()
+    if kind == "tasks":
+        from harness.cli.task_list import print_tasks
+
+        print_tasks(console, KINDS[kind]().entries(), data_dir)
+        return
     headers = {
-        "tasks": ("name", "scales", "subsets", "metrics", "what it is, licence, origin"),
         "methods": ("name", "objective, source, origin"),
         "samplers": ("name", "which warmups are drawn, origin"),
         "backbones": ("name", "what it is, origin"),
@@ -33,24 +39,28 @@ def list_command(kind: str) -> None:
     }[kind]
     grid = Table(*headers, header_style="bold", box=None, pad_edge=False)
     for name, entry in KINDS[kind]().entries():
-        if isinstance(entry, UserError):
-            cells = [Text(name), *[Text("")] * (len(headers) - 2), Text(str(entry), style="red")]
-        else:
-            *short, what = _describe(kind, entry)
-            lines = Text.assemble(what[0], *(("\n" + line, "dim") for line in (*what[1:], entry.origin)))
-            cells = [*(Text(text) for text in (name, *short)), lines]
-        grid.add_row(*cells)
-    Console().print(grid)
+        row = entry if isinstance(entry, UserError) else _row(kind, entry)
+        if isinstance(row, UserError):
+            row = [*[Text("")] * (len(headers) - 2), Text(str(row), style="red")]
+        grid.add_row(Text(name), *row)
+    console.print(grid)
+
+
+def _row(kind: str, entry: Entry[Any]) -> list[Text] | UserError:
+    """The columns after the name, or the error of a plugin that can't be asked about itself."""
+    try:
+        *short, what = _describe(kind, entry)
+        lines = Text.assemble(what[0], *(("\n" + line, "dim") for line in (*what[1:], entry.origin)))
+        return [*(Text(text) for text in short), lines]
+    except UserError as error:
+        return error
+    except Exception as error:
+        return UserError(f"{type(error).__name__}: {error}", origin=entry.origin, hint="Mend that plugin.")
 
 
 def _describe(kind: str, entry: Entry[Any]) -> tuple[Any, ...]:
     """The short columns of a row, and last the lines of its description."""
     value = entry.value
-    if kind == "tasks":
-        card = value.card
-        subsets = list(card.subsets)
-        shown = ", ".join(subsets[:2]) + (f", … ({len(subsets)})" if len(subsets) > 2 else "")
-        return ", ".join(card.scales), shown, ", ".join(card.metrics), (card.title, card.licence)
     if kind == "methods":
         method = resolve_method(entry.name).value
         options = {} if isinstance(value, Method) else inspect.signature(value).parameters
@@ -62,6 +72,8 @@ def _describe(kind: str, entry: Entry[Any]) -> tuple[Any, ...]:
     if kind == "backbones":
         return ((value.summary,),)
     from harness.metrics.base import MetricContext
+    from harness.metrics.learned import is_learned
 
     metric = value(MetricContext("en", ("A", "B", "C", "D")))  # labels for those that need them
-    return metric.name, (metric.signature(),)
+    reason = metric.missing() if is_learned(metric) else ""
+    return metric.name, (f"can't score here: {reason}" if reason else metric.signature(),)

@@ -1,5 +1,6 @@
 """Progress of a run: one line a running job on a terminal, or a plain line now and then in a log."""
 
+import re
 import time
 from types import TracebackType
 
@@ -92,7 +93,7 @@ class ProgressDisplay:
 
 def _short(key: str) -> str:
     """A step's key without its kind (the stage tells it) and its hash."""
-    return key.removeprefix("warm start ").removeprefix("training ").rsplit("-", 1)[0]
+    return re.sub("-[0-9a-f]{8}$", "", key.removeprefix("warm start ").removeprefix("training "))
 
 
 def _figures(figures: dict[str, float]) -> str:

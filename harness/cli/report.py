@@ -1,26 +1,73 @@
-"""``warmup-bench report``: tables from stored results alone."""
+"""``warmup-bench report``: tables and pictures from stored results alone."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from harness.errors import UserError
+from harness.report.build import build_tables
+from harness.report.layouts import layout, metric_keys
+from harness.report.planned import in_asked_order, read_planned
 from harness.report.render import RENDERERS, print_tables
-from harness.report.table import build_tables
-from harness.results import read_results
-from harness.spec import Stats, make_spec, read_spec
+from harness.report.table import Table
+from harness.results import Result, read_results
+from harness.spec import RunSpec, Stats, make_spec, read_spec
 
 
-def report_command(folder: Path, format_: str, baseline: str | None) -> None:
-    """Print every table of a results folder.
+def report_command(
+    folder: Path,
+    format_: str,
+    baseline: str | None,
+    table: str = "auto",
+    metrics: Sequence[str] = (),
+    plots: Path | None = None,
+) -> None:
+    """Print every table of a results folder, and write its pictures where a folder for them is named.
 
     Raises:
-        UserError: Unknown format or baseline, or nothing stored.
+        UserError: Unknown format, table, metric or baseline, nothing stored, or an unwritable folder.
         CorruptError: A stored cell is damaged.
     """
-    if format_ != "text" and format_ not in RENDERERS:
+    formats = ("text", *RENDERERS, "html")
+    if format_ not in formats:
         raise UserError(
-            f"unknown format '{format_}'", origin="--format", hint=f"Formats: text, {', '.join(RENDERERS)}."
+            f"unknown format '{format_}'", origin="--format", hint=f"Formats: {', '.join(formats)}."
         )
-    results = read_results(folder)
+    tables, results = stored_tables(folder, baseline, table, metrics)
+    if format_ == "text":
+        from rich.console import Console
+
+        print_tables(tables, Console())
+    elif format_ == "html":
+        from harness.report.html import render_html
+
+        print(render_html(tables, results), end="")  # noqa: T201
+    else:
+        print(RENDERERS[format_](tables), end="")  # noqa: T201 - a document on standard output
+    if plots is not None:
+        from rich.console import Console
+
+        from harness.report.plots import figures, write_figures
+
+        written = write_figures(figures(tables, results), plots)
+        Console(stderr=True).print(f"{len(written)} files in {plots}", highlight=False, markup=False)
+
+
+def stored_tables(
+    folder: Path, baseline: str | None = None, table: str = "auto", metrics: Sequence[str] = ()
+) -> tuple[list[Table], list[Result]]:
+    """The tables of a results folder and the results that they are made of.
+
+    Args:
+        folder: Results folder of a run.
+        baseline: Method that the others are compared with; None: that of the newest spec that ran there.
+        table: Layout, by name.
+        metrics: Metrics to show, by key or name, in any case; commas separate too. None: all.
+
+    Raises:
+        UserError: As :func:`report_command`.
+    """
+    shape = layout(table)
+    results = in_asked_order(folder, read_results(folder))
     stats = stored_stats(folder)
     if baseline is not None:
         known = sorted({result.cell.label for result in results})
@@ -31,16 +78,20 @@ def report_command(folder: Path, format_: str, baseline: str | None) -> None:
                 hint=f"Stored: {', '.join(known)}.",
             )
         stats = stats.model_copy(update={"baseline": baseline})
-    tables = build_tables(results, stats)
-    if format_ == "text":
-        from rich.console import Console
-
-        print_tables(tables, Console())
-    else:
-        print(RENDERERS[format_](tables), end="")  # noqa: T201 - a document on standard output
+    wanted = [name.strip() for given in metrics for name in given.split(",") if name.strip()]
+    stored = dict.fromkeys((score["key"], score["name"]) for result in results for score in result.scores)
+    keys = metric_keys(wanted, stored)
+    planned = read_planned(folder, results)
+    return build_tables(results, stats, layout=shape, metrics=keys, planned=planned), results
 
 
 def stored_stats(folder: Path) -> Stats:
     """The statistics settings of the newest spec that ran in a folder; the defaults where there is none."""
+    spec = newest_spec(folder)
+    return Stats() if spec is None else spec.stats
+
+
+def newest_spec(folder: Path) -> RunSpec | None:
+    """The newest spec that ran in a folder, None where there is none."""
     specs = sorted((folder / "specs").glob("*.yaml"), key=lambda path: path.stat().st_mtime)
-    return make_spec(read_spec(specs[-1]), str(specs[-1])).stats if specs else Stats()
+    return make_spec(read_spec(specs[-1]), str(specs[-1])) if specs else None

@@ -42,6 +42,8 @@ def run_command(
         plan = make_plan(spec)
         work = outstanding(plan)
     console.print(Text(spec_text(plan), style="dim"), end="")
+    for sentence in plan.left_out:
+        console.print(Text(sentence, style="yellow"))
     if dry_run:
         _print_plan(console, plan, work)
         return 0
@@ -57,13 +59,25 @@ def run_command(
     else:
         console.print(f"All {len(work.done)} cells are stored already; nothing is trained.")
     finished = [cell.id for cell in plan.cells if cell.id not in failures]
+    failed = [cell for cell in plan.cells if cell.id in failures]
+    if finished and plan.learned:
+        from harness.cli.score import score_with_progress
+
+        folders = [plan.out / "cells" / name for name in finished]
+        score_with_progress(console, plan.out, folders, plan.learned, plan.spec.score, plan.spec.device)
     if finished:
+        from harness.report.build import build_tables
+        from harness.report.planned import planned_of
         from harness.report.render import print_tables
-        from harness.report.table import build_tables
         from harness.results import read_results
 
-        print_tables(build_tables(read_results(plan.out, finished), plan.spec.stats), console)
-    failed = [cell for cell in plan.cells if cell.id in failures]
+        missing = [
+            planned_of(cell, f"failed: {failures[cell.id].message.strip().splitlines()[-1]}")
+            for cell in failed
+        ]
+        order = {cell.id: place for place, cell in enumerate(plan.cells)}
+        results = sorted(read_results(plan.out, finished), key=lambda result: order[result.cell.id])
+        print_tables(build_tables(results, plan.spec.stats, planned=missing), console)
     for cell in failed:
         failure = failures[cell.id]
         console.print(Text(f"failed: {cell.id}: {failure.stage}: {failure.message.strip()}", style="red"))
@@ -144,7 +158,7 @@ def print_counts(console: Console, work: "Work") -> None:
 
 def _print_plan(console: Console, plan: "Plan", work: "Work") -> None:
     from harness.estimate import estimate
-    from harness.report.render import flops
+    from harness.report.numbers import flops
 
     print_counts(console, work)
     for cell in plan.cells:

@@ -28,6 +28,11 @@ def by_marginal(table: FloatArray, counts: FloatArray) -> tuple[int, int]:
     return candidate, int(table[candidate].argmax())
 
 
+def likeliest(log_probs: Sequence[float]) -> int:
+    """The place of the highest log-probability."""
+    return int(np.argmax(log_probs))
+
+
 def by_vote(texts: Sequence[str]) -> int:
     """The first of the most frequent text."""
     counts = Counter(texts)

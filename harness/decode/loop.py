@@ -12,7 +12,7 @@ import torch
 
 from harness.backbones.base import Backbone
 from harness.batching import Encoded, collate
-from harness.rollout import policy_logits
+from harness.token_logp import policy_logits
 
 
 @dataclass(frozen=True, slots=True)

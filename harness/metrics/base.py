@@ -5,11 +5,13 @@ split into statistics and score).
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from harness.spec import Score
 
 FloatArray = NDArray[np.float64]
 
@@ -23,15 +25,21 @@ class MetricContext:
         labels: The closed label set of a classification task.
         references: References of every example, -1 where the number varies, None where it is not known; the
             signatures of sacreBLEU's metrics tell it.
+        settings: The spec's section ``score``, which learned metrics read.
     """
 
     target_language: str = "en"
     labels: tuple[str, ...] = ()
     references: int | None = None
+    settings: Score = field(default_factory=Score)
 
 
 class Metric(Protocol):
-    """A metric on a whole test set."""
+    """A metric on a whole test set.
+
+    A metric that has a fixed best score declares it as ``best: float``; ``warmup-bench check task`` then
+    asks it of the references scored against themselves.
+    """
 
     @property
     def name(self) -> str:

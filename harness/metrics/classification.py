@@ -1,9 +1,13 @@
-"""Accuracy and macro-F1 of generated labels, and how a label is read from what a model wrote."""
+"""Accuracy and macro-F1 of labels, generated or ranked, and how a label is read from what a model wrote.
+
+Each is given twice: for the label that the model wrote, which needs a parser, and for the option to which it
+gives the highest probability (:mod:`harness.decode.ranking`), which needs none.
+"""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 
@@ -13,6 +17,8 @@ from harness.metrics.inputs import check_inputs
 
 _PARSER = "strict-v1"
 """Name of the rules of :func:`parse_label` in signatures; raise it when they change."""
+GENERATED, RANKED = "hypothesis", "ranked"
+"""Columns of the stored predictions: what was written, and the likeliest option."""
 
 
 def parse_label(text: str, labels: Sequence[str]) -> str | None:
@@ -31,22 +37,17 @@ def parse_label(text: str, labels: Sequence[str]) -> str | None:
     return other_case[0] if len(other_case) == 1 else None
 
 
-def unparsed_share(hypotheses: Sequence[str], labels: Sequence[str]) -> float:
-    """Return the share of hypotheses, 0..1, that state no label: each counts as wrong."""
-    if not hypotheses:
-        return 0.0
-    return sum(parse_label(text, labels) is None for text in hypotheses) / len(hypotheses)
-
-
 @dataclass(frozen=True, slots=True)
 class Accuracy:
     """Share of right labels in 0..100, scikit-learn's ``accuracy_score``. No label read is wrong.
 
     Attributes:
         context: Its ``labels`` are the closed set that predictions are read against.
+        reads: Column of the predictions that holds the answer.
     """
 
     context: MetricContext
+    reads: str = GENERATED
 
     def __post_init__(self) -> None:
         _require_labels(self.name, self.context.labels)
@@ -54,12 +55,17 @@ class Accuracy:
     @property
     def name(self) -> str:
         """Column name."""
-        return "accuracy"
+        return "accuracy" if self.reads == GENERATED else "ranked accuracy"
 
     @property
     def higher_is_better(self) -> bool:
         """A larger accuracy is a better one."""
         return True
+
+    @property
+    def best(self) -> float:
+        """The score of an output that is its reference."""
+        return 100.0
 
     def segment_statistics(
         self, hypotheses: Sequence[str], references: Sequence[Sequence[str]], sources: Sequence[str]
@@ -73,8 +79,8 @@ class Accuracy:
         return 100.0 * statistics[..., 0] / statistics[..., 1]
 
     def signature(self) -> str:
-        """Return the number of labels and the name of the parsing rules."""
-        return f"labels:{len(self.context.labels)}|parse:{_PARSER}"
+        """Return the number of labels and how the answer was found."""
+        return f"labels:{len(self.context.labels)}|{_answer(self.reads)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +91,11 @@ class MacroF1:
 
     Attributes:
         context: Its ``labels`` are the closed set; each weighs the same, seen in the test set or not.
+        reads: Column of the predictions that holds the answer.
     """
 
     context: MetricContext
+    reads: str = GENERATED
 
     def __post_init__(self) -> None:
         _require_labels(self.name, self.context.labels)
@@ -95,12 +103,17 @@ class MacroF1:
     @property
     def name(self) -> str:
         """Column name."""
-        return "macro-F1"
+        return "macro-F1" if self.reads == GENERATED else "ranked macro-F1"
 
     @property
     def higher_is_better(self) -> bool:
         """A larger macro-F1 is a better one."""
         return True
+
+    @property
+    def best(self) -> float:
+        """The score of an output that is its reference."""
+        return 100.0
 
     def segment_statistics(
         self, hypotheses: Sequence[str], references: Sequence[Sequence[str]], sources: Sequence[str]
@@ -120,8 +133,64 @@ class MacroF1:
         return score
 
     def signature(self) -> str:
-        """Return average, treatment of 0/0, number of labels and the name of the parsing rules."""
-        return f"average:macro|zero_division:0|labels:{len(self.context.labels)}|parse:{_PARSER}"
+        """Return average, treatment of 0/0, number of labels and how the answer was found."""
+        return f"average:macro|zero_division:0|labels:{len(self.context.labels)}|{_answer(self.reads)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Unparsed:
+    """Share of generated texts in 0..100 that state no label: each counts as wrong in accuracy and macro-F1.
+
+    Attributes:
+        context: Its ``labels`` are the closed set that predictions are read against.
+    """
+
+    context: MetricContext
+
+    def __post_init__(self) -> None:
+        _require_labels(self.name, self.context.labels)
+
+    @property
+    def name(self) -> str:
+        """Column name."""
+        return "unparsed"
+
+    @property
+    def higher_is_better(self) -> bool:
+        """A smaller share is a better one."""
+        return False
+
+    @property
+    def best(self) -> float:
+        """The score of an output that is its reference."""
+        return 0.0
+
+    def segment_statistics(
+        self, hypotheses: Sequence[str], references: Sequence[Sequence[str]], sources: Sequence[str]
+    ) -> FloatArray:
+        """Return [examples, 2]: 1 where no label is stated, and 1 to count the example."""
+        check_inputs(hypotheses, references)
+        statistics = np.ones((len(hypotheses), 2))
+        for row, text in zip(statistics, hypotheses, strict=True):
+            row[0] = parse_label(text, self.context.labels) is None
+        return statistics
+
+    def aggregate(self, statistics: FloatArray) -> FloatArray:
+        """Return 100 times the share of summed statistics [..., 2], with the shape [...]."""
+        return 100.0 * statistics[..., 0] / statistics[..., 1]
+
+    def signature(self) -> str:
+        """Return the number of labels and the name of the parsing rules."""
+        return f"labels:{len(self.context.labels)}|{_answer(GENERATED)}"
+
+
+RankedAccuracy = partial(Accuracy, reads=RANKED)
+RankedMacroF1 = partial(MacroF1, reads=RANKED)
+
+
+def _answer(column: str) -> str:
+    """How the answer was found, for signatures."""
+    return f"parse:{_PARSER}" if column == GENERATED else "rank:log-probability"
 
 
 def _require_labels(metric: str, labels: Sequence[str]) -> None:

@@ -1,8 +1,27 @@
-"""What every metric checks before it counts: as many references as hypotheses, and none without one."""
+"""What metrics read, and what every one checks before it counts."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from harness.errors import UserError
+from harness.metrics.base import Metric
+
+
+def column_read(metric: Metric, columns: Collection[str]) -> str:
+    """The column of the stored predictions whose texts a metric takes for hypotheses.
+
+    ``hypothesis``, what was generated, unless the metric names another one in an attribute ``reads``, such as
+    ``ranked``, the likeliest of an example's options.
+
+    Raises:
+        UserError: These predictions don't have it.
+    """
+    column = str(getattr(metric, "reads", "hypothesis"))
+    if column not in columns:
+        raise UserError(
+            f"metric '{metric.name}' reads the column '{column}', which these predictions don't have",
+            hint="Ranked answers need a task whose examples name their options.",
+        )
+    return column
 
 
 def check_inputs(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> None:

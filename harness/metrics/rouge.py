@@ -1,5 +1,6 @@
-"""ROUGE-1, ROUGE-2 and ROUGE-L F-measures (Lin 2004) by the ``rouge-score`` package."""
+"""ROUGE-1, ROUGE-2, ROUGE-L and ROUGE-Lsum F-measures (Lin 2004) by the ``rouge-score`` package."""
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from harness.metrics.inputs import check_inputs
 
 _UNSPACED = ("CJK ", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR")
 """How Unicode's names of letters begin in scripts that put no space between words."""
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])\s*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,21 +26,27 @@ class Rouge:
 
     Attributes:
         context: Its target language chooses the tokeniser.
-        variant: ``rouge1``, ``rouge2`` or ``rougeL`` (the longest common subsequence of the whole text).
+        variant: ``rouge1``, ``rouge2``, ``rougeL`` (the longest common subsequence of the whole text) or
+            ``rougeLsum`` (the union of those of a reference's sentences, see :func:`sentences`).
     """
 
     context: MetricContext
-    variant: Literal["rouge1", "rouge2", "rougeL"] = "rouge1"
+    variant: Literal["rouge1", "rouge2", "rougeL", "rougeLsum"] = "rouge1"
 
     @property
     def name(self) -> str:
         """Column name, e.g. ``ROUGE-1``."""
-        return f"ROUGE-{self.variant[-1]}"
+        return f"ROUGE-{self.variant.removeprefix('rouge')}"
 
     @property
     def higher_is_better(self) -> bool:
         """A larger ROUGE is a better one."""
         return True
+
+    @property
+    def best(self) -> float:
+        """The score of an output that is its reference."""
+        return 100.0
 
     def segment_statistics(
         self, hypotheses: Sequence[str], references: Sequence[Sequence[str]], sources: Sequence[str]
@@ -46,9 +54,10 @@ class Rouge:
         """Return [examples, 2]: the F-measure in 0..1, and 1 to count the example."""
         check_inputs(hypotheses, references)
         score_multi = _scorer(self.variant, _tokenizer_name(self.context.target_language)).score_multi
+        read = sentences if self.variant == "rougeLsum" else str
         statistics = np.ones((len(hypotheses), 2))
         for row, hypothesis, golds in zip(statistics, hypotheses, references, strict=True):
-            row[0] = score_multi(golds, hypothesis)[self.variant].fmeasure
+            row[0] = score_multi([read(gold) for gold in golds], read(hypothesis))[self.variant].fmeasure
         return statistics
 
     def aggregate(self, statistics: FloatArray) -> FloatArray:
@@ -56,17 +65,32 @@ class Rouge:
         return 100.0 * statistics[..., 0] / statistics[..., 1]
 
     def signature(self) -> str:
-        """Return measure, tokeniser, stemmer and the version of rouge-score."""
+        """Return measure, tokeniser, stemmer, how references are joined, and rouge-score's version."""
         from importlib.metadata import version
 
         tokenizer = _tokenizer_name(self.context.target_language)
         stemmer = "porter" if tokenizer == "rouge-score" else "none"
-        return f"measure:f1|case:lc|tok:{tokenizer}|stem:{stemmer}|refs:max|version:{version('rouge-score')}"
+        split = "sents:nl-or-punct|" if self.variant == "rougeLsum" else ""
+        return (
+            f"measure:f1|case:lc|tok:{tokenizer}|stem:{stemmer}|{split}refs:max|"
+            f"version:{version('rouge-score')}"
+        )
 
 
 ROUGE1 = partial(Rouge, variant="rouge1")
 ROUGE2 = partial(Rouge, variant="rouge2")
 ROUGEL = partial(Rouge, variant="rougeL")
+ROUGELSUM = partial(Rouge, variant="rougeLsum")
+
+
+def sentences(text: str) -> str:
+    """A text with one sentence a line, as rouge-score reads summaries.
+
+    Lines that are there are kept, as in CNN/DailyMail's highlights. A text of one line is split after ``.``,
+    ``!`` and ``?`` before a space, and after the full-width ones: a model may write no line breaks (T5 has
+    none in its vocabulary).
+    """
+    return text if "\n" in text.strip() else "\n".join(_SENTENCE_END.split(text.strip())).strip()
 
 
 def unicode_tokens(text: str) -> list[str]:
@@ -74,11 +98,11 @@ def unicode_tokens(text: str) -> list[str]:
 
     Scripts without spaces between words (Chinese, Japanese, Thai, ...) give one token a character.
     """
-    return "".join(map(_spaced, text.lower())).split()
+    return "".join(map(spaced, text.lower())).split()
 
 
 @cache
-def _spaced(char: str) -> str:
+def spaced(char: str) -> str:
     """Return the character if it is part of a word, between spaces if it is one by itself, else a space."""
     if unicodedata.category(char)[0] not in "LMN":
         return " "

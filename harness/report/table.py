@@ -1,31 +1,54 @@
-"""The model of a table: pure data made from stored results. Renderers only format it."""
+"""The model of a table: pure data that renderers only format. :mod:`harness.report.build` makes it.
 
-from collections import defaultdict
-from collections.abc import Sequence
+A table has groups of rows (one a backbone and its settings), rows (one a method) and columns (directions of
+one metric with their average last, or metrics of one subset). Where a row and a column meet stands a
+:class:`Score` with its :class:`Gain` over the group's baseline, or a :class:`Missing` with the reason.
+"""
+
 from dataclasses import dataclass
 
 import numpy as np
 
-from harness.cell import content_hash
-from harness.results import Result
-from harness.spec import Stats
-from harness.stats import Comparison, compare, holm
+from harness.stats import Comparison
 
 
-@dataclass(frozen=True)
-class Figure:
-    """One metric of one method.
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A number that is not there, and why. It is never shown as 0."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gain:
+    """What a method gains over the baseline of its group, on the seeds that both have.
 
     Attributes:
-        values: Score of every seed, in the order of the row's seeds.
-        comparison: Against the baseline on the matched seeds; None for the baseline itself, or without a
-            matched seed.
-        corrected_p: Holm's p over the table's comparisons of this metric.
+        comparison: Difference, interval, raw p.
+        corrected_p: Holm's p over the family: every comparison of the column's metric in the table.
+        significant: Whether the difference survives the correction at the table's level: what is set bold.
+        better: Whether it is an improvement, by the metric's direction; None where it is exactly 0.
     """
 
+    comparison: Comparison
+    corrected_p: float
+    significant: bool
+    better: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """The score of one method in one column.
+
+    Attributes:
+        seeds: Training seeds, ascending.
+        values: Score of every seed, in their order.
+        gain: Over the baseline; None in the baseline's own row, Missing where nothing can be compared.
+    """
+
+    seeds: tuple[int, ...]
     values: tuple[float, ...]
-    comparison: Comparison | None
-    corrected_p: float | None
+    gain: Gain | Missing | None
 
     @property
     def mean(self) -> float:
@@ -38,246 +61,154 @@ class Figure:
         return float(np.std(self.values, ddof=1)) if len(self.values) > 1 else None
 
 
-@dataclass(frozen=True)
-class Row:
-    """One method: its seeds, its figures by metric key, and its mean cost a seed."""
-
-    method: str
-    seeds: tuple[int, ...]
-    figures: dict[str, Figure]
-    train_flops: float
-    train_seconds: float
-    decode_seconds: float
-    truncated: int
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Column:
-    """One metric: key, name, signature, direction."""
+    """What a column holds: one metric on one subset, or its average over the subsets before it.
+
+    Attributes:
+        key: Unique in its table, e.g. ``de-en``, ``bleu``, ``average``.
+        name: Heading.
+        subset: Direction or subset; None for the average.
+        metric: Key of the score: the metric's registry key, with its settings where there are several.
+        base: Registry key of the metric alone.
+        metric_name: Its name, e.g. ``BLEU``.
+        signature: Everything that changes its number; empty for the average.
+        higher_is_better: Its direction.
+        data: Fingerprint of the data; empty for the average.
+        examples: Test examples (of all its subsets for the average).
+    """
 
     key: str
     name: str
+    subset: str | None
+    metric: str
+    base: str
+    metric_name: str
     signature: str
     higher_is_better: bool
+    data: str
+    examples: int
 
 
-@dataclass(frozen=True)
-class Table:
-    """One task, subset, scale, backbone and setting; one row a method.
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a row has spent: the ledger, means over its cells (subsets and seeds).
 
     Attributes:
-        title: What was run.
-        scale, data: Scale of the artefacts and fingerprint of their data; a table never mixes two.
-        baseline: Method that the others are compared with.
-        columns, rows: Metrics and methods.
-        examples: Size of the test set.
-        confidence: Nominal coverage of the intervals.
-        verdict: One plain line: what the table shows and what it does not.
-        notes: Footnotes: tests, resamples, seeds, correction, ledger.
+        steps: Optimiser steps.
+        train_flops, train_seconds: Training after the shared warm start, sampling included.
+        warmup_tokens: Warmup tokens that were sampled or given in training.
+        decode_flops, decode_seconds: Decoding the test set.
+        peak_memory: Largest peak of any cell, in bytes.
+        trainable, parameters: Of the model.
+        truncated: Most examples of any cell whose source or target was cut.
+        times_baseline: ``train_flops`` over those of the group's baseline; None without one.
     """
 
+    steps: float
+    train_flops: float
+    train_seconds: float
+    warmup_tokens: float
+    decode_flops: float
+    decode_seconds: float
+    peak_memory: int
+    trainable: int
+    parameters: int
+    truncated: int
+    times_baseline: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One method in one group.
+
+    Attributes:
+        method: Label: the method, and what sets it apart (matched FLOPs, decoding, settings, code).
+        baseline: Whether it is the one that the group's others are compared with.
+        cells: By column key; every column of the table is there.
+        cost: None where nothing of the row is finished.
+    """
+
+    method: str
+    baseline: bool
+    cells: dict[str, Score | Missing]
+    cost: Cost | None
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The rows of one backbone and its settings; comparisons never leave a group.
+
+    Attributes:
+        name: Label: the backbone, and the settings that set it apart from other groups of it.
+        backbone: Its name.
+        rows: The baseline first, then by name.
+    """
+
+    name: str
+    backbone: str
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Footnotes:
+    """What stands under a table, in the order in which it is printed.
+
+    Attributes:
+        reading: What scores, spreads, costs and bold mean.
+        tests: Tests, resamples, seeds and correction, and what they cannot show.
+        missing: Why something is not there, one line each.
+        signatures: (column names, signature) of the metrics.
+        data: (column names, fingerprint and size) of the test sets.
+    """
+
+    reading: tuple[str, ...]
+    tests: tuple[str, ...]
+    missing: tuple[str, ...]
+    signatures: tuple[tuple[str, str], ...]
+    data: tuple[tuple[str, str], ...]
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """The notes that are prose: all but signatures and data."""
+        return (*self.reading, *self.tests, *self.missing)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One task at one scale on one state of its data.
+
+    Attributes:
+        name: Short and unique in a report, made of ``a-z 0-9 . + -``: for anchors and file names.
+        title: Task, and the metric or subset that all columns share.
+        task, scale: Of every cell; a table never mixes two.
+        baseline: Method that the others are compared with.
+        columns: Left to right, the average last.
+        groups: Top to bottom.
+        confidence: Nominal coverage of the intervals; 1 - confidence is the level of the tests.
+        findings: One plain sentence for each compared row: what was found, at what cost.
+        scope: One sentence: what these numbers do not show.
+        notes: Footnotes.
+    """
+
+    name: str
     title: str
+    task: str
     scale: str
-    data: str
     baseline: str
     columns: tuple[Column, ...]
-    rows: tuple[Row, ...]
-    examples: int
+    groups: tuple[Group, ...]
     confidence: float
-    verdict: str
-    notes: tuple[str, ...]
+    findings: tuple[str, ...]
+    scope: str
+    notes: Footnotes
 
+    @property
+    def main_column(self) -> Column:
+        """The column that findings speak of: the average where there is one, else the first."""
+        return self.columns[-1] if self.columns[-1].subset is None else self.columns[0]
 
-def build_tables(results: Sequence[Result], stats: Stats) -> list[Table]:
-    """One table for each set of results that may stand side by side.
-
-    Results share a table when everything but method, seed and decoding is the same: task, version, subset,
-    scale, data, backbone, settings.
-    """
-    together: dict[str, list[Result]] = defaultdict(list)
-    for result in results:
-        cell = result.cell
-        settings = cell.settings.model_dump_json(exclude={"decode"})
-        key = (cell.task, str(cell.task_version), cell.subset, cell.backbone, cell.scale, cell.data, settings)
-        together["|".join(key)].append(result)
-    return [_table(group, stats) for group in together.values()]
-
-
-def _labels(results: Sequence[Result], stats: Stats) -> list[str]:
-    """Row names: method and match; how it was decoded where the baseline was not; the version
-    of its code where results of two are stored.
-    """
-    ours = [r.cell.settings.decode for r in results if r.cell.label == stats.baseline]
-    usual = min(ours or [r.cell.settings.decode for r in results], key=lambda d: (len(d.choices()), str(d)))
-    named = []
-    for result in results:
-        other = result.cell.settings.decode
-        differs = other.choices() != usual.choices()
-        shown = ", ".join(other.choices() or ["greedy"])
-        named.append(result.cell.label + (f" · {shown}" if differs else ""))
-    versions: dict[str, set[str]] = defaultdict(set)
-    for name, result in zip(named, results, strict=True):
-        versions[name].add(str(sorted(result.cell.code.items())))
-    return [
-        f"{name} [code {content_hash(result.cell.code)}]" if len(versions[name]) > 1 else name
-        for name, result in zip(named, results, strict=True)
-    ]
-
-
-def _table(results: Sequence[Result], stats: Stats) -> Table:
-    by_method: dict[str, dict[int, Result]] = defaultdict(dict)
-    named = zip(_labels(results, stats), results, strict=True)
-    for name, result in sorted(named, key=lambda pair: pair[1].cell.seed):
-        by_method[name][result.cell.seed] = result
-    names = sorted(by_method, key=lambda name: (name != stats.baseline, name))
-    first = by_method[names[0]][min(by_method[names[0]])]
-    columns = tuple(Column(s["key"], s["name"], s["signature"], s["higher_is_better"]) for s in first.scores)
-    comparisons: dict[tuple[str, str], Comparison] = {}
-    baseline = by_method.get(stats.baseline, {})
-    for name in names:
-        seeds = sorted(set(by_method[name]) & set(baseline))
-        if name == stats.baseline or not seeds:
-            continue
-        for column in columns:
-            comparisons[name, column.key] = _compare(
-                [baseline[s] for s in seeds], [by_method[name][s] for s in seeds], column.key, stats
-            )
-    corrected = _corrected(comparisons, columns)
-    rows = tuple(_row(name, by_method[name], columns, comparisons, corrected) for name in names)
-    cell = first.cell
-    examples = len(first.statistics(columns[0].key)[0])
-    return Table(
-        title=f"{cell.task} {cell.subset}, {cell.backbone}",
-        scale=cell.scale,
-        data=cell.data,
-        baseline=stats.baseline,
-        columns=columns,
-        rows=rows,
-        examples=examples,
-        confidence=stats.confidence,
-        verdict=_verdict(rows, columns, stats, cell.scale, examples),
-        notes=_notes(first, comparisons, stats),
-    )
-
-
-def _compare(baseline: Sequence[Result], others: Sequence[Result], key: str, stats: Stats) -> Comparison:
-    sides = []
-    ids: list[str] = []
-    for side in (baseline, others):
-        loaded = [result.statistics(key) for result in side]
-        ids = ids or loaded[0][0]
-        for found, _ in loaded:
-            if found != ids:  # the same data fingerprint makes this a damaged store
-                raise AssertionError("stored cells of one data set hold different example ids")
-        sides.append(np.stack([statistics for _, statistics in loaded]))
-    return compare(
-        sides[0],
-        sides[1],
-        baseline[0].metric(key).aggregate,
-        ids=ids,
-        groups=baseline[0].groups(),
-        randomizations=stats.randomizations,
-        resamples=stats.resamples,
-        seed=stats.seed,
-        confidence=stats.confidence,
-    )
-
-
-def _corrected(
-    comparisons: dict[tuple[str, str], Comparison], columns: Sequence[Column]
-) -> dict[tuple[str, str], float]:
-    """Holm within the family of one metric: all comparisons with the baseline in this table."""
-    corrected = {}
-    for column in columns:
-        keys = [key for key in comparisons if key[1] == column.key]
-        adjusted = holm([comparisons[key].p_value for key in keys]) if keys else ()
-        corrected.update({key: float(p) for key, p in zip(keys, adjusted, strict=True)})
-    return corrected
-
-
-def _row(
-    name: str,
-    results: dict[int, Result],
-    columns: Sequence[Column],
-    comparisons: dict[tuple[str, str], Comparison],
-    corrected: dict[tuple[str, str], float],
-) -> Row:
-    ledgers = [result.ledger for result in results.values()]
-
-    def mean(key: str) -> float:
-        return float(np.mean([ledger[key] for ledger in ledgers]))
-
-    scores = [{s["key"]: s["score"] for s in result.scores} for result in results.values()]
-    return Row(
-        method=name,
-        seeds=tuple(results),
-        figures={
-            c.key: Figure(
-                tuple(s[c.key] for s in scores), comparisons.get((name, c.key)), corrected.get((name, c.key))
-            )
-            for c in columns
-        },
-        train_flops=mean("train_flops"),
-        train_seconds=mean("train_seconds"),
-        decode_seconds=mean("decode_seconds"),
-        truncated=int(max(ledger["truncated"] for ledger in ledgers)),
-    )
-
-
-def _verdict(rows: Sequence[Row], columns: Sequence[Column], stats: Stats, scale: str, examples: int) -> str:
-    base = next((row for row in rows if row.method == stats.baseline), None)
-    others = [row for row in rows if row.method != stats.baseline]
-    main = columns[0]
-    if base is None or not others:
-        return f"Nothing is compared here: the table needs '{stats.baseline}' and another method."
-    parts = []
-    for row in others:
-        figure = row.figures[main.key]
-        comparison, p = figure.comparison, figure.corrected_p
-        if comparison is None or p is None:
-            parts.append(f"{row.method} shares no seed with {base.method}")
-            continue
-        better = (comparison.difference > 0) == main.higher_is_better
-        cost = f"at {row.train_flops / base.train_flops:.1f} times its training FLOPs"
-        if p > 1 - stats.confidence:
-            found = "no difference that this test set can tell from 0"
-        else:
-            found = f"{'better' if better else 'worse'} by {abs(comparison.difference):.2f} {main.name}"
-        parts.append(f"{row.method} against {base.method} {cost}: {found} (p = {format_p(p)})")
-    fewest = min(len(row.seeds) for row in rows)
-    pairs = "pair" if fewest == 1 else f"{fewest} pairs"
-    limits = [f"{'this' if fewest == 1 else 'these'} {pairs} of trained models on these {examples} examples"]
-    beyond = "other seeds, other data" if fewest < 6 else "other data"
-    matched = any("FLOPs of" in row.method for row in rows)
-    limits.append(f"it does not show what holds for {beyond}{'' if matched else ' or at equal compute'}")
-    if scale == "mini":
-        limits.append("and a mini result says nothing of the paper's setting")
-    return "; ".join(parts) + f". This speaks of {limits[0]}; {', '.join(limits[1:])}."
-
-
-def _notes(first: Result, comparisons: dict[tuple[str, str], Comparison], stats: Stats) -> tuple[str, ...]:
-    settings = first.cell.settings
-    notes = [
-        "Mean over seeds ± standard deviation. FLOPs and seconds: training after the shared warm start "
-        f"({settings.warm_start.steps} steps), mean of a seed.",
-    ]
-    if comparisons:
-        level = f"{stats.confidence:.0%}"
-        notes.append(
-            f"Δ against {stats.baseline} on matched seeds: {level} interval by paired bootstrap "
-            f"({stats.resamples:,} resamples, over seeds then examples); p by two-sided paired randomisation "
-            f"({stats.randomizations:,} swaps), Holm-corrected over the table's methods; seed {stats.seed}."
-        )
-        if max(c.seeds for c in comparisons.values()) > 1:
-            notes.append(
-                "p holds the trained models fixed, the interval draws seeds too: where only p is small, the "
-                "difference need not hold for other seeds."
-            )
-        seen = dict.fromkeys(note for c in comparisons.values() for note in c.notes)
-        notes.extend(f"{note[0].upper()}{note[1:]}." for note in seen)
-    return tuple(notes)
-
-
-def format_p(p: float) -> str:
-    """Three decimals, or one significant digit below them; never 0."""
-    return f"{p:.3f}" if p >= 0.001 else f"{p:.1g}"
+    @property
+    def gain_heading(self) -> str:
+        """What the numbers of a gain are."""
+        return f"Δ, {self.confidence:.0%} CI, p"

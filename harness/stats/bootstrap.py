@@ -3,7 +3,7 @@
 import numpy as np
 
 from harness.metrics.base import FloatArray
-from harness.stats.draws import resample_counts, seed_counts
+from harness.stats.draws import product_dtype, resample_counts, seed_counts
 from harness.stats.scoring import Aggregate, finite_scores
 
 
@@ -17,15 +17,15 @@ def bootstrap_differences(
     set). With one seed it is the plain paired bootstrap. With few, the part of the spread that comes from
     seeds is too small by a factor of about ``(seeds - 1) / seeds`` in variance, as in every bootstrap.
     """
-    by_seed = np.concatenate(
-        [
-            finite_scores(aggregate, counts @ b) - finite_scores(aggregate, counts @ a)  # [seeds, rows]
-            for counts in resample_counts(a.shape[1], resamples, seed)
-        ],
-        axis=1,
-    )
+    both = np.stack([a, b])
+    dtype = product_dtype(both)
+    both = both.astype(dtype)
+    by_seed = []
+    for counts in resample_counts(a.shape[1], resamples, seed, dtype):
+        score_a, score_b = finite_scores(aggregate, (counts @ both).astype(np.float64, copy=False))
+        by_seed.append(score_b - score_a)  # [seeds, rows]
     weights = seed_counts(len(a), resamples, seed) / len(a)
-    differences: FloatArray = (weights * by_seed.T).sum(axis=1)
+    differences: FloatArray = (weights * np.concatenate(by_seed, axis=1).T).sum(axis=1)
     return differences
 
 

@@ -9,9 +9,10 @@ from numpy.typing import ArrayLike
 from harness.errors import UserError
 from harness.metrics.base import FloatArray
 from harness.stats.bootstrap import bootstrap_differences, percentile_interval
-from harness.stats.randomization import randomization_test
+from harness.stats.randomization import Randomization, randomization_test
 from harness.stats.scoring import Aggregate, finite_scores
-from harness.stats.seeds import seed_level_note
+from harness.stats.seeds import seed_level_note, seed_level_p
+from harness.stats.units import unit_numbers, unit_sums
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +27,16 @@ class Comparison:
         high: Its upper end.
         p_value: Two-sided p of the paired randomisation, given the trained models.
         confidence: Nominal coverage of the interval.
-        randomizations: Swaps behind ``p_value``: all there are where that is fewer than asked for.
+        randomizations: Swaps behind ``p_value``: all there are where that is fewer than asked for, 0 where p
+            was counted from the whole null distribution (accuracy).
         resamples: Bootstrap resamples behind the interval.
         seeds: Matched seeds.
         examples: Test examples.
         groups: Units that were swapped and resampled: the examples, unless groups were given.
         notes: What a reader must know of the numbers, one plain sentence each.
+        test: Name of the test behind ``p_value``.
+        seed_p_value: Two-sided p of the sign-flip test over the matched seeds: would other seeds show the
+            difference? None with one seed.
     """
 
     score_a: tuple[float, ...]
@@ -47,6 +52,8 @@ class Comparison:
     examples: int
     groups: int
     notes: tuple[str, ...]
+    test: str = "paired randomisation"
+    seed_p_value: float | None = None
 
 
 def compare(
@@ -82,14 +89,14 @@ def compare(
     if randomizations < 1 or resamples < 1 or not 0.0 < confidence < 1.0:
         raise ValueError(f"cannot use {randomizations=}, {resamples=}, {confidence=}")
     a, b = _checked(a, b, ids)
-    units = _unit_numbers(ids, groups)
+    units = unit_numbers(ids, groups)
     score_a, score_b = (finite_scores(aggregate, side.sum(axis=1)) for side in (a, b))
-    a, b = _unit_sums(a, units), _unit_sums(b, units)
+    a, b = unit_sums(a, units), unit_sums(b, units)
     test = randomization_test(a, b, aggregate, randomizations, seed)
     low, high = percentile_interval(bootstrap_differences(a, b, aggregate, resamples, seed), confidence)
     notes = [
         seed_level_note(len(a)),
-        f"p is exact: all {test.rounds} distinct swaps were tried" if test.exact else None,
+        _exact_note(test),
         f"swapped and resampled by {a.shape[1]} groups" if a.shape[1] < len(ids) else None,
     ]
     return Comparison(
@@ -106,7 +113,17 @@ def compare(
         examples=len(ids),
         groups=a.shape[1],
         notes=tuple(note for note in notes if note),
+        test=test.test,
+        seed_p_value=seed_level_p((score_b - score_a).tolist(), randomizations, seed),
     )
+
+
+def _exact_note(test: Randomization) -> str | None:
+    if not test.exact:
+        return None
+    if test.rounds:
+        return f"p is exact: all {test.rounds} distinct swaps were tried"
+    return f"p is exact: the {test.test.removeprefix('exact ')} counts every swap"
 
 
 def _checked(a: ArrayLike, b: ArrayLike, ids: Sequence[str]) -> tuple[FloatArray, FloatArray]:
@@ -134,25 +151,3 @@ def _checked(a: ArrayLike, b: ArrayLike, ids: Sequence[str]) -> tuple[FloatArray
                 hint="Score it again, or leave the example out of both systems.",
             )
     return pair
-
-
-def _unit_numbers(ids: Sequence[str], groups: Sequence[str | None] | None) -> np.ndarray | None:
-    """The number of each example's unit, in the order of first appearance; None where each is its own."""
-    if groups is None or all(group is None for group in groups):
-        return None
-    if len(groups) != len(ids):
-        raise UserError(f"{len(groups)} groups for {len(ids)} examples", hint="Pass one group an example.")
-    numbers: dict[tuple[bool, str], int] = {}
-    keys = (
-        (group is None, name if group is None else group) for name, group in zip(ids, groups, strict=True)
-    )
-    return np.array([numbers.setdefault(key, len(numbers)) for key in keys])
-
-
-def _unit_sums(statistics: FloatArray, units: np.ndarray | None) -> FloatArray:
-    """Sum statistics [seeds, examples, k] over the examples of each unit: [seeds, units, k]."""
-    if units is None:
-        return statistics
-    order = np.argsort(units, kind="stable")
-    starts = np.flatnonzero(np.diff(units[order], prepend=-1))
-    return np.add.reduceat(statistics[:, order], starts, axis=1)

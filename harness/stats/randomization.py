@@ -11,13 +11,16 @@ differences on it are correlated. Flipping a coin for each run apart would break
 null, make the null distribution too narrow and the p value too small.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 
 from harness.metrics.base import FloatArray
-from harness.stats.draws import every_swap, swap_masks
+from harness.stats.additive import additive_gains, counted_p, is_binary
+from harness.stats.draws import FLOAT64, every_swap, product_dtype, swap_masks
 from harness.stats.scoring import Aggregate, finite_scores
 
 TIE = 1e-9
@@ -26,11 +29,19 @@ TIE = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Randomization:
-    """p value, the number of swaps that it rests on, and whether these were all that there are."""
+    """A p value and what it rests on.
+
+    Attributes:
+        p_value: Two-sided.
+        rounds: Swaps that were tried; 0 where the whole null distribution was counted instead.
+        exact: Whether these are all that there are.
+        test: What the field calls it.
+    """
 
     p_value: float
     rounds: int
     exact: bool
+    test: str
 
 
 def randomization_test(
@@ -39,23 +50,57 @@ def randomization_test(
     """Test the mean over seeds of ``score_b - score_a``, two-sided, on statistics [seeds, units, k].
 
     Equal units swap without effect. Where the others allow no more than ``rounds`` distinct swaps, all are
-    tried and p is exact: the share with ``abs(d*) >= abs(d) - eps``. Else ``p = (1 + #) / (rounds + 1)`` of
-    random swaps, the real labels being one more arrangement (Noreen 1989; Phipson & Smyth 2010): a test at
-    its level for any number of rounds. Identical systems give exactly 1.
+    tried and p is exact: the share with ``abs(d*) >= abs(d) - eps``. So it is where the units' differences of
+    an additive metric are whole numbers (:mod:`harness.stats.additive`; accuracy: McNemar's test). Else
+    ``p = (1 + #) / (rounds + 1)`` of random swaps, the real labels being one more arrangement (Noreen 1989;
+    Phipson & Smyth 2010): a test at its level for any number of rounds. Identical systems give exactly 1.
     """
+    gain = b - a
+    differing = (gain != 0).any(axis=(0, 2))
+    few = 2 ** int(differing.sum()) <= rounds
+    additive = additive_gains(a, b, aggregate)
+    if additive is None:
+        name = "paired randomisation"
+        dtype = product_dtype(gain)
+        observed, tie, swap = _corpus_swaps(a, b, aggregate, differing if few else None, dtype)
+    else:
+        dtype = FLOAT64
+        name = "McNemar's test" if is_binary(a, b) else "sign-flip permutation"
+        counted = None if few else counted_p(additive[0])
+        if counted is not None:
+            return Randomization(counted, 0, True, f"exact {name}")
+        observed, tie, swap = _sign_flips(*additive, differing if few else None)
+    if few:
+        name = f"exact {name}"
+        rounds = 2 ** int(differing.sum())
+    masks = every_swap(int(differing.sum()), dtype) if few else swap_masks(a.shape[1], rounds, seed, dtype)
+    least = abs(observed) - tie
+    reached = sum(int(np.count_nonzero(np.abs(differences) >= least)) for differences in swap(masks))
+    return Randomization(reached / rounds if few else (1 + reached) / (1 + rounds), rounds, few, name)
+
+
+Swaps = Callable[[Iterable[FloatArray]], Iterator[FloatArray]]
+"""From masks [rows, units] to differences [rows]."""
+
+
+def _corpus_swaps(
+    a: FloatArray, b: FloatArray, aggregate: Aggregate, units: np.ndarray | None, dtype: np.dtype[Any]
+) -> tuple[float, float, Swaps]:
+    """Observed difference, what counts as a tie, and the swaps of a corpus metric (of ``units`` only)."""
     total_a, total_b, gain = a.sum(axis=1), b.sum(axis=1), b - a
     score_a, score_b = finite_scores(aggregate, total_a), finite_scores(aggregate, total_b)
     tie = TIE * max(np.abs(score_a).max(), np.abs(score_b).max())
-    least = abs((score_b - score_a).mean()) - tie
-    differing = (gain != 0).any(axis=(0, 2))
-    exact = 2 ** int(differing.sum()) <= rounds
-    if exact:
-        gain = gain[:, differing]
-        rounds = 2 ** gain.shape[1]
-    masks = every_swap(gain.shape[1]) if exact else swap_masks(gain.shape[1], rounds, seed)
-    swapped = swapped_differences(total_a, total_b, gain, aggregate, masks)
-    reached = sum(int(np.count_nonzero(np.abs(differences) >= least)) for differences in swapped)
-    return Randomization(reached / rounds if exact else (1 + reached) / (1 + rounds), rounds, exact)
+    gain = (gain if units is None else gain[:, units]).astype(dtype)
+    swap = partial(swapped_differences, total_a, total_b, gain, aggregate)
+    return float((score_b - score_a).mean()), tie, swap
+
+
+def _sign_flips(gains: FloatArray, scale: float, units: np.ndarray | None) -> tuple[float, float, Swaps]:
+    """The same for an additive metric, whose differences need no statistics and no score."""
+    observed = float(scale * gains.sum())
+    doubled = 2.0 * scale * (gains if units is None else gains[units])
+    tie = TIE * float(abs(scale) * np.abs(gains).sum())
+    return observed, tie, lambda masks: (observed - mask @ doubled for mask in masks)
 
 
 def swapped_differences(
@@ -72,7 +117,7 @@ def swapped_differences(
     One matrix product a block takes the place of a loop.
     """
     for mask in masks:
-        moved = mask @ gain  # [seeds, rows, k]
+        moved = (mask @ gain).astype(np.float64, copy=False)  # [seeds, rows, k]
         scores_a = finite_scores(aggregate, total_a[:, None] + moved)
         scores_b = finite_scores(aggregate, total_b[:, None] - moved)
         yield (scores_b - scores_a).mean(axis=0)

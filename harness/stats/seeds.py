@@ -1,5 +1,11 @@
 """What a number of matched training seeds can and cannot show."""
 
+from collections.abc import Sequence
+
+import numpy as np
+
+from harness.stats.randomization import randomization_test
+
 LEVEL = 0.05
 """The usual level of a test."""
 
@@ -13,6 +19,20 @@ def smallest_seed_level_p(seeds: int) -> float:
     0.029, 5 runs 0.008. A t-test can be smaller with fewer, on the strength of its normal distribution.)
     """
     return min(1.0, 2.0 / 2.0**seeds)
+
+
+def seed_level_p(differences: Sequence[float], rounds: int, seed: int) -> float | None:
+    """Return the two-sided sign-flip p over the matched seeds' score differences; None with one seed.
+
+    Null hypothesis: trained again with another seed, either method is as likely to come out ahead by as much.
+    The seeds are the units and the test set is held fixed. All ``2**seeds`` flips are tried where they are no
+    more than ``rounds``, else random ones; p cannot go under :func:`smallest_seed_level_p`.
+    """
+    if len(differences) < 2:
+        return None
+    gains = np.stack([np.asarray(differences, dtype=np.float64), np.ones(len(differences))], axis=-1)[None]
+    level = np.stack([np.zeros(len(differences)), np.ones(len(differences))], axis=-1)[None]
+    return randomization_test(level, gains, lambda sums: sums[..., 0] / sums[..., 1], rounds, seed).p_value
 
 
 def seed_level_note(seeds: int) -> str | None:

@@ -136,3 +136,39 @@ def test_frozen_parameters_are_no_trainable_ones():
     model.get_input_embeddings().weight.requires_grad_(False)
     costs = measure_costs(model)
     assert costs.parameters - costs.trainable == 2000 * 128
+
+
+def adapted(name):
+    """A backbone with LoRA of rank 8 on every linear layer."""
+    from peft import LoraConfig
+
+    backbone = backbone_of(PRESETS[name], tie_word_embeddings=False)
+    backbone.model.add_adapter(LoraConfig(r=8, target_modules="all-linear"))
+    return type(backbone)(
+        backbone.model,
+        None,
+        backbone.tokens,
+        measure_costs(backbone.model),
+        prefix=[],
+        suffix=[],
+        **({"start": [PAD]} if backbone.start else {}),
+    )
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_step_with_adapters(name):
+    """Counted though not needed: the gradient below the lowest adapter, a few percent."""
+    pytest.importorskip("peft")
+    backbone = adapted(name)
+    ours, counted = step(backbone, warmup.METHOD)
+    assert ours == pytest.approx(counted, rel=0.05)
+    plain, _ = step(backbone_of(PRESETS[name], tie_word_embeddings=False), warmup.METHOD)
+    assert ours < 0.9 * plain
+
+
+def test_a_decoder_that_reads_two_tokens_first():
+    plain = backbone_of(MINI_T5)
+    costs = measure_costs(plain.model, start=2)
+    backbone = EncoderDecoder(plain.model, None, plain.tokens, costs, start=[PAD, SEPARATOR])
+    ours, counted = step(backbone, sft.METHOD)
+    assert ours == pytest.approx(counted, rel=1e-4)

@@ -67,8 +67,8 @@ def test_every_stage_of_every_cell_is_stored(finished: tuple[Path, list[str], st
         assert [row["id"] for row in rows] == [f"e-{i:05d}" for i in range(40)]
         assert all((row["warmup"] is None) == (".sft." in folder.name) for row in rows)
         stored = {
-            s["key"]: s["score"]
-            for s in json.loads((folder / "score" / "scores.json").read_text())["metrics"]
+            path.parent.name: json.loads(path.read_text())["score"]
+            for path in (folder / "scores").glob("*/score.json")
         }
         hypotheses, golds = [r["hypothesis"] for r in rows], [[r["references"][0] for r in rows]]
         expected = sacrebleu.corpus_chrf(hypotheses, golds, word_order=2).score
@@ -105,7 +105,11 @@ def test_numbers_do_not_depend_on_the_number_of_workers(finished: tuple[Path, li
     compared = 0
     for folder in (*cells(place / "alone"), *(place / "alone" / "trainings").iterdir()):
         twin = place / "out" / folder.parent.name / folder.name
-        for name in ("model/model.safetensors", "decode/predictions.parquet", "score/chrf++.parquet"):
+        for name in (
+            "model/model.safetensors",
+            "decode/predictions.parquet",
+            "scores/chrf++/statistics.parquet",
+        ):
             if (folder / name).exists():
                 assert (folder / name).read_bytes() == (twin / name).read_bytes(), name
                 compared += 1
@@ -276,7 +280,7 @@ BAD = [
     (["run", "--task", "wmt", "--backbone", "mini-t6"], "Did you mean mini-t5"),
     (["run", "--task", "wmt", "--set", "train.batchsize=3"], "train.batch_size"),
     (["run", "--task", "wmt", "--budget", "stepps=3"], "budget.stepps"),
-    (["run", "--task", "wmt", "--scale", "small"], "no scale 'small'"),
+    (["run", "--task", "multi30k", "--scale", "mini"], "no scale 'mini'"),
     (["run", "--task", "wmt", "--scale", "tiny"], "'tiny'"),
     (["run", "--task", "wmt", "--direction", "de-xx"], "no subset 'de-xx'"),
     (["run", "--task", "wmt", "--seeds", "two"], "'two'"),
@@ -303,7 +307,7 @@ def test_bad_input_gets_one_clear_line(
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("WARMUP_BENCH_DATA", raising=False)
-    monkeypatch.setenv("HF_HOME", str(tmp_path / "no-cache"))
+    monkeypatch.setenv("WARMUP_BENCH_CACHE", str(tmp_path / "no-cache"))
     monkeypatch.setattr(sys, "argv", ["warmup-bench", *arguments])
     with pytest.raises(SystemExit) as stopped:
         main()

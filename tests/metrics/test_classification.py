@@ -5,7 +5,15 @@ import pytest
 
 from harness.errors import UserError
 from harness.metrics.base import MetricContext
-from harness.metrics.classification import Accuracy, MacroF1, parse_label, unparsed_share
+from harness.metrics.classification import (
+    Accuracy,
+    MacroF1,
+    RankedAccuracy,
+    RankedMacroF1,
+    Unparsed,
+    parse_label,
+)
+from harness.metrics.inputs import column_read
 
 LETTERS = ("A", "B", "C", "D")
 CONTEXT = MetricContext(labels=LETTERS)
@@ -56,9 +64,34 @@ def test_reading_other_label_sets(text, labels, label):
     assert parse_label(text, labels) == label
 
 
-def test_unparsed_share():
-    assert unparsed_share(["A", "dunno", "(C)", ""], LETTERS) == 0.5
-    assert unparsed_share([], LETTERS) == 0.0
+def test_unparsed_texts_are_counted():
+    metric = Unparsed(CONTEXT)
+    statistics = metric.segment_statistics(["A", "dunno", "(C)", ""], [["A"]] * 4, [])
+    assert statistics.tolist() == [[0, 1], [1, 1], [0, 1], [1, 1]]
+    assert float(metric.aggregate(statistics.sum(axis=0))) == 50.0
+    assert (metric.name, metric.higher_is_better, metric.best) == ("unparsed", False, 0.0)
+
+
+def test_ranked_metrics_read_the_likeliest_option():
+    columns = {"hypothesis": ["?", "A", "A"], "ranked": ["E", "A", "B"]}
+    golds = [["E"], ["A"], ["A"]]
+    context = MetricContext(labels=(*LETTERS, "E"))
+    scores = {}
+    for make in (Accuracy, RankedAccuracy, MacroF1, RankedMacroF1):
+        metric = make(context)
+        statistics = metric.segment_statistics(columns[column_read(metric, columns)], golds, [])
+        scores[metric.name] = float(metric.aggregate(statistics.sum(axis=0)))
+    # generated: A right twice; ranked: E and one A right. F1 of A and E: 1 and 0; 2/3 and 1
+    assert scores == pytest.approx(
+        {
+            "accuracy": 200 / 3,
+            "ranked accuracy": 200 / 3,
+            "macro-F1": 100 * (1 + 0) / 5,
+            "ranked macro-F1": 100 * (2 / 3 + 1) / 5,
+        }
+    )
+    with pytest.raises(UserError, match="'ranked accuracy' reads the column 'ranked', which"):
+        column_read(RankedAccuracy(context), ["hypothesis"])
 
 
 def test_both_equal_scikit_learn():
@@ -99,9 +132,10 @@ def test_aggregate_keeps_leading_axes():
 
 
 def test_bad_input_is_refused():
-    for metric in (Accuracy, MacroF1):
+    for metric in (Accuracy, MacroF1, Unparsed):
         with pytest.raises(UserError, match="needs a closed set of labels"):
             metric(MetricContext())
+    for metric in (Accuracy, MacroF1):
         with pytest.raises(UserError, match=r"example number 1 .*'E'.*not one of the labels"):
             metric(CONTEXT).segment_statistics(["A", "A"], [["A"], ["E"]], [])
         with pytest.raises(UserError, match="example number 0"):
@@ -109,5 +143,6 @@ def test_bad_input_is_refused():
 
 
 def test_signatures_name_what_changes_the_number():
-    assert Accuracy(CONTEXT).signature() == "labels:4|parse:strict-v1"
+    assert Accuracy(CONTEXT).signature() == Unparsed(CONTEXT).signature() == "labels:4|parse:strict-v1"
+    assert RankedAccuracy(CONTEXT).signature() == "labels:4|rank:log-probability"
     assert MacroF1(CONTEXT).signature() == "average:macro|zero_division:0|labels:4|parse:strict-v1"

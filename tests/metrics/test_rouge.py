@@ -6,11 +6,11 @@ from rouge_score.rouge_scorer import RougeScorer
 
 from harness.errors import UserError
 from harness.metrics.base import MetricContext
-from harness.metrics.rouge import ROUGE1, ROUGE2, ROUGEL, unicode_tokens
+from harness.metrics.rouge import ROUGE1, ROUGE2, ROUGEL, ROUGELSUM, sentences, unicode_tokens
 
 EN = MetricContext(target_language="en")
-VARIANTS = {"rouge1": ROUGE1, "rouge2": ROUGE2, "rougeL": ROUGEL}
-WORDS = ("Running", "runs", "arrays", "array", "return", "returned", "a", "the", "2d", "x.", "(shape)", "-")
+VARIANTS = {"rouge1": ROUGE1, "rouge2": ROUGE2, "rougeL": ROUGEL, "rougeLsum": ROUGELSUM}
+WORDS = ("Running", "runs", "arrays", "array", "return", "returned", "a", "the", "2d", "x:", "(shape)", "-")
 
 
 def texts(seed, n):
@@ -54,6 +54,29 @@ def test_values_worked_out_by_hand():
     assert by_variant["rougeL"] == pytest.approx(2 * 1 * 0.8 / 1.8)
 
 
+def test_lsum_takes_the_union_over_the_sentences_of_a_reference():
+    hypothesis, gold = "The cat sleeps. The dog ran home!", "The dog ran home.\nThe cat sleeps now."
+    by_variant = {
+        name: float(make(EN).segment_statistics([hypothesis], [[gold]], [])[0, 0])
+        for name, make in VARIANTS.items()
+    }
+    # 7 and 8 words. As one text the longest common subsequence is "the dog ran home"; by sentences all 4 and
+    # then "the cat sleeps" are found.
+    assert by_variant["rougeL"] == pytest.approx(2 * (4 / 7) * (4 / 8) / (4 / 7 + 4 / 8))
+    assert by_variant["rougeLsum"] == pytest.approx(2 * 1 * (7 / 8) / (1 + 7 / 8))
+    library = RougeScorer(["rougeLsum"], use_stemmer=True)
+    lines = "The cat sleeps.\nThe dog ran home!"
+    assert by_variant["rougeLsum"] == library.score(gold, lines)["rougeLsum"].fmeasure
+
+
+def test_sentences():
+    assert sentences("One. Two? 3.5 times!  Four") == "One.\nTwo?\n3.5 times!\nFour"
+    assert sentences("One. Two.\nThree. Four.") == "One. Two.\nThree. Four."
+    assert sentences("一。二！ 三") == "一。\n二！\n三"
+    assert sentences(" One. ") == "One."
+    assert sentences("") == ""
+
+
 def test_other_scripts_are_not_dropped():
     russian = MetricContext(target_language="ru")
     hypothesis, gold = "Кошка сидит дома", "кошка сидит на окне"
@@ -74,6 +97,8 @@ def test_unicode_tokens():
 
 
 def test_signatures_name_the_tokeniser():
+    assert "|sents:nl-or-punct|refs:max|" in ROUGELSUM(EN).signature()
+    assert "sents" not in ROUGEL(EN).signature()
     assert "tok:rouge-score|stem:porter" in ROUGE1(EN).signature()
     assert "tok:rouge-score|stem:porter" in ROUGE1(MetricContext(target_language="de")).signature()
     for language in ("ru", "zh", "ja", "ko", "hi", "ar"):
@@ -81,6 +106,7 @@ def test_signatures_name_the_tokeniser():
 
 
 def test_names_and_refusals():
-    assert [make(EN).name for make in VARIANTS.values()] == ["ROUGE-1", "ROUGE-2", "ROUGE-L"]
+    names = ["ROUGE-1", "ROUGE-2", "ROUGE-L", "ROUGE-Lsum"]
+    assert [make(EN).name for make in VARIANTS.values()] == names
     with pytest.raises(UserError, match="1 hypotheses but references for 2"):
         ROUGEL(EN).segment_statistics(["a"], [["a"], ["b"]], [])

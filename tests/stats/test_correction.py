@@ -14,7 +14,7 @@ def test_by_hand():
     assert holm([]).tolist() == []
 
 
-@settings(deadline=None)  # the first call imports statsmodels
+@settings(max_examples=50)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
 def test_equals_statsmodels(p_values):
     multitest = pytest.importorskip("statsmodels.stats.multitest")

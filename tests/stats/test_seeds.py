@@ -2,8 +2,9 @@ import itertools
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from harness.stats.seeds import seed_level_note, smallest_seed_level_p
+from harness.stats.seeds import seed_level_note, seed_level_p, smallest_seed_level_p
 
 
 @pytest.mark.parametrize("seeds", range(1, 9))
@@ -20,3 +21,39 @@ def test_note_until_six_seeds():
     assert "p = 0.0625" in seed_level_note(5)
     assert seed_level_note(6) is None
     assert seed_level_note(20) is None
+
+
+@pytest.mark.parametrize("seeds", [2, 5, 9])
+def test_p_over_seeds_by_enumeration(seeds):
+    differences = np.random.default_rng(seeds).normal(0.5, 1, size=seeds).tolist()
+    flipped = [abs(np.dot(signs, differences)) for signs in itertools.product((1, -1), repeat=seeds)]
+    expected = np.mean([value >= abs(sum(differences)) - 1e-12 for value in flipped])
+    assert seed_level_p(differences, 1000, seed=1) == pytest.approx(expected, abs=1e-15)
+
+
+def test_p_over_seeds_of_one_seed_of_equal_ones_and_of_many():
+    assert seed_level_p([0.7], 1000, seed=1) is None
+    assert seed_level_p([0.0, 0.0, 0.0], 1000, seed=1) == 1.0
+    assert seed_level_p([1.0] * 5, 1000, seed=1) == smallest_seed_level_p(5) == 0.0625
+    many = np.random.default_rng(1).normal(0.4, 1, size=40)
+    flips = stats.permutation_test(
+        (many, np.zeros(40)),
+        lambda u, v: np.mean(u - v),
+        permutation_type="samples",
+        n_resamples=4_000,
+        vectorized=False,
+        rng=np.random.default_rng(2),
+    )
+    assert seed_level_p(many.tolist(), 4_000, seed=1) == pytest.approx(flips.pvalue, abs=0.02)
+
+
+def test_type_one_error_over_seeds():
+    rng = np.random.default_rng(3)
+    simulations = 1_000
+    rejected = sum(
+        seed_level_p(rng.normal(size=7).tolist(), 1000, seed=1) <= 0.05 for _ in range(simulations)
+    )
+    assert rejected <= stats.binom.ppf(
+        0.999, simulations, 6 / 128
+    )  # 6 of 128 flips: the largest level under 5%
+    assert rejected >= stats.binom.ppf(0.001, simulations, 6 / 128)

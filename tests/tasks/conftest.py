@@ -1,6 +1,5 @@
 import functools
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -19,13 +18,3 @@ def _mini(name: str, subset: str) -> Splits:
 def mini() -> Callable[[str, str], Splits]:
     """Splits of a mini task, made once a session: ``mini("wmt", "de-en")``."""
     return _mini
-
-
-@pytest.fixture
-def datasets_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Keep what the datasets library caches inside the test's own folder."""
-    import datasets.config
-
-    folder = tmp_path / "datasets-cache"
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", folder)
-    return folder

@@ -1,78 +1,172 @@
-import json
-from collections.abc import Mapping
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from harness.errors import UserError
-from tasks.hub import load_hub, read_files
+from harness.task import LoadRequest
+from tasks import hub
+from tasks.hub import Repository, cache_folder, gather, git_blob, missing, wanted
 
-REPO, REVISION = "someone/something", "0123456789abcdef0123456789abcdef01234567"
-OTHER = "f" * 40
-FILES = {"train": "train.jsonl", "test": "test.jsonl"}
-ROWS = {
-    "train": [{"en": "one\u2028line", "de": "eins"}, {"en": "two", "de": "zwei"}],
-    "test": [{"en": "three"}],
-}
-
-pytestmark = pytest.mark.usefixtures("datasets_cache")
+REVISION, OTHER = "0123456789abcdef0123456789abcdef01234567", "f" * 40
+HUB = Repository("hub", "someone/something", REVISION, "some")
+GATED = Repository("hub", "someone/locked", REVISION, "locked", access="1. Ask nicely. 2. Come back.")
+GITHUB = Repository("github", "someone/texts", REVISION, "texts")
+LOCAL = Repository("local", "Homemade", "", "homemade", access="Run 'make it'.")
+CONTENT = b"eins\nzwei\n"
+ONLINE = LoadRequest("de-en", "small")
 
 
-def write(folder: Path, rows: Mapping[str, list[dict[str, str]]]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for split, name in FILES.items():
-        lines = (json.dumps(row, ensure_ascii=False) for row in rows[split])
-        (folder / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+def on_disk(folder: Path, offline: bool = False) -> LoadRequest:
+    return LoadRequest("de-en", "small", folder, offline)
 
 
 @pytest.fixture
-def hub_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The hub's cache folder, empty, and no way to the network."""
+def caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Both caches, empty, and no way to any network."""
     import huggingface_hub
     from huggingface_hub import constants
 
     def unreachable(*args: object, **kwargs: object) -> None:
         raise ConnectionError("no network in tests")
 
+    monkeypatch.setenv("WARMUP_BENCH_CACHE", str(tmp_path / "own"))
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr(huggingface_hub, "get_hf_file_metadata", unreachable)
-    return tmp_path / "hub" / "datasets--someone--something" / "snapshots"
+    monkeypatch.setattr(hub, "_download", unreachable)
+    return tmp_path
 
 
-def test_files_on_disk(tmp_path: Path) -> None:
-    write(tmp_path, ROWS)
-    splits = read_files({split: tmp_path / name for split, name in FILES.items()})
-    assert splits["train"].to_list() == ROWS["train"]
-    assert splits["test"].column_names == ["en"]
+def in_hub_cache(caches: Path, revision: str) -> Path:
+    path = caches / "hub" / "datasets--someone--something" / "snapshots" / revision / "data" / "train.jsonl"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(CONTENT)
+    return path
 
 
-def test_a_file_that_is_not_json(tmp_path: Path) -> None:
-    path = tmp_path / "train.jsonl"
-    path.write_text("<html>\n")
-    with pytest.raises(UserError, match=r"train\.jsonl is not a file of JSON lines"):
-        read_files({"train": path})
+@pytest.mark.parametrize("below", ["", "some"])
+@pytest.mark.parametrize(
+    "name", ["data/train.jsonl", "train.jsonl", "data/train.jsonl.gz", "t.txt", "t.txt.gz"]
+)
+def test_a_file_on_disk_under_any_of_its_names(tmp_path: Path, below: str, name: str) -> None:
+    path = tmp_path / below / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(CONTENT)
+    file = HUB.file("data/train.jsonl", "t.txt")
+    assert gather([file], on_disk(tmp_path)) == [path]
+    assert missing([file], on_disk(tmp_path)) == []
+
+
+def test_the_tasks_own_folder_comes_first(tmp_path: Path) -> None:
+    for path in (tmp_path / "train.jsonl", tmp_path / "some" / "train.jsonl"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(CONTENT)
+    assert gather([HUB.file("data/train.jsonl")], on_disk(tmp_path)) == [tmp_path / "some" / "train.jsonl"]
+
+
+def test_with_a_data_folder_nothing_else_is_used(caches: Path) -> None:
+    in_hub_cache(caches, REVISION)
+    (caches / "data").mkdir()
+    files = [HUB.file("data/train.jsonl"), HUB.file("data/test.jsonl", "test.txt")]
+    request = on_disk(caches / "data")
+    assert missing(files, request) == ["data/train.jsonl", "test.txt"]
+    with pytest.raises(UserError, match=r"data folder lacks data/train\.jsonl, test\.txt") as caught:
+        gather(files, request)
+    assert caught.value.origin == str(caches / "data")
+    assert "Wanted, in the folder or below some/: data/train.jsonl, data/test.jsonl" in caught.value.hint
+    assert f"(hub data set someone/something, commit {REVISION[:12]})" in caught.value.hint
+    assert "Without --data-dir" in caught.value.hint
 
 
 @pytest.mark.parametrize("offline", [True, False])
-def test_a_cached_revision_needs_no_network(hub_cache: Path, offline: bool) -> None:
-    write(hub_cache / REVISION, ROWS)
-    assert load_hub(REPO, REVISION, FILES, offline)["train"].to_list() == ROWS["train"]
-
-
-@pytest.mark.parametrize("offline", [True, False])
-def test_another_cached_revision_is_never_used_instead(hub_cache: Path, offline: bool) -> None:
-    write(hub_cache / OTHER, ROWS)
-    with pytest.raises(UserError, match="someone/something is not available"):
-        load_hub(REPO, REVISION, FILES, offline)
+def test_a_cached_revision_needs_no_network(caches: Path, offline: bool) -> None:
+    path = in_hub_cache(caches, REVISION)
+    file = HUB.file("data/train.jsonl")
+    request = LoadRequest("de-en", "small", None, offline)
+    assert gather([file], request) == [path]
+    assert missing([file], request) == []
 
 
 @pytest.mark.parametrize(
-    ("offline", "state"), [(True, "offline and not in the cache"), (False, "the hub could not give it")]
+    ("offline", "state"), [(True, "offline and not in the cache"), (False, "its host could not give it")]
 )
-@pytest.mark.usefixtures("hub_cache")
-def test_no_network_and_no_cache_say_what_to_provide(offline: bool, state: str) -> None:
-    with pytest.raises(UserError, match=state) as caught:
-        load_hub(REPO, REVISION, FILES, offline)
-    assert REPO in caught.value.problem
+def test_another_cached_revision_is_never_used_instead(caches: Path, offline: bool, state: str) -> None:
+    in_hub_cache(caches, OTHER)
+    file = HUB.file("data/train.jsonl")
+    request = LoadRequest("de-en", "small", None, offline)
+    assert missing([file], request) == ["data/train.jsonl"]
+    with pytest.raises(UserError, match=f"someone/something is not available: {state}") as caught:
+        gather([file], request)
     assert REVISION[:12] in caught.value.origin
-    assert "--data-dir DIR with train.jsonl, test.jsonl" in caught.value.hint
+    assert "--data-dir DIR with data/train.jsonl" in caught.value.hint
+
+
+def test_a_gated_data_set_gives_the_steps(caches: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub
+    from huggingface_hub.errors import GatedRepoError
+
+    class LockedError(GatedRepoError):
+        def __init__(self) -> None:
+            Exception.__init__(self, "401")
+
+    def refused(*args: object, **kwargs: object) -> None:
+        raise LockedError
+
+    monkeypatch.setattr(huggingface_hub, "get_hf_file_metadata", refused)
+    with pytest.raises(UserError, match="someone/locked is gated, and this machine has no access") as caught:
+        gather([GATED.file("dev.jsonl")], ONLINE)
+    assert caught.value.hint == GATED.access
+    assert GATED.access in wanted([GATED.file("dev.jsonl")])
+
+
+def test_github_files_are_fetched_once_and_checked(caches: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def download(url: str) -> bytes:
+        asked.append(url)
+        return CONTENT
+
+    monkeypatch.setattr(hub, "_download", download)
+    file = GITHUB.file("data/train.txt", blob=git_blob(CONTENT))
+    (path,) = gather([file], ONLINE)
+    assert path.read_bytes() == CONTENT
+    assert path == caches / "own" / "someone" / "texts" / REVISION / "data" / "train.txt"
+    assert gather([file], LoadRequest("de-en", "small", None, offline=True)) == [path]
+    assert asked == [f"https://raw.githubusercontent.com/someone/texts/{REVISION}/data/train.txt"]
+    assert missing([file], ONLINE) == []
+
+
+def test_another_files_bytes_are_refused_and_not_kept(caches: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub, "_download", lambda url: b"<html>")
+    with pytest.raises(UserError, match="what came is not the file of that commit"):
+        gather([GITHUB.file("train.txt", blob=git_blob(CONTENT))], ONLINE)
+    assert [p for p in (caches / "own").rglob("*") if p.is_file()] == []
+
+
+def test_the_blob_id_is_gits(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(CONTENT)
+    told = subprocess.run(
+        ["git", "hash-object", "--no-filters", "file"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert git_blob(CONTENT) == told.stdout.strip()
+
+
+def test_what_is_made_by_hand_is_looked_for_in_the_cache(caches: Path) -> None:
+    file = LOCAL.file("pairs.jsonl.gz")
+    with pytest.raises(UserError, match="Homemade is not on this machine and can't be fetched") as caught:
+        gather([file], ONLINE)
+    assert caught.value.hint == "Run 'make it'."
+    path = cache_folder() / "homemade" / "pairs.jsonl.gz"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(CONTENT)
+    assert gather([file], ONLINE) == [path]
+
+
+def test_the_cache_is_the_users(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("WARMUP_BENCH_CACHE", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache_folder() == tmp_path / "warmup-bench"

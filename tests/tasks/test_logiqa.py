@@ -99,4 +99,5 @@ def test_the_options_alone_do_not_give_the_answer_away(splits: Splits) -> None:
 
 def test_labels_are_the_letters() -> None:
     assert logiqa.TASK.card.labels == ("A", "B", "C", "D")
-    assert logiqa.TASK.card.metrics == ("accuracy", "macro-f1")
+    metrics = ("accuracy", "macro-f1", "ranked-accuracy", "ranked-macro-f1", "unparsed")
+    assert logiqa.TASK.card.metrics == metrics

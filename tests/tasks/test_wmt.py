@@ -1,8 +1,11 @@
+import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+from layouts import SIZES, json_lines, parquet, sentence, write
 
-from harness.task import Splits
+from harness.task import LoadRequest, Splits
 from tasks import wmt
 from tasks.mini import cldr
 
@@ -19,7 +22,7 @@ def rows() -> list[tuple[cldr.Composition, dict[str, str]]]:
 def test_the_papers_directions_german_first() -> None:
     assert tuple(wmt.TASK.card.subsets) == DIRECTIONS
     assert wmt.TASK.card.subsets["en-zh"].target_language == "zh"
-    assert tuple(wmt.TASK.card.scales) == ("mini",)
+    assert tuple(wmt.TASK.card.scales) == ("mini", "small", "paper")
 
 
 def test_sizes_and_ids(mini: Mini) -> None:
@@ -83,3 +86,39 @@ def test_lengths(rows: list[tuple[cldr.Composition, dict[str, str]]]) -> None:
     assert min(lengths) >= 20
     assert max(lengths) <= 90
     assert 30 <= sum(lengths) / len(lengths) <= 50
+
+
+@pytest.mark.parametrize("subset", DIRECTIONS)
+def test_news_commentary_trains_and_flores_tests(tmp_path: Path, subset: str) -> None:
+    write("wmt", tmp_path)
+    splits = wmt.TASK.load(LoadRequest(subset, "paper", tmp_path, offline=True))
+    source, target = subset.split("-")
+    assert len(splits.train) == SIZES["train"]
+    assert [e.id for e in splits.test] == [f"devtest-{i:04d}" for i in range(SIZES["test"])]
+    fourth = splits.test[3]
+    assert (fourth.source, fourth.target) == (sentence(source, "devtest", 3), sentence(target, "devtest", 3))
+    assert fourth.group == "https://en.wikinews.org/wiki/devtest_1"
+    number = int(splits.train[0].id.removeprefix("news-"))
+    assert splits.train[0].source == sentence(source, "news", number)
+    assert [e.id for e in splits.train] != sorted(e.id for e in splits.train)  # mixed, so that N are a sample
+
+
+def test_pairs_that_are_no_translations_or_stand_in_flores_do_not_train(tmp_path: Path) -> None:
+    write("wmt", tmp_path)
+    known = sentence("en", "devtest", 1)
+    pairs = [("Ein Satz.", "A sentence."), ("", "Nothing."), ("Same.", "Same."), ("Bekannt.", known.upper())]
+    rows = [{"de": de, "en": en} for de, en in pairs]
+    columns = {"id": [str(i) for i in range(len(rows))], "translation": rows}
+    parquet(tmp_path / "news_commentary" / "de-en" / "train" / "0000.parquet", columns)
+    splits = wmt.TASK.load(LoadRequest("de-en", "paper", tmp_path, offline=True))
+    assert [(e.id, e.source, e.target) for e in splits.train] == [("news-000000", "Ein Satz.", "A sentence.")]
+
+
+def test_flores_sentences_are_paired_by_their_id(tmp_path: Path) -> None:
+    write("wmt", tmp_path)
+    path = tmp_path / "flores_plus" / "devtest" / "deu_Latn.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    json_lines(path, [row for row in rows[::-1] if row["id"] != 2])
+    splits = wmt.TASK.load(LoadRequest("en-de", "paper", tmp_path, offline=True))
+    assert [e.id for e in splits.test] == [f"devtest-{i:04d}" for i in range(SIZES["test"]) if i != 2]
+    assert all(e.target == sentence("de", "devtest", int(e.id[-4:])) for e in splits.test)

@@ -1,0 +1,158 @@
+"""Decoding a test set, greedily and by beam search, against transformers' ``generate``.
+
+Both get the same model, the same inputs in the same batches (sorted by length, longest first) and give the
+same outputs, which is checked. Random weights repeat one token and never end: so the matrices inside the
+layers are scaled up, which makes the outputs wander, and the head's row of eos is a random direction whose
+length is set by bisection until the mean greedy output is about half the cap. Lengths then run from a few
+tokens to the cap, as on a real test set. The rows of pad and separator are zero: neither can win, so
+``generate`` needs no processor to ban them. The direct path is timed, since ``generate`` knows no warmup.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from statistics import mean, median
+
+import torch
+
+from benchmarks.models import EOS, FIRST, PAD, SEPARATOR, SIZES, Size, make_llama, make_t5, parameters
+from benchmarks.record import Options, Record, judge
+from benchmarks.timing import interleave, profile, timed
+from harness.backbones.base import Backbone
+from harness.decode import greedy, infer
+from harness.spec import Decode
+
+STIR = 6.0
+"""Factor on the matrices inside the layers."""
+SHORTEST, LONGEST = 6, 40
+"""Source lengths are uniform between them."""
+LEAST_EQUAL = 0.98
+"""Share of the outputs that must be the same; rounding may turn a near tie now and then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """How much is decoded: inputs, inputs at once, most tokens of an output, and beams of the search."""
+
+    inputs: int
+    batch: int
+    cap: int = 40
+    beams: int = 4
+
+
+JOBS = {"tiny": Job(6, 3, cap=10), "mini": Job(192, 64), "t5-small": Job(24, 8), "t5-base": Job(256, 64)}
+
+
+def measure(options: Options) -> list[Record]:
+    """Records of every size, architecture and search: seconds for the test set."""
+    records = []
+    for name in options.sizes:
+        for make in (make_t5, make_llama):
+            backbone = make(SIZES[name], device=options.device)
+            sources = random_sources(SIZES[name], JOBS[name].inputs)
+            stir(backbone, sources[:16], JOBS[name].cap)
+            for beams in (1, JOBS[name].beams):
+                records.append(_compare(backbone, sources, name, beams, options))
+    return records
+
+
+def random_sources(size: Size, count: int) -> list[list[int]]:
+    """Sources of plain tokens, of many lengths."""
+    generator = torch.Generator().manual_seed(3)
+    lengths = torch.randint(SHORTEST, LONGEST + 1, (count,), generator=generator).tolist()
+    return [torch.randint(FIRST, size.vocabulary, (n,), generator=generator).tolist() for n in lengths]
+
+
+@torch.no_grad()
+def stir(backbone: Backbone, sources: list[list[int]], cap: int) -> None:
+    """Change random weights so that greedy outputs wander, and end after about half the cap on average."""
+    backbone.model.eval()
+    head = backbone.model.get_output_embeddings().weight
+    for _, parameter in backbone.model.named_parameters():
+        if parameter.dim() > 1 and parameter is not head:
+            parameter.mul_(STIR)
+    head[[PAD, SEPARATOR]] = 0.0
+    direction, low, high = head[EOS].clone(), 0.0, 8.0
+    for _ in range(8):
+        head[EOS] = direction * (low + high) / 2
+        found = greedy(backbone, sources, warmup_cap=0, output_cap=cap)
+        if mean(len(d.output) for d in found) > cap / 2:
+            low = (low + high) / 2
+        else:
+            high = (low + high) / 2
+
+
+def _compare(backbone: Backbone, sources: list[list[int]], name: str, beams: int, options: Options) -> Record:
+    job, device = JOBS[name], options.device
+    settings = Decode(batch_size=job.batch * beams, max_tokens=job.cap, beams=beams)
+    outputs: dict[str, list[list[int]]] = {}
+
+    def ours() -> None:
+        found, _ = infer(
+            backbone, sources, settings, warmup_cap=0, dtype=options.dtype, seed=0, report=lambda *_: None
+        )
+        outputs["ours"] = [d.output for d in found]
+
+    def theirs() -> None:
+        with backbone.autocast(options.dtype):
+            outputs["generate"] = generated(backbone, sources, replace(job, beams=beams))
+
+    steps: dict[str, Callable[[], None]] = {"ours": ours, "generate": theirs}
+    times = interleave({key: timed(step, device) for key, step in steps.items()}, options.rounds, device)
+    equal = mean(a == b for a, b in zip(outputs["ours"], outputs["generate"], strict=True))
+    lengths = sorted(map(len, outputs["ours"]))
+    architecture = "T5" if backbone.architecture == "encoder-decoder" else "Llama"
+    search = "greedy" if beams == 1 else f"beam {beams}"
+    if not equal >= LEAST_EQUAL and options.dtype == "float32":
+        raise AssertionError(f"{search}, {architecture} {name}: {equal:.1%} of the outputs are equal")
+    record = judge(
+        f"decoding against generate, {search}, {architecture} {name}",
+        times.median("ours"),
+        times.median("generate"),
+        times.unit,
+        ratio=times.ratio("generate", "ours"),
+        aim=">= 1" if name != "tiny" else "",
+        detail={
+            **times.detail("generate", "ours"),
+            "parameters": parameters(backbone.model),
+            "inputs": len(sources),
+            "batch": job.batch,
+            "equal_outputs": equal,
+            "output_lengths": {
+                "min": lengths[0],
+                "median": median(lengths),
+                "max": lengths[-1],
+                "at_cap": mean(n == job.cap for n in lengths),
+            },
+        },
+    )
+    if options.profile and record.met is False:
+        record.detail["profile"] = "\n".join(f"{key}\n{profile(step, device)}" for key, step in steps.items())
+    return record
+
+
+@torch.no_grad()
+def generated(backbone: Backbone, sources: list[list[int]], job: Job) -> list[list[int]]:
+    """Outputs of ``generate`` without eos; prompts of a decoder-only model are padded on their left."""
+    paired = backbone.architecture == "encoder-decoder"
+    order = sorted(range(len(sources)), key=lambda i: -len(sources[i]))
+    outputs: dict[int, list[int]] = {}
+    for start in range(0, len(order), job.batch):
+        picked = order[start : start + job.batch]
+        width = len(sources[picked[0]])
+        rows = [[PAD] * (width - len(sources[i])) for i in picked]
+        rows = [sources[i] + p if paired else p + sources[i] for i, p in zip(picked, rows, strict=True)]
+        ids = torch.tensor(rows, device=backbone.device)
+        written = backbone.model.generate(
+            input_ids=ids,
+            attention_mask=(ids != PAD).long(),
+            do_sample=False,
+            num_beams=job.beams,
+            early_stopping=False,
+            length_penalty=1.0,
+            max_new_tokens=job.cap,
+            pad_token_id=PAD,
+            eos_token_id=EOS,
+        )[:, 1 if paired else width :].tolist()
+        for i, row in zip(picked, written, strict=True):
+            outputs[i] = row[: row.index(EOS)] if EOS in row else row
+    return [outputs[i] for i in range(len(sources))]

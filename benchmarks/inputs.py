@@ -1,0 +1,32 @@
+"""Random inputs without padding, of one length, for a training step."""
+
+import torch
+from torch import Tensor
+
+from benchmarks.models import FIRST, Size
+from harness.batching import Batch
+
+SAMPLES, CAP, SOURCE, TARGET = 4, 16, 24, 24
+"""Warmups an input, their cap, and the tokens of every source and target."""
+
+
+def random_batch(size: Size, device: str = "cpu", *, seed: int = 1) -> Batch:
+    """``size.batch`` inputs of plain tokens."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def ids(length: int) -> Tensor:
+        drawn = torch.randint(FIRST, size.vocabulary, (size.batch, length), generator=generator)
+        return drawn.to(device)
+
+    source, target = ids(SOURCE), ids(TARGET)
+    lengths = torch.full((size.batch,), TARGET, device=device)
+    return Batch(source, torch.ones_like(source), target, lengths)
+
+
+def draws(size: Size, generator: torch.Generator, device: str = "cpu") -> Tensor:
+    """Uniform draws of a step, as :func:`harness.loss.batch_loss` wants them, [batch, samples, cap + 1].
+
+    None is below 0.02: the sampler inverts the cumulative distribution in the order of the ids, and the
+    separator, the lowest id that it may draw, has less than that. So every warmup is as long as the cap.
+    """
+    return (0.02 + 0.98 * torch.rand((size.batch, SAMPLES, CAP + 1), generator=generator)).to(device)

@@ -1,0 +1,76 @@
+"""The card: complete, and true to itself."""
+
+import re
+from collections.abc import Iterator
+
+from harness.check.finding import Finding
+from harness.task import ScaleCard, TaskCard
+
+NOTHING = ("", "-", "?", "n/a", "na", "none", "nil", "tba", "tbd", "todo", "fixme", "unknown", "x", "xxx")
+"""What stands in a field that nobody has filled in."""
+REVISION = re.compile(r"\b[0-9a-f]{7,40}\b")
+
+
+def check_card(card: TaskCard, scale: str) -> Iterator[Finding]:
+    """Findings ``card``, ``languages`` and ``revision``."""
+    licence = card.licence_of(scale)  # type: ignore[arg-type]
+    told = {"title": card.title, "licence": licence, "citation": card.citation}
+    blank = [name for name, text in told.items() if _says_nothing(text)]
+    scale_card = card.scales[scale]  # type: ignore[index]
+    if _says_nothing(scale_card.data):
+        blank.append(f"scales['{scale}'].data")
+    if blank:
+        yield Finding(
+            "card",
+            "failed",
+            f"the card says nothing under {', '.join(blank)}",
+            "Say whose the data are and what may be done with them: others will publish numbers on them.",
+        )
+    else:
+        yield Finding("card", "ok", f"{card.title}; licence {licence}")
+    yield _languages(card)
+    yield _revision(card, scale, scale_card)
+
+
+def _says_nothing(text: str) -> bool:
+    return text.strip().strip(".").lower() in NOTHING
+
+
+def _languages(card: TaskCard) -> Finding:
+    """Codes that CLDR knows, and a direction's name that says what its languages are."""
+    from babel.core import get_global
+
+    known = {str(tag).split("_")[0] for tag in get_global("likely_subtags")}
+    for name, subset in card.subsets.items():
+        codes = (subset.source_language, subset.target_language)
+        if strange := [code for code in codes if code not in known]:
+            return Finding(
+                "languages",
+                "failed",
+                f"subset {name} has the language '{strange[0]}', which CLDR does not know",
+                "Use ISO 639-1 codes, such as en, de, zh: metrics choose their tokenizers by them.",
+            )
+        parts = tuple(name.split("-"))
+        if len(parts) == 2 and set(parts) <= known and parts != codes:
+            return Finding(
+                "languages",
+                "failed",
+                f"subset {name} is said to be {codes[0]} to {codes[1]}",
+                "Give Subset both languages: metrics choose their tokenizers by the target's.",
+            )
+    pairs = sorted({f"{s.source_language} to {s.target_language}" for s in card.subsets.values()})
+    return Finding("languages", "ok", "; ".join(pairs))
+
+
+def _revision(card: TaskCard, scale: str, scale_card: ScaleCard) -> Finding:
+    """A scale with data from elsewhere has to say which state of them."""
+    if scale == "mini":
+        return Finding("revision", "ok", f"version {card.version}; made data are pinned by their fingerprint")
+    if REVISION.search(scale_card.data):
+        return Finding("revision", "ok", f"version {card.version}; {scale_card.data}")
+    return Finding(
+        "revision",
+        "warning",
+        f"the data at scale {scale} are not pinned: {scale_card.data}",
+        "Name the commit (or a checksum) of the data, and load that one.",
+    )

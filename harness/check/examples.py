@@ -1,0 +1,195 @@
+"""The examples themselves: ids, fields, labels, documents, and whether they fit the model's limits."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from harness.check.finding import Finding, by_share, percent, some
+from harness.check.subject import NAMES, Subject
+from harness.task import Example
+
+SAMPLE = 1000
+"""Examples of a split whose tokens are counted, evenly spaced."""
+CUT_WARNS, CUT_FAILS = 0.01, 0.5
+"""Shares of texts over a limit (our choice): a warning, and more than half of them."""
+
+
+def check_sizes(subject: Subject) -> Finding:
+    """Finding ``data``: how many examples, and their fingerprint."""
+    sizes = {name: len(getattr(subject.splits, name)) for name in NAMES}
+    shown = ", ".join(f"{size:,} {name}" for name, size in sizes.items())
+    if empty := [name for name, size in sizes.items() if not size]:
+        return Finding(
+            "data",
+            "failed",
+            f"no example in {', '.join(empty)} ({shown})",
+            "Training reads train, choices read validation, tables read test: each needs examples.",
+        )
+    return Finding("data", "ok", f"{shown}; fingerprint {subject.splits.fingerprint()}")
+
+
+def check_ids(subject: Subject) -> Iterator[Finding]:
+    """Finding ``ids``: unique within a split, as every paired test needs."""
+    repeated = [
+        f"{name}: {identity}"
+        for name in NAMES
+        for identity, count in Counter(example.id for example in getattr(subject.splits, name)).items()
+        if count > 1
+    ]
+    if repeated:
+        yield Finding(
+            "ids",
+            "failed",
+            f"{len(repeated):,} ids stand for several examples of a split ({some(repeated)})",
+            "Number the examples (harness.task.numbered), or keep the ids of the data where they are unique.",
+        )
+    else:
+        yield Finding("ids", "ok", "unique in every split")
+
+
+def check_fields(subject: Subject) -> Iterator[Finding]:
+    """Finding ``fields``: no source, target or reference is empty; labels are the card's."""
+    empty = [
+        f"{name}: {example.id}"
+        for name in NAMES
+        for example in getattr(subject.splits, name)
+        if not all(text.strip() for text in (example.source, example.target, *example.references))
+    ]
+    if empty:
+        yield Finding(
+            "fields",
+            "failed",
+            f"{len(empty):,} examples have an empty source, target or reference ({some(empty)})",
+            "Drop them in the loader, or find out why the text is missing.",
+        )
+    else:
+        yield Finding("fields", "ok", "no source, target or reference is empty")
+    labels = set(subject.card.labels)
+    if not labels:
+        return
+    strange = [
+        f"{name}: {example.id} has '{gold}'"
+        for name in NAMES
+        for example in getattr(subject.splits, name)
+        for gold in {example.target, *example.golds}
+        if gold not in (example.options or labels)
+    ]
+    if strange:
+        yield Finding(
+            "labels",
+            "failed",
+            f"{len(strange):,} targets are no label of the card or no option ({some(strange)})",
+            "Targets of a classification task are its labels, letter for letter.",
+        )
+    else:
+        counts = Counter(example.target for example in subject.splits.test)
+        shown = ", ".join(f"{label} {counts[label]:,}" for label in subject.card.labels)
+        yield Finding("labels", "ok", f"targets of the test split: {shown}")
+
+
+def check_groups(subject: Subject) -> Iterator[Finding]:
+    """Finding ``documents``: all test examples or none have one, and none is trained on."""
+    test = [example.group for example in subject.splits.test]
+    groups = {group for group in test if group is not None}
+    if not groups:
+        yield Finding("documents", "ok", "no groups: every example is resampled by itself")
+        return
+    if None in test:
+        yield Finding(
+            "documents",
+            "failed",
+            f"{test.count(None):,} of {len(test):,} test examples have no group, so that groups are not used",
+            "Give every test example its document, or none.",
+        )
+        return
+    shared = sorted(groups & {example.group for example in subject.splits.train})
+    if shared:
+        yield Finding(
+            "documents",
+            "warning",
+            f"{len(shared):,} of {len(groups):,} test documents have examples in train ({some(shared)})",
+            "Split by document.",
+        )
+    else:
+        yield Finding("documents", "ok", f"{len(groups):,} in test, none of them in train")
+
+
+def check_lengths(subject: Subject) -> Iterator[Finding]:
+    """Finding ``lengths``: shares of texts that are cut, by the tokenizer of the scale's backbone."""
+    count, tokenizer = _token_counter(subject)
+    train, limits = subject.settings.train, subject.settings.decode
+    test = _sample(subject.splits.test)
+    parts = (
+        (
+            "sources",
+            [e.source for e in (*_sample(subject.splits.train), *test)],
+            "train.max_source_tokens",
+            train.max_source_tokens,
+        ),
+        (
+            "targets",
+            [e.target for e in _sample(subject.splits.train)],
+            "train.max_target_tokens",
+            train.max_target_tokens,
+        ),
+        (
+            "references",
+            [gold for e in test for gold in e.golds],
+            "decode.max_tokens",
+            limits.max_tokens,
+        ),
+    )
+    worst, said, keys = 0.0, [], []
+    for name, texts, key, limit in parts:
+        lengths = count(texts)
+        share = sum(length > limit for length in lengths) / len(lengths) if lengths else 0.0
+        worst = max(worst, share)
+        said.append(f"{percent(share)} of {name} over {limit} tokens (longest {max(lengths, default=0):,})")
+        keys += [key] if share >= CUT_WARNS else []
+    yield Finding(
+        "lengths",
+        by_share(worst, warn=CUT_WARNS, fail=CUT_FAILS),
+        f"{', '.join(said)}, {tokenizer}",
+        f"Raise {' and '.join(keys)} in the scale's settings, or say on the card that texts are cut."
+        if keys
+        else "",
+    )
+
+
+def _sample(examples: Sequence[Example]) -> list[Example]:
+    step = max(1, -(-len(examples) // SAMPLE))
+    return list(examples[::step])
+
+
+def _token_counter(subject: Subject) -> tuple[Callable[[list[str]], list[int]], str]:
+    """A function that counts tokens, and whose tokens they are.
+
+    A from-scratch backbone's tokenizer is trained as a run would; a checkpoint's comes from the cache or a
+    folder. Where it is not at hand, four bytes are taken for one token, and the name says so.
+    """
+    from harness.backbones.load import quiet_transformers
+
+    quiet_transformers()
+    preset = subject.preset
+    tokenizer: Any
+    if preset.checkpoint is None:
+        from harness.backbones.tokenizer import train_tokenizer
+
+        texts = [text for example in subject.splits.train for text in (example.source, example.target)]
+        tokenizer = train_tokenizer(texts, preset.vocabulary)
+    else:
+        from transformers import AutoTokenizer
+
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(
+                preset.checkpoint, revision=preset.revision, local_files_only=True, trust_remote_code=False
+            )
+        except Exception:  # transformers raises errors of several libraries where files are missing
+            return lambda texts: [
+                -(-len(text.encode()) // 4) for text in texts
+            ], f"by the estimate of 4 bytes a token: {preset.name}'s tokenizer is not in the cache"
+
+    def count(texts: list[str]) -> list[int]:
+        return [len(ids) for ids in tokenizer(texts, add_special_tokens=True)["input_ids"]] if texts else []
+
+    return count, f"by {preset.name}'s tokenizer"

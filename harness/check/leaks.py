@@ -1,0 +1,54 @@
+"""Findings about test examples that the model is trained on."""
+
+from collections.abc import Iterator
+
+from harness.check.finding import Finding, by_share, percent
+from harness.check.overlap import NEAR, ORDER, Pair, exact_duplicates, near_duplicates
+from harness.check.subject import Subject
+
+EXACT_FAILS = 0.01
+"""Share of test examples in train from which on a table would be wrong (our choice); any is a warning."""
+NEAR_WARNS, NEAR_FAILS = 0.01, 0.2
+"""The same of sources that nearly stand in train; data as published often have a few."""
+
+
+def check_leaks(subject: Subject) -> Iterator[Finding]:
+    """Findings ``train/test`` (source and target alike) and ``near duplicates`` (sources)."""
+    train, test = subject.splits.train, subject.splits.test
+    exact = exact_duplicates(train, test)
+    share = len(exact) / len(test)
+    yield Finding(
+        "train/test",
+        by_share(share, warn=0.0, fail=EXACT_FAILS),
+        _counted(exact, len(test), "stand in train, source and target alike")
+        if exact
+        else "no test example stands in train",
+        "Drop them from train in the loader." if exact else "",
+    )
+    near = near_duplicates(train, test)
+    share = len(near) / len(test)
+    state = by_share(share, warn=NEAR_WARNS, fail=NEAR_FAILS)
+    yield Finding(
+        "near duplicates",
+        state,
+        _counted(near, len(test), f"share {NEAR:.0%} or more of their {ORDER}-grams with a training source")
+        if near
+        else f"no test source shares {NEAR:.0%} of its {ORDER}-grams with a training source",
+        "Look at the pairs: split by document, or drop the training examples." if state != "ok" else "",
+    )
+    repeated = len(test) - len({(example.source, example.golds) for example in test})
+    if repeated:
+        yield Finding(
+            "repetitions",
+            "warning",
+            f"{repeated:,} test examples repeat another ({percent(repeated / len(test))})",
+            "Every test takes them for independent: keep one of each.",
+        )
+
+
+def _counted(pairs: list[Pair], of: int, what: str) -> str:
+    shown = "; ".join(
+        f"{p.test} and {p.train}" + (f" ({p.share:.0%})" if p.share < 1 else "")
+        for p in sorted(pairs, key=lambda p: -p.share)[:3]
+    )
+    return f"{len(pairs):,} of {of:,} test examples ({percent(len(pairs) / of)}) {what}: {shown}"

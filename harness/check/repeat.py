@@ -1,0 +1,56 @@
+"""Are the same examples made again? Asked of another process, whose sets and dicts are hashed otherwise."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from harness.check.finding import Finding
+from harness.check.subject import Subject
+from harness.examples import limited
+from harness.registry import tasks
+from harness.spec import Limit
+from harness.task import LoadRequest
+
+
+def check_repeatable(subject: Subject) -> Iterator[Finding]:
+    """Finding ``repeatable``: a second process with another hash seed gives the same fingerprint."""
+    request = subject.request
+    asked = {
+        "reference": subject.reference,
+        "subset": request.subset,
+        "scale": request.scale,
+        "data_dir": str(request.data_dir) if request.data_dir else None,
+        "offline": request.offline,
+        "limit": subject.settings.limit.model_dump(),
+    }
+    seed = "1" if os.environ.get("PYTHONHASHSEED") != "1" else "2"
+    environment = os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    command = [sys.executable, "-m", "harness.check.repeat", json.dumps(asked)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    advice = "Draw from random.Random(seed), sort what comes from a set, and read no clock."
+    if done.returncode:
+        reason = (done.stderr.strip() or "no reason given").splitlines()[-1]
+        yield Finding("repeatable", "failed", f"a second process could not load it: {reason}", advice)
+    elif (other := done.stdout.split()[-1]) != (here := subject.splits.fingerprint()):
+        yield Finding(
+            "repeatable", "failed", f"a second process made other examples: {other}, not {here}", advice
+        )
+    else:
+        yield Finding("repeatable", "ok", "a second process made the same examples")
+
+
+def main() -> None:
+    """Print the fingerprint of what is asked for as JSON in the first argument."""
+    asked = json.loads(sys.argv[1])
+    task = tasks().load(asked["reference"]).value
+    folder = Path(asked["data_dir"]) if asked["data_dir"] else None
+    splits = task.load(LoadRequest(asked["subset"], asked["scale"], folder, asked["offline"]))
+    used = limited(splits, Limit(**asked["limit"]))
+    sys.stdout.write(f"\n{used.fingerprint()}\n")
+
+
+if __name__ == "__main__":
+    main()

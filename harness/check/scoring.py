@@ -1,0 +1,82 @@
+"""References scored against themselves: does each metric reach its best?"""
+
+import math
+from collections.abc import Iterator, Sequence
+
+from harness.check.finding import Finding
+from harness.check.subject import Subject
+from harness.errors import UserError
+from harness.metrics.base import Metric, MetricContext
+from harness.metrics.learned import is_learned
+from harness.registry import metrics
+from harness.task import Example
+
+SAMPLE = 1000
+"""Test examples that are scored, evenly spaced."""
+
+
+def check_scores(subject: Subject) -> Iterator[Finding]:
+    """One finding a metric of the card.
+
+    A metric that declares its ``best`` has to give it. Any other has to prefer an example's own reference to
+    another example's. A metric that asks a model (``learned``) scores in a stage of its own, not here.
+    """
+    step = max(1, -(-len(subject.splits.test) // SAMPLE))
+    test = list(subject.splits.test[::step])
+    counts = {len(example.golds) for example in test}
+    language = subject.card.subsets[subject.request.subset].target_language
+    context = MetricContext(language, subject.card.labels, counts.pop() if len(counts) == 1 else -1)
+    for key in subject.card.metrics:
+        name = f"metric {key}"
+        try:
+            metric: Metric = metrics().load(key).value(context)
+        except UserError as error:
+            yield Finding(name, "failed", error.problem, error.hint)
+            continue
+        if is_learned(metric):
+            yield Finding(name, "ok", f"{metric.name} asks a model; it is not asked here")
+            continue
+        try:
+            yield _one(name, metric, test)
+        except UserError as error:
+            yield Finding(name, "warning", f"not scored: {error.problem}", error.hint)
+        except Exception as error:
+            yield Finding(
+                name,
+                "failed",
+                f"scoring the references failed: {type(error).__name__}: {error}",
+                "Mend the metric, or leave it out of the card.",
+            )
+
+
+def _one(name: str, metric: Metric, test: Sequence[Example]) -> Finding:
+    golds = [example.golds for example in test]
+    own = [options[0] for options in golds]
+    # Another example's reference: the next one that differs.
+    other = [next((text for text in own[i + 1 :] + own[:i] if text != own[i]), "") for i in range(len(own))]
+    sources = [example.source for example in test]
+    score, wrong = (_score(metric, hypotheses, golds, sources) for hypotheses in (own, other))
+    best: float | None = getattr(metric, "best", None)
+    said = f"{metric.name} of the references against themselves is {score:.2f}"
+    if best is not None and not math.isclose(score, best, abs_tol=1e-6):
+        return Finding(
+            name,
+            "failed",
+            f"{said}, not {best:g}",
+            f"{metric.name} can't see these targets whole (too short, or another script or label set): "
+            "choose another metric.",
+        )
+    if best is None and not (score > wrong if metric.higher_is_better else score < wrong):
+        return Finding(
+            name,
+            "warning" if score == wrong else "failed",
+            f"{said}, and {wrong:.2f} for another example's",
+            "A metric that does not prefer the right text measures something else: see that it belongs here.",
+        )
+    return Finding(name, "ok", f"{said} ({wrong:.2f} for another example's)")
+
+
+def _score(
+    metric: Metric, hypotheses: Sequence[str], golds: Sequence[Sequence[str]], sources: Sequence[str]
+) -> float:
+    return float(metric.aggregate(metric.segment_statistics(hypotheses, golds, sources).sum(axis=0)))

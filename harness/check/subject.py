@@ -1,0 +1,89 @@
+"""What is checked: a task, one subset at one scale, and what it needs to be run."""
+
+import traceback
+from dataclasses import dataclass
+
+from harness.backbones.presets import Preset
+from harness.check.finding import Finding
+from harness.errors import UserError
+from harness.registry import Entry, tasks
+from harness.spec import Settings, make_settings
+from harness.task import Example, LoadRequest, Splits, Task, TaskCard
+
+NAMES = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A task with its examples.
+
+    Attributes:
+        reference: Name or path that the registry resolves.
+        entry: The task and where it came from.
+        request: The subset, scale and data folder.
+        splits: Its examples, after the limits of the scale's settings.
+        preset: The scale's default backbone.
+        settings: The scale's defaults over that backbone's.
+    """
+
+    reference: str
+    entry: Entry[Task]
+    request: LoadRequest
+    splits: Splits
+    preset: Preset
+    settings: Settings
+
+    @property
+    def card(self) -> TaskCard:
+        """The task's card."""
+        return self.entry.value.card
+
+
+def make_subject(reference: str, request: LoadRequest, splits: Splits) -> Subject:
+    """What the checks read of a task whose examples are loaded.
+
+    Raises:
+        UserError: The task or its backbone can't be resolved, or its settings are not valid.
+    """
+    from harness.backbones.load import resolve_preset
+    from harness.examples import limited
+
+    entry: Entry[Task] = tasks().load(reference)
+    scale_card = entry.value.card.scales[request.scale]
+    preset = resolve_preset(scale_card.backbone).value
+    settings = make_settings("its settings", scale_card.settings, preset.settings)
+    return Subject(reference, entry, request, limited(splits, settings.limit), preset, settings)
+
+
+def load_splits(entry: Entry[Task], request: LoadRequest) -> Splits | Finding:
+    """The examples, or why there are none: a loader's own error, or one that it did not foresee."""
+    try:
+        splits = entry.value.load(request)
+    except UserError as error:
+        where = f" (from {error.origin})" if error.origin else ""
+        return Finding("data", "failed", f"{error.problem}{where}", error.hint or "Mend the loader.")
+    except Exception as error:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        return Finding(
+            "data",
+            "failed",
+            f"the loader failed: {type(error).__name__}: {error}",
+            f"Mend {last.filename}, line {last.lineno}; raise UserError where the user has to do something.",
+        )
+    if reason := _wrong_shape(splits):
+        return Finding("data", "failed", reason, "Return harness.task.Splits of harness.task.Example.")
+    return splits
+
+
+def _wrong_shape(splits: object) -> str:
+    """Why an object is no splits of examples, or an empty string."""
+    if not isinstance(splits, Splits):
+        return f"the loader returned {type(splits).__name__}, no Splits"
+    for name in NAMES:
+        for number, example in enumerate(getattr(splits, name)):
+            if not isinstance(example, Example):
+                return f"{name}[{number}] is {type(example).__name__}, no Example"
+            texts = (example.id, example.source, example.target, *example.references, example.group or "")
+            if not isinstance(example.references, tuple) or not all(isinstance(text, str) for text in texts):
+                return f"{name}[{number}] holds something else than text, or references that are no tuple"
+    return ""

@@ -1,0 +1,111 @@
+"""``warmup-bench new``: a folder with a plugin that works as it stands, its test and its packaging."""
+
+import difflib
+import re
+import tempfile
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+
+from rich.console import Console
+
+from harness.errors import UserError
+from harness.registry import KINDS
+
+PLUGINS = ("task", "method", "metric")
+NAME = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*")
+MOST = 40
+"""Longest name, so that every line that has it stays a line."""
+
+
+def new_command(kind: str, name: str, into: Path) -> None:
+    """Make the folder ``into/name`` whole or not at all, and say what to do with it.
+
+    Raises:
+        UserError: No such kind, a name that can't be one or is taken, or a place that can't be written.
+    """
+    if kind not in PLUGINS:
+        near = difflib.get_close_matches(kind, PLUGINS, n=1)
+        hint = f"Did you mean {near[0]}?" if near else f"Kinds: {', '.join(PLUGINS)}."
+        raise UserError(f"no plugin of the kind '{kind}' can be made", origin="warmup-bench new", hint=hint)
+    _check_name(kind, name)
+    folder = into / name
+    if folder.exists() or folder.is_symlink():
+        raise UserError(
+            f"{folder} is there already and stays as it is",
+            origin="warmup-bench new",
+            hint="Choose another name, or another place with --into.",
+        )
+    made = plugin_files(kind, name)
+    _write(folder, made)
+    module = f"{kind}_{_identifier(name)}.py"
+    say = Console(highlight=False, soft_wrap=True).print
+    say(f"Made [bold]{folder}[/] with {', '.join(made)}.")
+    say(f"Next: [bold]cd {folder}[/], [bold]python -m pytest[/], and change {module} to your own.")
+    if kind == "task":
+        say(
+            f"Then: [bold]warmup-bench check task ./{module}[/]; [bold]pip install -e .[/] gives it its name."
+        )
+    else:
+        say(f"Then: [bold]pip install -e .[/] gives it its name: [bold]warmup-bench list {kind}s[/].")
+
+
+def plugin_files(kind: str, name: str) -> dict[str, str]:
+    """The files of a new plugin, path to text."""
+    module = f"{kind}_{_identifier(name)}"
+    values = {
+        "kind": kind,
+        "name": name,
+        "module": module,
+        "variable": KINDS[f"{kind}s"]().variable,
+        "distribution": f"warmup-bench-{kind}-{name}",
+        "version": version("warmup-bench"),
+    }
+    templates = files("harness") / "templates"
+    sources = {
+        f"{module}.py": templates / kind / "module.py.tmpl",
+        f"tests/test_{module}.py": templates / kind / "test.py.tmpl",
+        "pyproject.toml": templates / "pyproject.toml.tmpl",
+        "README.md": templates / kind / "README.md.tmpl",
+    }
+    return {
+        path: Template(template.read_text(encoding="utf-8")).substitute(values)
+        for path, template in sources.items()
+    }
+
+
+def _check_name(kind: str, name: str) -> None:
+    if not NAME.fullmatch(name) or len(name) > MOST:
+        near = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:MOST].strip("-")
+        raise UserError(
+            f"'{name}' is no name for a plugin",
+            origin="warmup-bench new",
+            hint=f"Use at most {MOST} lowercase letters and digits, with single - _ . between them"
+            + (f", such as '{near}'." if near else "."),
+        )
+    if name in KINDS[f"{kind}s"]().names():
+        raise UserError(
+            f"there is a {kind} '{name}' already",
+            origin="warmup-bench new",
+            hint=f"Choose another name; 'warmup-bench list {kind}s' shows those that are taken.",
+        )
+
+
+def _identifier(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "_", name)
+
+
+def _write(folder: Path, made: dict[str, str]) -> None:
+    try:
+        with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as place:
+            temporary = Path(place) / folder.name
+            for name, text in made.items():
+                path = temporary / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text, encoding="utf-8")
+            temporary.rename(folder)
+    except OSError as error:
+        raise UserError(
+            f"can't write {folder}: {error.strerror or error}", origin="--into", hint="Choose another place."
+        ) from error

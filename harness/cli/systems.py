@@ -1,0 +1,258 @@
+"""The systems of a comparison: groups of stored cells, or plain text files, in one shape."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harness.errors import UserError
+from harness.metrics.base import FloatArray, Metric, MetricContext
+
+if TYPE_CHECKING:
+    from harness.results import Result
+
+
+@dataclass(frozen=True)
+class System:
+    """The outputs of one system in one run or more (seeds), with their statistics.
+
+    Attributes:
+        name: Shown in tables.
+        runs: Label of each run: the seed, or the file's place in the list.
+        ids: Of the examples, in order.
+        groups: Document of each example, or None.
+        sources: Inputs; None where they are not known.
+        references: Of each example.
+        outputs: Of each run, in the order of ``ids``.
+        metrics: By key, in the order they are shown.
+        statistics: By key, [runs, examples, k].
+    """
+
+    name: str
+    runs: tuple[str, ...]
+    ids: tuple[str, ...]
+    groups: tuple[str | None, ...] | None
+    sources: tuple[str, ...] | None
+    references: tuple[tuple[str, ...], ...]
+    outputs: tuple[tuple[str, ...], ...]
+    metrics: dict[str, Metric]
+    statistics: dict[str, FloatArray]
+
+    def part(self, runs: Sequence[str], ids: Sequence[str]) -> "System":
+        """The system with these runs and these examples only, in this order."""
+        at = {name: i for i, name in enumerate(self.ids)}
+        rows = [at[name] for name in ids]
+        chosen = [self.runs.index(run) for run in runs]
+        return replace(
+            self,
+            runs=tuple(runs),
+            ids=tuple(ids),
+            groups=self.groups and tuple(self.groups[i] for i in rows),
+            sources=self.sources and tuple(self.sources[i] for i in rows),
+            references=tuple(self.references[i] for i in rows),
+            outputs=tuple(tuple(self.outputs[r][i] for i in rows) for r in chosen),
+            statistics={key: values[chosen][:, rows] for key, values in self.statistics.items()},
+        )
+
+
+def matched(a: System, b: System, *, intersect: bool) -> tuple[System, System, int]:
+    """Both systems on the same runs and examples, and how many examples were dropped.
+
+    Raises:
+        UserError: No common run; other ids without ``intersect``, or none in common; an id that stands for
+            different references.
+    """
+    runs = [run for run in a.runs if run in b.runs]
+    if not runs:
+        raise UserError(
+            f"{a.name} (runs {', '.join(a.runs)}) and {b.name} (runs {', '.join(b.runs)}) share no seed",
+            hint="Compare runs of the same seeds: they start from the same models.",
+        )
+    known = set(b.ids)
+    ids = [name for name in a.ids if name in known]
+    dropped = len(set(a.ids) | known) - len(ids)
+    if dropped and not intersect:
+        missing = next(iter(set(a.ids) ^ known))
+        raise UserError(
+            f"{a.name} and {b.name} hold different examples: {dropped} are in one only, such as {missing!r}",
+            hint="Pass --intersect to compare on the common ones.",
+        )
+    if not ids:
+        raise UserError(f"{a.name} and {b.name} have no example in common", hint="Compare one test set.")
+    a, b = a.part(runs, ids), b.part(runs, ids)
+    for name, gold, other in zip(ids, a.references, b.references, strict=True):
+        if gold != other:
+            raise UserError(
+                f"example {name!r} has other references in {a.name} than in {b.name}",
+                hint="These are two test sets: their scores can't be paired.",
+            )
+    return a, b, dropped
+
+
+def read_text_systems(
+    names: Sequence[str],
+    references: Sequence[Path],
+    source: Path | None,
+    groups: Path | None,
+    metrics: dict[str, Metric],
+) -> list[System]:
+    """Systems from plain text, one segment a line; several runs of one system are separated by commas.
+
+    Raises:
+        UserError: A file that can't be read, is empty, or has another number of lines than the first
+            reference.
+    """
+    golds = [read_lines(path) for path in references]
+    count, origin = len(golds[0]), str(references[0])
+    if not count:
+        raise UserError(f"{origin} is empty", origin="--ref")
+    for path, lines in zip(references[1:], golds[1:], strict=True):
+        _same_length(path, lines, count, origin)
+    by_example = tuple(zip(*golds, strict=True))
+    sources, documents = (
+        None if path is None else tuple(_same_length(path, read_lines(path), count, origin))
+        for path in (source, groups)
+    )
+    systems = []
+    for name in names:
+        paths = [Path(part) for part in name.split(",")]
+        outputs = tuple(tuple(_same_length(path, read_lines(path), count, origin)) for path in paths)
+        statistics = {
+            key: np.stack([metric.segment_statistics(lines, by_example, sources or ()) for lines in outputs])
+            for key, metric in metrics.items()
+        }
+        systems.append(
+            System(
+                name=name if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more",
+                runs=tuple(str(number) for number in range(len(paths))),
+                ids=tuple(f"line {i}" for i in range(1, count + 1)),
+                groups=documents,
+                sources=sources,
+                references=by_example,
+                outputs=outputs,
+                metrics=metrics,
+                statistics=statistics,
+            )
+        )
+    return systems
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a UTF-8 file, without their ends; other line separators of Unicode end no line.
+
+    Raises:
+        UserError: It can't be read.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no UTF-8 text"
+        raise UserError(f"can't read {path}: {reason}") from error
+    lines = text.replace("\r\n", "\n").split("\n")
+    return lines[:-1] if lines[-1] == "" else lines
+
+
+def _same_length(path: Path, lines: list[str], count: int, origin: str) -> list[str]:
+    if len(lines) != count:
+        raise UserError(
+            f"{path} has {len(lines)} lines, {origin} has {count}",
+            hint="Line i of every file must be the same segment; plain text can't be intersected.",
+        )
+    return lines
+
+
+def read_stored_system(name: str, keys: Sequence[str] | None) -> System:
+    """One system from stored cells: ``DIR:METHOD`` (every seed), or cell folders separated by commas.
+
+    Args:
+        name: As above; METHOD is a row name of ``warmup-bench report``.
+        keys: Metrics by key; None: all that are stored.
+
+    Raises:
+        UserError: Nothing is stored there, cells that do not belong together, a metric that is not stored.
+        CorruptError: A stored file is damaged.
+    """
+    from harness.store import read_table
+
+    results = _results(name)
+    first = results[0]
+    seeds = [result.cell.seed for result in results]
+    if len(set(seeds)) < len(seeds):
+        shown = ", ".join(result.folder.name for result in results)
+        raise UserError(
+            f"{name} means several cells of one seed: {shown}",
+            hint="Name the cell folders of one setting, separated by commas.",
+        )
+    stored = [entry["key"] for entry in first.scores]
+    for key in keys or ():
+        if key not in stored:
+            raise UserError(
+                f"{first.folder} has no scores of metric '{key}'", hint=f"Stored: {', '.join(stored)}."
+            )
+    tables = [read_table(result.folder / "decode" / "predictions.parquet") for result in results]
+    ids = tables[0].column("id").to_pylist()
+    chosen = {key: first.metric(key) for key in keys or stored}
+    statistics = {}
+    for key, metric in chosen.items():
+        found = [result.statistics(key) for result in results]
+        if any(names != ids for names, _ in found):
+            raise UserError(f"the cells of {name} hold different examples", hint="Compare them one by one.")
+        signatures = {entry["signature"] for r in results for entry in r.scores if entry["key"] == key}
+        if signatures != {metric.signature()}:
+            raise UserError(
+                f"{metric.name} of {name} was scored with other settings: {' and '.join(signatures)}",
+                hint="Score the cells again with this version.",
+            )
+        statistics[key] = np.stack([values for _, values in found])
+    groups = tables[0].column("group").to_pylist()
+    return System(
+        name=first.cell.label if ":" in name else name,
+        runs=tuple(map(str, seeds)),
+        ids=tuple(ids),
+        groups=None if all(group is None for group in groups) else tuple(groups),
+        sources=tuple(tables[0].column("source").to_pylist()),
+        references=tuple(map(tuple, tables[0].column("references").to_pylist())),
+        outputs=tuple(tuple(table.column("hypothesis").to_pylist()) for table in tables),
+        metrics=chosen,
+        statistics=statistics,
+    )
+
+
+def _results(name: str) -> "list[Result]":
+    from harness.results import read_result, read_results
+
+    folder, _, label = name.rpartition(":")
+    if folder and not Path(name).exists():
+        found = [result for result in read_results(Path(folder)) if result.cell.label == label]
+        if not found:
+            labels = sorted({result.cell.label for result in read_results(Path(folder))})
+            raise UserError(
+                f"no stored cell of method '{label}' in {folder}", hint=f"Stored: {', '.join(labels)}."
+            )
+        return sorted(found, key=lambda result: result.cell.seed)
+    paths = [Path(part) for part in name.split(",")]
+    for path in paths:
+        if path.is_file():
+            raise UserError(f"{path} is a text file", hint="Name its references with --ref.")
+        if not (path / "scores").is_dir():
+            raise UserError(
+                f"{path} is no stored cell",
+                hint="Name a folder under cells/, or all seeds of a method as DIR:METHOD.",
+            )
+    return sorted((read_result(path) for path in paths), key=lambda result: result.cell.seed)
+
+
+def make_metrics(
+    keys: Sequence[str], language: str, labels: Sequence[str], references: int
+) -> dict[str, Metric]:
+    """The metrics of text files, by key.
+
+    Raises:
+        UserError: An unknown metric, or one that needs labels.
+    """
+    from harness.registry import metrics
+
+    context = MetricContext(language, tuple(labels), references)
+    return {key: metrics().load(key).value(context) for key in keys}

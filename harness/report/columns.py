@@ -1,0 +1,90 @@
+"""The columns of a table, and the stored scores that belong to each."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from harness.report.sheets import Sheet
+from harness.report.table import Column
+from harness.results import Result
+
+AVERAGE = "average"
+
+
+def stored_metrics(results: Iterable[Result]) -> list[tuple[str, str]]:
+    """(key, metric) of every score, in the order in which they appear."""
+    return list(dict.fromkeys((s["key"], base_metric(s)) for result in results for s in result.scores))
+
+
+def base_metric(entry: Mapping[str, Any]) -> str:
+    """The metric of a score whose key may carry settings too."""
+    return str(entry.get("metric", entry["key"]))
+
+
+def make_columns(
+    sheet: Sheet, subsets: Sequence[str], metrics: Sequence[str], *, by_subset: bool
+) -> tuple[Column, ...]:
+    """One a subset or metric, with the signature that most of its cells have; the average last."""
+    columns = []
+    for subset in subsets:
+        for metric in metrics:
+            cells = [r for r in sheet.results if r.cell.subset == subset and score_entry(r, metric)]
+            known = cells or [r for r in sheet.results if score_entry(r, metric)]
+            entries = [score_entry(result, metric) for result in known]
+            signature, _ = Counter(str(entry["signature"]) for entry in entries).most_common(1)[0]
+            entry = next(entry for entry in entries if entry["signature"] == signature)
+            columns.append(
+                Column(
+                    key=subset if by_subset else metric,
+                    name=subset if by_subset else entry["name"],
+                    subset=subset,
+                    metric=metric,
+                    base=base_metric(entry),
+                    metric_name=entry["name"],
+                    signature=signature if cells else "",
+                    higher_is_better=entry["higher_is_better"],
+                    data=sheet.fingerprints.get(subset, ""),
+                    examples=len(cells[0].statistics(metric)[0]) if cells else 0,
+                )
+            )
+    if by_subset and len(columns) > 1:
+        last = columns[-1]
+        average = Column(
+            key=AVERAGE,
+            name=AVERAGE,
+            subset=None,
+            metric=last.metric,
+            base=last.base,
+            metric_name=last.metric_name,
+            signature="",
+            higher_is_better=last.higher_is_better,
+            data="",
+            examples=sum(column.examples for column in columns),
+        )
+        columns.append(average)
+    return tuple(columns)
+
+
+def score_entry(result: Result, metric: str) -> dict[str, Any]:
+    """The stored score of one key; empty where the cell was not scored with it."""
+    return next((score for score in result.scores if score["key"] == metric), {})
+
+
+def said_by_metrics(results: Sequence[Result], columns: Sequence[Column]) -> list[str]:
+    """What metrics say of their scores, with the number of cells that it holds for."""
+    shown = {column.metric: column.metric_name for column in columns}
+    told = [[s for s in result.scores if s["key"] in shown] for result in results]
+    said = Counter(
+        f"{shown[score['key']]}: {note}"
+        for scores in told
+        for score in scores
+        for note in score.get("notes", ())
+    )
+    return [f"{note} (in {cells} of {len(results)} cells)." for note, cells in said.items()]
+
+
+def subsets_of(column: Column, columns: Sequence[Column]) -> list[str]:
+    """The subset of a column, or those that its average is over."""
+    if column.subset is not None:
+        return [column.subset]
+    return [c.subset for c in columns if c.subset is not None]

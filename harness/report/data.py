@@ -1,0 +1,152 @@
+"""Tables as CSV and JSON, every number at full precision."""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from typing import Any
+
+from harness.report.table import Column, Cost, Gain, Group, Missing, Row, Score, Table
+
+SCHEMA_VERSION = 1
+COSTS = tuple(field.name for field in fields(Cost))
+COLUMNS = (
+    *("table", "task", "scale", "group", "backbone", "method", "is_baseline"),
+    *("column", "subset", "metric", "higher_is_better", "examples"),
+    *("seeds", "score", "score_sd", "scores", "missing"),
+    *("baseline", "matched_seeds", "difference", "ci_low", "ci_high", "confidence"),
+    *("test", "p", "p_corrected", "survives_correction", "p_seeds"),
+    *("randomizations", "resamples", "not_compared"),
+    *("signature", "data", *COSTS),
+)
+"""Of the CSV: one line a row and column of a table; ``p_seeds``: over seeds; the costs are the row's."""
+
+
+def csv_text(tables: Sequence[Table]) -> str:
+    """One line for each row and column; an empty field is a number that does not exist, never 0."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, COLUMNS, restval="", lineterminator="\n")
+    writer.writeheader()
+    for table in tables:
+        for group in table.groups:
+            for row in group.rows:
+                for column in table.columns:
+                    writer.writerow(_record(table, group, row, column))
+    return out.getvalue()
+
+
+def json_text(tables: Sequence[Table]) -> str:
+    """The whole model: tables, groups, rows, cells, costs, findings and footnotes."""
+    content = {"schema_version": SCHEMA_VERSION, "tables": [_table(table) for table in tables]}
+    return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _record(table: Table, group: Group, row: Row, column: Column) -> dict[str, Any]:
+    cell = row.cells[column.key]
+    record: dict[str, Any] = {
+        "table": table.name,
+        "task": table.task,
+        "scale": table.scale,
+        "group": group.name,
+        "backbone": group.backbone,
+        "method": row.method,
+        "is_baseline": row.baseline,
+        "column": column.key,
+        "subset": column.subset or "",
+        "metric": column.metric,
+        "higher_is_better": column.higher_is_better,
+        "examples": column.examples,
+        "signature": column.signature,
+        "data": column.data,
+    }
+    if row.cost is not None:
+        record |= {key: _blank(value) for key, value in asdict(row.cost).items()}
+    if isinstance(cell, Missing):
+        return record | {"missing": cell.reason}
+    record |= {
+        "seeds": " ".join(map(str, cell.seeds)),
+        "score": cell.mean,
+        "score_sd": _blank(cell.spread),
+        "scores": " ".join(map(repr, cell.values)),
+    }
+    if isinstance(cell.gain, Missing):
+        record["not_compared"] = cell.gain.reason
+    elif cell.gain is not None:
+        c = cell.gain.comparison
+        record |= {
+            "baseline": table.baseline,
+            "matched_seeds": c.seeds,
+            "difference": c.difference,
+            "ci_low": c.low,
+            "ci_high": c.high,
+            "confidence": c.confidence,
+            "test": c.test,
+            "p": c.p_value,
+            "p_corrected": cell.gain.corrected_p,
+            "survives_correction": cell.gain.significant,
+            "p_seeds": _blank(c.seed_p_value),
+            "randomizations": c.randomizations,
+            "resamples": c.resamples,
+        }
+    return record
+
+
+def _blank(value: float | None) -> float | str:
+    return "" if value is None else value
+
+
+def _table(table: Table) -> dict[str, Any]:
+    return {
+        "name": table.name,
+        "title": table.title,
+        "task": table.task,
+        "scale": table.scale,
+        "baseline": table.baseline,
+        "confidence": table.confidence,
+        "columns": [asdict(column) for column in table.columns],
+        "groups": [
+            {
+                "name": group.name,
+                "backbone": group.backbone,
+                "rows": [
+                    {
+                        "method": row.method,
+                        "is_baseline": row.baseline,
+                        "cost": None if row.cost is None else asdict(row.cost),
+                        "cells": {key: _cell(cell) for key, cell in row.cells.items()},
+                    }
+                    for row in group.rows
+                ],
+            }
+            for group in table.groups
+        ],
+        "findings": table.findings,
+        "scope": table.scope,
+        "notes": asdict(table.notes),
+    }
+
+
+def _cell(cell: Score | Missing) -> dict[str, Any]:
+    if isinstance(cell, Missing):
+        return {"missing": cell.reason}
+    return {
+        "seeds": cell.seeds,
+        "scores": cell.values,
+        "mean": cell.mean,
+        "sd": cell.spread,
+        "gain": _gain(cell.gain),
+    }
+
+
+def _gain(gain: Gain | Missing | None) -> dict[str, Any] | None:
+    if gain is None:
+        return None
+    if isinstance(gain, Missing):
+        return {"missing": gain.reason}
+    return {
+        "comparison": asdict(gain.comparison),
+        "corrected_p": gain.corrected_p,
+        "survives_correction": gain.significant,
+        "better": gain.better,
+    }

@@ -1,0 +1,149 @@
+"""What a page shows in the cells of a table: numbers as text, their sort keys, intervals as geometry."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from harness.report.numbers import count, flops, format_p, memory, seconds, times
+from harness.report.table import Column, Cost, Gain, Missing, Row, Score, Table
+
+Tone = Literal["better", "worse", "open"]
+"""How a difference reads: ``open`` does not survive the correction, or is exactly 0."""
+
+STRIP_WIDTH = 120.0
+"""Width of an interval in a cell, in CSS pixels."""
+MARGIN = 6.0
+"""Free on both sides of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """An interval on the scale that all gains of a metric in a table share: positions in CSS pixels."""
+
+    zero: float
+    low: float
+    high: float
+    point: float
+
+
+@dataclass(frozen=True, slots=True)
+class GainCell:
+    """A difference as text, and as a :class:`Strip`."""
+
+    difference: str
+    interval: str
+    p: str
+    tone: Tone
+    significant: bool
+    strip: Strip
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreCell:
+    """A cell of a table of scores.
+
+    Attributes:
+        value: What it is sorted by; None where it is missing.
+        score: The mean; or ``missing``.
+        spread: Standard deviation over seeds; empty with one seed.
+        note: Said in place of a gain: that this is the baseline, or why there is none.
+        gain: None where nothing is compared.
+    """
+
+    value: float | None
+    score: str
+    spread: str
+    note: str
+    gain: GainCell | None
+
+
+@dataclass(frozen=True, slots=True)
+class Expense:
+    """A column of a table of costs: heading, how a cost is read and how it is written."""
+
+    heading: str
+    value: Callable[[Cost], float | None]
+    text: Callable[[float], str]
+
+
+EXPENSES = (
+    Expense("steps", lambda cost: cost.steps, lambda steps: f"{steps:,.0f}"),
+    Expense("training FLOPs", lambda cost: cost.train_flops, flops),
+    Expense("× baseline", lambda cost: cost.times_baseline, times),
+    Expense("training time", lambda cost: cost.train_seconds, seconds),
+    Expense("warmup tokens", lambda cost: cost.warmup_tokens, count),
+    Expense("decoding FLOPs", lambda cost: cost.decode_flops, flops),
+    Expense("decoding time", lambda cost: cost.decode_seconds, seconds),
+    Expense("peak memory", lambda cost: cost.peak_memory, memory),
+    Expense("trainable parameters", lambda cost: cost.trainable, count),
+)
+"""The ledger, as a page shows it."""
+
+
+def score_cell(table: Table, row: Row, column: Column) -> ScoreCell:
+    """Where a row and a column meet."""
+    cell = row.cells[column.key]
+    if isinstance(cell, Missing):
+        return ScoreCell(None, "missing", "", cell.reason, None)
+    spread = "" if cell.spread is None else f"± {cell.spread:.2f}"
+    gain, note = None, ""
+    if isinstance(cell.gain, Gain):
+        gain = _gain(cell.gain, _gains(table, column.metric))
+    elif isinstance(cell.gain, Missing):
+        note = cell.gain.reason
+    else:
+        note = "baseline"
+    return ScoreCell(cell.mean, f"{cell.mean:.2f}", spread, note, gain)
+
+
+def cost_cells(row: Row) -> list[tuple[float | None, str]]:
+    """Sort key and text under each of :data:`EXPENSES`; ``missing`` where nothing is finished."""
+    cells: list[tuple[float | None, str]] = []
+    for expense in EXPENSES:
+        value = None if row.cost is None else expense.value(row.cost)
+        absent = "missing" if row.cost is None else "–"
+        cells.append((value, absent if value is None else expense.text(value)))
+    return cells
+
+
+def tone(gain: Gain) -> Tone:
+    """How a gain reads."""
+    if not gain.significant or gain.better is None:
+        return "open"
+    return "better" if gain.better else "worse"
+
+
+def signed(value: float) -> str:
+    """Two decimals with a sign, a true minus for print."""
+    return f"{value:+.2f}".replace("-", "−")
+
+
+def _gains(table: Table, metric: str) -> list[Gain]:
+    """Every gain of one metric in a table."""
+    cells = [
+        row.cells[column.key]
+        for group in table.groups
+        for row in group.rows
+        for column in table.columns
+        if column.metric == metric
+    ]
+    return [c.gain for c in cells if isinstance(c, Score) and isinstance(c.gain, Gain)]
+
+
+def _gain(gain: Gain, others: Sequence[Gain]) -> GainCell:
+    found = gain.comparison
+    least = min(0.0, *(min(g.comparison.low, g.comparison.difference) for g in others), 0.0)
+    most = max(0.0, *(max(g.comparison.high, g.comparison.difference) for g in others), 0.0)
+    scale = (STRIP_WIDTH - 2 * MARGIN) / ((most - least) or 1.0)
+
+    def place(value: float) -> float:
+        return round(MARGIN + (value - least) * scale, 1)
+
+    return GainCell(
+        difference=signed(found.difference),
+        interval=f"[{signed(found.low)}, {signed(found.high)}]",
+        p=f"p = {format_p(gain.corrected_p)}",
+        tone=tone(gain),
+        significant=gain.significant,
+        strip=Strip(place(0.0), place(found.low), place(found.high), place(found.difference)),
+    )

@@ -1,0 +1,218 @@
+"""The page from its parts: template, style and script into one file that asks no network for anything."""
+
+import base64
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from harness.report.examples import ExampleSet, example_set
+from harness.report.html import cells
+from harness.report.html.data import browser_data, script_json
+from harness.report.html.svg import inline_svg
+from harness.report.sheets import sheets
+from harness.report.table import Gain, Score, Table
+from harness.results import Result
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SIGNS: Mapping[cells.Tone, str] = {"better": "▲", "worse": "▼", "open": "○"}
+"""What stands before a finding, so that colour is not needed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One sentence of the verdict; ``tone`` is None where nothing was compared."""
+
+    tone: cells.Tone | None
+    text: str
+
+
+CAPTIONS = {
+    "forest": "Differences from the baseline",
+    "heatmap": "Differences over directions",
+    "cost": "What quality costs",
+    "learning": "Learning curves",
+    "sampler": "Warmups over training",
+}
+"""What a plot shows, by the first part of its name."""
+
+
+def render_html(tables: Sequence[Table], results: Sequence[Result]) -> str:
+    """A report as one HTML file.
+
+    Args:
+        tables: The tables made of the results, at least one.
+        results: Finished cells.
+
+    Raises:
+        CorruptError: Stored predictions or statistics can't be read.
+    """
+    from harness.report.plots import figures
+
+    style, script = _resource("page.css"), _resource("page.js")
+    sets = example_sets(results, tables[0].baseline)
+    page: str = _template().render(
+        policy=policy(style, script),
+        style=style,
+        script=script,
+        title=title(tables),
+        about=about(results, version("warmup-bench")),
+        tables=[(table, findings(table)) for table in tables],
+        tally=tally(tables),
+        one_scope=tables[0].scope if len({table.scope for table in tables}) == 1 else "",
+        signs=SIGNS,
+        score_cell=cells.score_cell,
+        strip_width=cells.STRIP_WIDTH,
+        costs=distinct_costs(tables),
+        expenses=cells.EXPENSES,
+        cost_cells=cells.cost_cells,
+        plots=plots(figures(tables, results), tables),
+        sets=[(found.title, script_json(browser_data(found))) for found in sets],
+        facts=facts(results),
+    )
+    return page
+
+
+def policy(style: str, script: str) -> str:
+    """The page's Content-Security-Policy: its own style and script by their hashes, and nothing else."""
+    return "; ".join(
+        (
+            "default-src 'none'",
+            f"style-src '{_digest(style)}'",
+            f"script-src '{_digest(script)}'",
+            "img-src data:",
+            "base-uri 'none'",
+            "form-action 'none'",
+            "require-trusted-types-for 'script'",
+        )
+    )
+
+
+def title(tables: Sequence[Table]) -> str:
+    """Tasks and scales of the tables."""
+    return ", ".join(dict.fromkeys(f"{table.task} at scale {table.scale}" for table in tables))
+
+
+def about(results: Sequence[Result], program: str) -> str:
+    """What the page is made of."""
+    trainings = len({result.cell.training_id for result in results})
+    seeds = len({result.cell.seed for result in results})
+    methods = len({result.cell.label for result in results})
+    parts = (_counted(methods, "method"), _counted(seeds, "seed"), _counted(trainings, "trained model"))
+    return f"{' · '.join(parts)} · warmup-bench {program}, from stored results alone"
+
+
+def findings(table: Table) -> list[Finding]:
+    """The sentences of a table's verdict with the tone of the gains that they speak of.
+
+    :attr:`Table.findings` has one for each row that is not a baseline, or one for a group in which nothing
+    is compared.
+    """
+    tones: list[cells.Tone | None] = []
+    for group in table.groups:
+        others = [row for row in group.rows if not row.baseline]
+        if not others or len(others) == len(group.rows):
+            tones.append(None)
+            continue
+        for row in others:
+            cell = row.cells[table.main_column.key]
+            gain = cell.gain if isinstance(cell, Score) else None
+            tones.append(cells.tone(gain) if isinstance(gain, Gain) else None)
+    return [Finding(tone, text) for tone, text in zip(tones, table.findings, strict=True)]
+
+
+def tally(tables: Sequence[Table]) -> str:
+    """How many findings there are of each tone, in one sentence."""
+    tones = Counter(finding.tone for table in tables for finding in findings(table) if finding.tone)
+    total = sum(tones.values())
+    if total == 0:
+        return "Nothing is compared here."
+    baselines = ", ".join(dict.fromkeys(table.baseline for table in tables))
+    said: dict[cells.Tone, str] = {
+        "better": "better",
+        "worse": "worse",
+        "open": "not to be told from no difference",
+    }
+    parts = [f"{tones[tone]} {words}" for tone, words in said.items() if tones[tone]]
+    return f"{_counted(total, 'comparison')} with {baselines}: {', '.join(parts)}."
+
+
+def plots(figures: Mapping[str, "Figure"], tables: Sequence[Table]) -> list[tuple[str, list[str]]]:
+    """Captions, each with the drawings that it stands over, in the order of :data:`CAPTIONS`."""
+    titles = {table.name: table.title for table in tables}
+    drawn: dict[str, list[str]] = {caption: [] for caption in CAPTIONS.values()}
+    for name, figure in figures.items():
+        kind, _, where = name.partition("-")
+        caption = CAPTIONS.get(kind, kind)
+        svg = inline_svg(figure, name, f"{caption}: {titles.get(where, where)}")
+        drawn.setdefault(caption, []).append(svg)
+    return [(caption, svgs) for caption, svgs in drawn.items() if svgs]
+
+
+def distinct_costs(tables: Sequence[Table]) -> list[Table]:
+    """One table for each set of ledgers: tables of two metrics of the same cells cost the same."""
+    seen: dict[Any, Table] = {}
+    for table in tables:
+        key = tuple((g.name, tuple((row.method, row.cost) for row in g.rows)) for g in table.groups)
+        seen.setdefault(key, table)
+    return list(seen.values())
+
+
+def example_sets(results: Sequence[Result], baseline: str) -> list[ExampleSet]:
+    """The examples of every subset and group of rows, in the order of the tables."""
+    sorted_out = sheets(results)
+    several = len({sheet.task for sheet in sorted_out}) > 1
+    found = []
+    for sheet in sorted_out:
+        for subset in sheet.subsets:
+            for block in sheet.blocks:
+                lines = {name: line.results[subset] for name, line in block.lines.items()}
+                held = {name: runs for name, runs in lines.items() if runs}
+                if held:
+                    parts = ([sheet.task] if several else []) + [subset, block.name]
+                    found.append(example_set(" · ".join(parts), held, baseline))
+    return found
+
+
+def facts(results: Sequence[Result]) -> list[tuple[str, str]]:
+    """Machines and versions that made the results; several where there were several."""
+    values: dict[str, dict[str, None]] = {}
+    for result in results:
+        for key, value in result.provenance.items():
+            said = (
+                ", ".join(f"{name} {number}" for name, number in value.items())
+                if isinstance(value, dict)
+                else "yes"
+                if value is True
+                else "no"
+                if value is False
+                else str(value)
+            )
+            values.setdefault(key.replace("_", " "), {})[said] = None
+    return [(key, "; ".join(said)) for key, said in values.items()]
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def _resource(name: str) -> str:
+    return files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+def _template() -> Any:
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.from_string(_resource("page.html.j2"))
+
+
+def _digest(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

@@ -1,0 +1,148 @@
+"""Tables as LaTeX with booktabs: floats to ``\\input`` into a paper."""
+
+import re
+from collections.abc import Sequence
+from itertools import pairwise
+
+from harness.report.lines import COST_HEADERS, Line, TextCell, cost_lines, score_lines
+from harness.report.numbers import SUPERSCRIPT
+from harness.report.table import Table
+from harness.report.wording import heading
+
+PACKAGES = r"\usepackage{booktabs,graphicx}"
+"""What the preamble of a document needs."""
+SPECIAL = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    **{mark: f"\\{mark}" for mark in "&%$#_{}"},
+    "Δ": r"$\Delta$",
+    "±": r"$\pm$",
+    "×": r"$\times$",
+    "·": r"$\cdot$",
+    "–": "--",
+}
+_NORMAL = {raised: chr(digit) for digit, raised in SUPERSCRIPT.items()}
+_POWER = re.compile(r"10([⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+)")
+MOST_COLUMNS = 5
+"""Columns of one float: with more, the line is too narrow for scores, p values and intervals."""
+_FIT = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
+
+
+def latex(tables: Sequence[Table]) -> str:
+    """Each table as a float with its footnotes, in several where it has many columns; its costs as another.
+
+    What was found stands in comments: an author says it in the text.
+    """
+    return f"% The preamble needs {PACKAGES}\n" + "\n".join(_floats(table) for table in tables)
+
+
+def escaped(text: str) -> str:
+    """Text from outside, nothing of which is markup."""
+    text = _POWER.sub(lambda found: f"\ue000{found[1]}\ue001", text)
+    text = "".join(SPECIAL.get(character, character) for character in text)
+    return re.sub("\ue000(.*?)\ue001", lambda found: f"$10^{{{found[1].translate(_NORMAL)}}}$", text)
+
+
+def _floats(table: Table) -> str:
+    columns, lines = table.columns, list(score_lines(table))
+    parts = -(-len(columns) // MOST_COLUMNS)
+    ends = [round(len(columns) * part / parts) for part in range(parts + 1)]
+    blocks = [f"% {' '.join(line.split())}" for line in (*table.findings, table.scope)]
+    for part, (start, end) in enumerate(pairwise(ends)):
+        place = f" (part {part + 1} of {parts})" if parts > 1 else ""
+        shown = [Line(line.kind, line.label, line.cells[start:end]) for line in lines]
+        blocks += _float(
+            heading(table) + place,
+            f"{table.name}-{part + 1}" if part else table.name,
+            _tabular([(column.name,) for column in columns[start:end]], shown),
+            _footnotes(table) if part == parts - 1 else [],
+        )
+    cost = f"What the rows of Table~\\ref{{tab:{table.name}}} cost"
+    return "\n".join(
+        [
+            *blocks,
+            *_float(None, f"{table.name}-cost", _tabular(COST_HEADERS, list(cost_lines(table))), [], cost),
+            "",
+        ]
+    )
+
+
+def _float(
+    title: str | None, label: str, tabular: Sequence[str], footnotes: Sequence[str], caption: str = ""
+) -> list[str]:
+    """One table environment; ``caption`` is LaTeX already."""
+    return [
+        r"\begin{table}[tp]",
+        r"\centering\footnotesize",
+        rf"\caption{{{caption if title is None else escaped(title)}}}",
+        rf"\label{{tab:{label}}}",
+        r"\smallskip",
+        *tabular,
+        *footnotes,
+        r"\end{table}",
+    ]
+
+
+def _footnotes(table: Table) -> list[str]:
+    notes = table.notes
+    signatures = [f"{escaped(names)}: {_breakable(value)}" for names, value in notes.signatures]
+    data = [f"{escaped(names)}: {escaped(value)}" for names, value in notes.data]
+    return [
+        "",
+        r"\medskip",
+        r"\begin{minipage}{\linewidth}\scriptsize\raggedright",
+        *map(escaped, notes.sentences),
+        f"Signatures: {'; '.join(signatures)}.",
+        f"Test sets: {'; '.join(data)}.",
+        r"\end{minipage}",
+    ]
+
+
+def _tabular(headers: Sequence[tuple[str, ...]], lines: Sequence[Line]) -> list[str]:
+    width = len(headers) + 1
+    rows = [
+        _FIT,
+        rf"\begin{{tabular}}{{@{{}}l{'r' * len(headers)}@{{}}}}",
+        r"\toprule",
+        *(rf" & {' & '.join(map(escaped, names))} \\" for names in zip(*headers, strict=True)),
+        r"\midrule",
+    ]
+    for i, line in enumerate(lines):
+        if line.kind == "group":
+            if i:
+                rows.append(r"\midrule")
+            rows.append(rf"\multicolumn{{{width}}}{{@{{}}l}}{{\textit{{{escaped(line.label)}}}}} \\")
+            continue
+        if line.kind == "score" and i and lines[i - 1].kind == "interval":
+            rows.append(r"\addlinespace")
+        label = escaped(line.label)
+        if line.kind in ("gain", "interval"):
+            label = rf"\quad\footnotesize {label}"
+        rows.append(rf"{label} & {' & '.join(_cell(line, cell) for cell in line.cells)} \\")
+    return [*rows, r"\bottomrule", r"\end{tabular}}"]
+
+
+def _cell(line: Line, cell: TextCell) -> str:
+    if cell.missing:
+        return rf"\textit{{{escaped(cell.text)}}}"
+    if line.kind == "gain" and cell.text:
+        number, p = cell.text.split(" ", 1)
+        shown = rf"$\mathbf{{{number}}}$" if cell.bold else f"${number}$"
+        return rf"{shown} {{\scriptsize ${_exponent(p)}$}}"
+    if line.kind == "interval" and cell.text:
+        return rf"{{\scriptsize ${cell.text}$}}"
+    return escaped(cell.text)
+
+
+def _exponent(text: str) -> str:
+    """``2e-06`` as a power of ten."""
+    return re.sub(r"(\d)e([+-]\d+)", lambda found: rf"{found[1]}\cdot10^{{{int(found[2])}}}", text)
+
+
+def _breakable(signature: str) -> str:
+    """A signature in typewriter that may break after a bar."""
+    return rf"\texttt{{{escaped(signature)}}}".replace(r"\textbar{}", r"\textbar{}\allowbreak{}")

@@ -1,0 +1,79 @@
+"""Tables as GitHub Markdown."""
+
+from collections.abc import Sequence
+
+from harness.report.lines import COST_HEADERS, TextCell, cost_lines, score_lines
+from harness.report.table import Table
+from harness.report.wording import heading
+
+MARKS = {**{mark: f"\\{mark}" for mark in "\\`*_|[]"}, "<": "&lt;", ">": "&gt;", "&": "&amp;"}
+
+
+def markdown(tables: Sequence[Table]) -> str:
+    """Each table with its costs, findings and footnotes."""
+    return "\n\n".join(_block(table) for table in tables) + "\n"
+
+
+def _block(table: Table) -> str:
+    notes = table.notes
+    signatures = [f"Signature of {names}: `{value}`" for names, value in notes.signatures]
+    data = [f"Test set of {names}: {value}" for names, value in notes.data]
+    lines = [
+        f"**{heading(table)}**",
+        "",
+        *_scores(table),
+        "",
+        *_costs(table),
+        "",
+        *(f"- **{_escaped(finding)}**" for finding in table.findings),
+        "",
+        _escaped(table.scope),
+        "",
+        *(f"- {_escaped(note)}" for note in notes.sentences),
+        *(f"- {note}" for note in (*signatures, *data)),
+    ]
+    return "\n".join(lines)
+
+
+def _scores(table: Table) -> list[str]:
+    rows = [_pipe(["", *(_escaped(column.name) for column in table.columns)])]
+    rows.append(_pipe([":--", *("--:" for _ in table.columns)]))
+    gains: list[str] = []
+    for line in score_lines(table):
+        if line.kind == "group":
+            rows.append(_pipe([f"**{_escaped(line.label)}**", *("" for _ in line.cells)]))
+        elif line.kind == "gain":
+            gains = [_shown(cell) for cell in line.cells]
+        elif line.kind == "interval":
+            both = [
+                f"{gain}<br>{cell.text}" if cell.text else gain
+                for gain, cell in zip(gains, line.cells, strict=True)
+            ]
+            rows.append(_pipe([f"— gain, p, {line.label}", *both]))
+        else:
+            rows.append(_pipe([_escaped(line.label), *map(_shown, line.cells)]))
+    return rows
+
+
+def _costs(table: Table) -> list[str]:
+    rows = [_pipe(["cost", *(" ".join(header) for header in COST_HEADERS)])]
+    rows.append(_pipe([":--", *("--:" for _ in COST_HEADERS)]))
+    for line in cost_lines(table):
+        label = f"**{_escaped(line.label)}**" if line.kind == "group" else _escaped(line.label)
+        rows.append(_pipe([label, *map(_shown, line.cells)]))
+    return rows
+
+
+def _shown(cell: TextCell) -> str:
+    text = _escaped(cell.text)
+    return f"**{text}**" if cell.bold else f"*{text}*" if cell.missing and text else text
+
+
+def _escaped(text: str) -> str:
+    """Names come from outside: nothing in them may become markup."""
+    marked = "".join(MARKS.get(character, character) for character in text)
+    return " ".join(marked.split())
+
+
+def _pipe(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"

@@ -1,0 +1,139 @@
+"""Cells that were asked for and are not there, so that a table can say why."""
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.cell import Cell
+from harness.errors import UserError
+from harness.results import Result
+from harness.spec import RunSpec, Settings, make_settings, make_spec, read_spec
+from harness.store import check, is_done, read_json
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """The coordinates of a cell that is not finished, and the reason.
+
+    Attributes:
+        task, scale, subset, backbone, settings, seed: As in :class:`harness.cell.Cell`.
+        label: Method, and what it is matched with.
+        warmup: :attr:`Cell.warmup`; None where only a spec tells of the cell.
+        reason: Why it is not there.
+    """
+
+    task: str
+    scale: str
+    subset: str
+    backbone: str
+    settings: Settings
+    label: str
+    warmup: str | None
+    seed: int
+    reason: str
+
+
+def planned_of(cell: Cell, reason: str) -> Planned:
+    """A cell that is known in full, e.g. one that failed."""
+    return Planned(
+        cell.task,
+        cell.scale,
+        cell.subset,
+        cell.backbone,
+        cell.settings,
+        cell.label,
+        cell.warmup,
+        cell.seed,
+        reason,
+    )
+
+
+def read_planned(out: Path, results: Sequence[Result]) -> list[Planned]:
+    """What the specs of a results folder ask for, or what stopped half-way, and is not among ``results``.
+
+    A task, backbone or method that a spec names by its file has a name that only its code tells; the report
+    runs no code, so that such cells are left out (a task file is taken for the folder's only task).
+    """
+    done = {(r.cell.task, r.cell.subset, r.cell.backbone, r.cell.label, r.cell.seed) for r in results}
+    found: dict[tuple[str, str, str, str, int], Planned] = {}
+    for planned in (*_half_way(out, results), *_asked_for(out, results)):
+        key = (planned.task, planned.subset, planned.backbone, planned.label, planned.seed)
+        if key not in done:
+            found.setdefault(key, planned)
+    return list(found.values())
+
+
+def in_asked_order(out: Path, results: Sequence[Result]) -> list[Result]:
+    """Results with their subsets and backbones in the order in which the specs of the folder name them."""
+    subsets: dict[str, int] = {}
+    backbones: dict[str, int] = {}
+    for _, spec in _specs(out):
+        for subset in spec.subsets:
+            subsets.setdefault(subset, len(subsets))
+        for reference in spec.backbones:
+            backbones.setdefault(_backbone_name(reference), len(backbones))
+    last = len(subsets) + len(backbones)
+
+    def place(result: Result) -> tuple[int, int]:
+        return backbones.get(result.cell.backbone, last), subsets.get(result.cell.subset, last)
+
+    return sorted(results, key=place)
+
+
+def _specs(out: Path) -> Iterable[tuple[Path, RunSpec]]:
+    """The specs that ran in a folder, the oldest first; without those of another version of this program."""
+    for path in sorted((out / "specs").glob("*.yaml"), key=lambda path: path.stat().st_mtime):
+        with suppress(UserError):
+            yield path, make_spec(read_spec(path), str(path))
+
+
+def _half_way(out: Path, results: Sequence[Result]) -> Iterable[Planned]:
+    finished = {result.folder.name for result in results}
+    for folder in sorted((out / "cells").glob("*")):
+        decode = folder / "decode"
+        if is_done(decode) and folder.name not in finished:
+            cell = Cell.model_validate(read_json(check(decode) / "cell.json"))
+            yield planned_of(cell, "decoded, but not scored")
+
+
+def _asked_for(out: Path, results: Sequence[Result]) -> Iterable[Planned]:
+    tasks = {r.cell.task for r in results}
+    kinds = {r.cell.method: r.cell.warmup for r in results}
+    for path, spec in _specs(out):
+        task = next(iter(tasks)) if _is_file(spec.task) and len(tasks) == 1 else spec.task
+        for subset in spec.subsets:
+            for reference, section in spec.backbones.items():
+                if reference.endswith(".py"):
+                    continue
+                settings = make_settings(str(path), section)
+                for method, label in _labels(spec):
+                    for seed in spec.seeds:
+                        yield Planned(
+                            task,
+                            spec.scale or "",
+                            subset,
+                            _backbone_name(reference),
+                            settings,
+                            label,
+                            kinds.get(method),
+                            seed,
+                            f"asked for by spec {path.stem}, not finished: its run failed or was stopped",
+                        )
+
+
+def _labels(spec: RunSpec) -> list[tuple[str, str]]:
+    """(method, label) of every row that a spec asks for."""
+    plain = [(name, name) for name in spec.methods if not _is_file(name)]
+    base = spec.stats.baseline
+    return [*plain, *((base, f"{base} (FLOPs of {name})") for name in spec.match)]
+
+
+def _backbone_name(reference: str) -> str:
+    """The name that :func:`harness.backbones.load.resolve_preset` gives without running code."""
+    folder = Path(reference)
+    return folder.name if (folder / "config.json").is_file() else reference.replace("/", "--")
+
+
+def _is_file(reference: str) -> bool:
+    return ".py" in reference

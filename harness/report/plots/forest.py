@@ -1,0 +1,105 @@
+"""Forest plot: every difference of a table with its interval."""
+
+from typing import TYPE_CHECKING
+
+from harness.report.plots.style import PANEL, panels, quiet_grid, title
+from harness.report.table import Gain, Missing, Row, Score, Table
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Entry = tuple[str, Score | Missing]
+BETTER, NEUTRAL, WORSE = "#0072B2", "#595959", "#D55E00"
+MOST_ACROSS = 3
+
+
+def forest_figure(table: Table) -> "Figure | None":
+    """Differences against the baseline with their intervals; None where none was tested.
+
+    Filled markers survive the correction; a vertical line stands at no difference. Directions share an axis,
+    and methods have a panel each, unless there are more methods than directions; metrics never share one.
+    """
+    found = _panels(table)
+    if not found:
+        return None
+    across = min(MOST_ACROSS, len(found))
+    down = -(-len(found) // across)
+    longest = max(len(label) for _, _, entries in found for label, _ in entries)
+    lines = max(len(entries) for _, _, entries in found)
+    figure, grid = panels(
+        down,
+        across,
+        width=PANEL[0] * 0.75 + 0.06 * longest,
+        height=max(1.2, 0.24 * lines + 0.75),
+        sharex=len({unit for _, unit, _ in found}) == 1,
+    )
+    flat = [axes for row in grid for axes in row]
+    for number, (axes, (name, unit, entries)) in enumerate(zip(flat, found, strict=False)):
+        _draw(axes, entries)
+        if number % across:  # the panels of a row have the same lines
+            axes.set_yticklabels([])
+        axes.set_title(name)
+        axes.tick_params(axis="x", labelbottom=True)
+        axes.set_xlabel(f"Δ {unit} against {table.baseline}")
+    for axes in flat[len(found) :]:
+        axes.set_visible(False)
+    title(
+        figure,
+        f"{table.title} (scale {table.scale}): difference and {table.confidence:.0%} interval; "
+        "filled: survives Holm's correction",
+    )
+    return figure
+
+
+def _panels(table: Table) -> list[tuple[str, str, list[Entry]]]:
+    """(title, unit, entries from top to bottom) of every panel."""
+    rows = [
+        (f"{group.name} {row.method}" if len(table.groups) > 1 else row.method, row)
+        for group in table.groups
+        for row in group.rows
+        if not row.baseline and any(_gain(row, column.key) for column in table.columns)
+    ]
+    if not rows:
+        return []
+    by_subset = table.columns[0].key != table.columns[0].metric
+    if by_subset and len(rows) <= len(table.columns):
+        unit = table.columns[0].metric_name
+        return [(name, unit, [(c.name, row.cells[c.key]) for c in table.columns]) for name, row in rows]
+    return [
+        (column.name, column.metric_name, [(name, row.cells[column.key]) for name, row in rows])
+        for column in table.columns
+    ]
+
+
+def _gain(row: Row, key: str) -> bool:
+    cell = row.cells[key]
+    return isinstance(cell, Score) and isinstance(cell.gain, Gain)
+
+
+def _draw(axes: "Axes", entries: list[Entry]) -> None:
+    axes.axvline(0, color="black", linewidth=0.8)
+    for i, (label, cell) in enumerate(entries):
+        y = len(entries) - 1 - i
+        if isinstance(cell, Missing) or not isinstance(cell.gain, Gain):
+            reason = "missing" if isinstance(cell, Missing) else "not compared"
+            axes.annotate(reason, (0, y), xytext=(4, 0), textcoords="offset points", va="center", color="0.4")
+            continue
+        gain = cell.gain
+        colour = NEUTRAL if not gain.significant else BETTER if gain.better else WORSE
+        c = gain.comparison
+        axes.plot([c.low, c.high], [y, y], color=colour, linewidth=1.6, solid_capstyle="butt")
+        axes.plot(
+            [c.difference],
+            [y],
+            marker="D" if label == "average" else "o",
+            markersize=5.5,
+            color=colour,
+            markerfacecolor=colour if gain.significant else "white",
+            linestyle="none",
+        )
+    axes.set_yticks(range(len(entries)), [label for label, _ in reversed(entries)])
+    axes.set_ylim(-0.6, len(entries) - 0.4)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    quiet_grid(axes, "x")

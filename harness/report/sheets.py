@@ -1,0 +1,269 @@
+"""Which stored cells may stand side by side, and what their rows are called."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.cell import content_hash
+from harness.report.planned import Planned
+from harness.results import Result
+from harness.spec import Settings
+
+GREEDY = "greedy"
+UNREAD = {"log_every", "eval_every", "eval_examples"}
+"""Keys of ``train`` that change no number."""
+
+
+@dataclass
+class Line:
+    """One row: a method in a group, with its finished cells and the reasons for those that are not there.
+
+    Attributes:
+        method: Label.
+        plain: Whether it is exactly the method that it is named after: nothing sets it apart.
+        results: By subset, then seed.
+        reasons: The same of what was asked for and is not finished.
+    """
+
+    method: str
+    plain: bool
+    results: dict[str, dict[int, Result]] = field(default_factory=lambda: defaultdict(dict))
+    reasons: dict[str, dict[int, str]] = field(default_factory=lambda: defaultdict(dict))
+
+
+@dataclass
+class Block:
+    """The rows of one backbone with one set of training settings.
+
+    Attributes:
+        name: Label.
+        backbone: Its name.
+        settings: Of one of its cells.
+        warmups: How warmups are sampled in rows that say nothing of it; empty where all agree.
+        lines: By label.
+    """
+
+    name: str
+    backbone: str
+    settings: Settings
+    warmups: dict[str, Any] = field(default_factory=dict)
+    lines: dict[str, Line] = field(default_factory=dict)
+
+
+@dataclass
+class Sheet:
+    """Cells of one task, version and scale in which every subset has one state of its data.
+
+    Attributes:
+        task, scale: Of every cell.
+        results: The finished cells.
+        subsets: Their subsets, in the order in which they appear.
+        fingerprints: Of the data, by subset.
+        blocks: By backbone and settings.
+    """
+
+    task: str
+    scale: str
+    results: tuple[Result, ...]
+    subsets: tuple[str, ...]
+    fingerprints: dict[str, str]
+    blocks: tuple[Block, ...]
+
+    @property
+    def name(self) -> str:
+        """Task and scale as part of a file name."""
+        return slug(self.task, self.scale)
+
+
+def slug(*parts: str) -> str:
+    """Parts joined by hyphens, fit for a file name and an anchor: ``a-z 0-9 . + -``."""
+    text = "-".join(parts).lower()
+    return "".join(c if c.isascii() and (c.isalnum() or c in ".+-") else "-" for c in text)
+
+
+def sheets(results: Sequence[Result], planned: Sequence[Planned] = ()) -> list[Sheet]:
+    """Sort cells into sheets; nothing of two scales or of two states of the data shares one.
+
+    Where the data of a subset were made with different contents, every state stands by itself.
+    """
+    together: dict[tuple[str, ...], list[Result]] = defaultdict(list)
+    for result in results:
+        cell = result.cell
+        key = (cell.task, str(cell.task_version), cell.scale, cell.settings.limit.model_dump_json())
+        together[key].append(result)
+    parts: list[list[Result]] = []
+    for found in together.values():
+        states: dict[str, set[str]] = defaultdict(set)
+        for result in found:
+            states[result.cell.subset].add(result.cell.data)
+        split: dict[tuple[str, str], list[Result]] = defaultdict(list)
+        for result in found:
+            cell = result.cell
+            apart = len(states[cell.subset]) > 1
+            split[(cell.subset, cell.data) if apart else ("", "")].append(result)
+        parts.extend(split.values())
+    return [_sheet(part, [p for p in planned if _belongs(p, part, parts)]) for part in parts]
+
+
+def _belongs(planned: Planned, part: Sequence[Result], parts: Sequence[Sequence[Result]]) -> bool:
+    """Whether a cell that is not there would stand in this part, and surely in no other."""
+
+    def fits(results: Sequence[Result]) -> bool:
+        cell = results[0].cell
+        return (cell.task, cell.scale, cell.settings.limit) == (
+            planned.task,
+            planned.scale,
+            planned.settings.limit,
+        )
+
+    return fits(part) and sum(map(fits, parts)) == 1
+
+
+def _sheet(results: Sequence[Result], planned: Sequence[Planned]) -> Sheet:
+    keys: dict[tuple[str, str, str], list[Result]] = defaultdict(list)
+    for result in results:
+        cell = result.cell
+        code = content_hash({key: cell.code.get(key, "") for key in ("task", "backbone")})
+        keys[cell.backbone, _training(cell.settings), code].append(result)
+    waiting: dict[tuple[str, str, str], list[Planned]] = defaultdict(list)
+    for plan in planned:
+        same = [key for key in keys if key[:2] == (plan.backbone, _training(plan.settings))]
+        if len(same) <= 1:  # with several versions of the code nobody knows which was meant
+            waiting[same[0] if same else (plan.backbone, _training(plan.settings), "")].append(plan)
+    order = [*keys, *(key for key in waiting if key not in keys)]
+    names = _block_names({key: _first(keys[key], waiting[key]).settings for key in order})
+    subsets = dict.fromkeys([*(r.cell.subset for r in results), *(p.subset for p in planned)])
+    return Sheet(
+        task=results[0].cell.task,
+        scale=results[0].cell.scale,
+        results=tuple(results),
+        subsets=tuple(subsets),
+        fingerprints={r.cell.subset: r.cell.data for r in results},
+        blocks=tuple(_block(names[key], keys[key], waiting[key]) for key in order),
+    )
+
+
+def _first(results: Sequence[Result], planned: Sequence[Planned]) -> Any:
+    return results[0].cell if results else planned[0]
+
+
+def _training(settings: Settings) -> str:
+    """What rows of one group share: all settings but how warmups are made and how is decoded."""
+    return settings.model_dump_json(exclude={"decode": True, "warmup": True, "train": UNREAD})
+
+
+def _block_names(settings: Mapping[tuple[str, str, str], Settings]) -> dict[tuple[str, str, str], str]:
+    """Backbones; with the settings, or the version of the code, that tell two groups of one apart."""
+    names = {}
+    for key, own in settings.items():
+        rivals = [other for k, other in settings.items() if k[0] == key[0] and k != key]
+        flat = _flat(own.model_dump(exclude={"decode": True, "warmup": True, "train": UNREAD}))
+        differing = {
+            name: value
+            for name, value in flat.items()
+            if any(_flat(other.model_dump()).get(name) != value for other in rivals)
+        }
+        said = [f"{name}={_short(value)}" for name, value in differing.items() if value is not None]
+        if any(k[:2] == key[:2] and k != key for k in settings):
+            said.append(f"code {key[2]}")
+        names[key] = " · ".join([key[0], *said])
+    return names
+
+
+def _block(name: str, results: Sequence[Result], planned: Sequence[Planned]) -> Block:
+    first = _first(results, planned)
+    ways = {r.cell.settings.warmup.model_dump_json() for r in results if r.cell.warmup != "none"}
+    block = Block(name, first.backbone, first.settings, usual_warmups(results) if len(ways) > 1 else {})
+    labels = _row_labels(results)
+    for label, result in zip(labels, results, strict=True):
+        line = block.lines.setdefault(label, Line(label, label == result.cell.label))
+        seeds = line.results[result.cell.subset]
+        if result.cell.seed in seeds:
+            raise AssertionError(
+                f"{result.folder.name} and {seeds[result.cell.seed].folder.name} have one row"
+            )
+        seeds[result.cell.seed] = result
+    rows: dict[str, set[str]] = defaultdict(set)
+    for label, result in zip(labels, results, strict=True):
+        rows[result.cell.label].add(label)
+    for plan in planned:
+        named = rows.get(plan.label, {plan.label})
+        if len(named) == 1:  # several rows of one method: nobody knows which was meant
+            (label,) = named
+            line = block.lines.setdefault(label, Line(label, label == plan.label))
+            line.reasons[plan.subset][plan.seed] = plan.reason
+    return block
+
+
+def _row_labels(results: Sequence[Result]) -> list[str]:
+    """Row names: the method, and what sets it apart from the group's usual decoding and warmups, or from
+    the same method with other code.
+    """
+    direct = [_decoding(r.cell.settings) for r in results if r.cell.warmup == "none"]
+    usual_decode = _usual(direct or [_decoding(r.cell.settings) for r in results], _decoding(Settings()))
+    if any(how[""] == GREEDY for how in direct):  # the plainest way needs no mention
+        usual_decode[""] = GREEDY
+    usual_warmup = usual_warmups(results)
+    named = []
+    for result in results:
+        settings = result.cell.settings
+        parts = [result.cell.label]
+        if result.cell.warmup != "none":
+            parts += _differences(settings.warmup.model_dump(), usual_warmup, "warmup")
+        parts += _differences(_decoding(settings), usual_decode, "decode")
+        named.append(" · ".join(parts))
+    versions: dict[str, set[str]] = defaultdict(set)
+    for name, result in zip(named, results, strict=True):
+        versions[name].add(result.cell.code.get("method", ""))
+    return [
+        f"{name} [code {result.cell.code.get('method', '')[:8]}]" if len(versions[name]) > 1 else name
+        for name, result in zip(named, results, strict=True)
+    ]
+
+
+def _decoding(settings: Settings) -> dict[str, Any]:
+    """How is decoded: in words, and the keys that the words do not tell."""
+    keys = {"batch_size", "max_tokens", "length_penalty", "temperature"}
+    return {"": ", ".join(settings.decode.choices()) or GREEDY} | settings.decode.model_dump(include=keys)
+
+
+def usual_warmups(results: Iterable[Result]) -> dict[str, Any]:
+    """How most of the results that have warmups were trained to sample them."""
+    held = [r.cell.settings.warmup.model_dump() for r in results if r.cell.warmup != "none"]
+    return _usual(held, Settings().warmup.model_dump())
+
+
+def _usual(values: Iterable[Mapping[str, Any]], default: Mapping[str, Any]) -> dict[str, Any]:
+    """The most frequent value of every key; where two are as frequent, the default, else the smaller one."""
+    counts: dict[str, Counter[Any]] = defaultdict(Counter)
+    for value in values:
+        for key, entry in value.items():
+            counts[key][entry] += 1
+    return {
+        key: min(counter, key=lambda entry: (-counter[entry], entry != default[key], str(entry)))
+        for key, counter in counts.items()
+    }
+
+
+def _differences(own: Mapping[str, Any], usual: Mapping[str, Any], section: str) -> list[str]:
+    """What differs, as spec keys, or in words where there is no key."""
+    return [
+        f"{section}.{key}={_short(value)}" if key else str(value)
+        for key, value in own.items()
+        if value != usual.get(key)
+    ]
+
+
+def _flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in nested.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def _short(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

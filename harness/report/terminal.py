@@ -1,0 +1,88 @@
+"""Tables for the terminal (Rich)."""
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from harness.report.lines import COST_HEADERS, Line, TextCell, cost_lines, score_lines
+from harness.report.table import Table
+from harness.report.wording import heading
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+LEAST_NAME, MOST_NAME = 14, 24
+"""Characters of the first column: from the first number on names wrap, so that a table stays in one piece."""
+EDGES = 2
+"""Characters that the grid takes left and right of its columns."""
+
+
+def print_tables(tables: Sequence[Table], console: "Console") -> None:
+    """Print tables to a terminal: scores and gains, what they cost, findings, footnotes."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    for table in tables:
+        console.print()
+        console.print(Text(heading(table), style="bold"))
+        _grids(console, [column.name for column in table.columns], list(score_lines(table)))
+        console.print(Text("What it cost", style="bold"))
+        _grids(console, ["\n".join(header) for header in COST_HEADERS], list(cost_lines(table)))
+        for finding in table.findings:
+            console.print(Padding(Text(finding, style="bold"), (0, 0, 0, 0)))
+        console.print(Text(table.scope))
+        notes = table.notes
+        listed = (*_joined("Signature", notes.signatures), *_joined("Test set", notes.data))
+        for note in (*notes.sentences, *listed):
+            console.print(Padding(Text(note, style="dim"), (0, 0, 0, 2)))
+
+
+def _joined(what: str, pairs: Iterable[tuple[str, str]]) -> list[str]:
+    return [f"{what} of {names}: {value}" for names, value in pairs]
+
+
+def _grids(console: "Console", headers: Sequence[str], lines: Sequence[Line]) -> None:
+    """One grid, or several side by side's parts below one another where the terminal is too narrow."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table as Grid
+
+    widths = [
+        max(*map(len, header.split("\n")), *(len(line.cells[i].text) for line in lines))
+        for i, header in enumerate(headers)
+    ]
+    longest = min(MOST_NAME, max(len(_label(line)) for line in lines))
+    room = console.width - EDGES - sum(widths)  # for the names and the gaps, if all stands in one grid
+    tight = longest > room - 2 * len(widths) and min(longest, LEAST_NAME) <= room - len(widths)
+    gap = 1 if tight else 2
+    name = min(longest, room - gap * len(widths)) if tight else longest
+    start = 0
+    while start < len(headers):
+        end, used = start, name + EDGES
+        while end < len(headers) and (end == start or used + widths[end] + gap <= console.width):
+            used += widths[end] + gap
+            end += 1
+        grid = Grid(box=SIMPLE_HEAD, header_style="bold", padding=(0, 0, 0, gap - 1), pad_edge=False)
+        grid.add_column("", min_width=name, max_width=name, overflow="fold")
+        for header in headers[start:end]:
+            grid.add_column(header, justify="right", no_wrap=True)
+        for line in lines:
+            grid.add_row(_label_text(line), *(_text(cell) for cell in line.cells[start:end]))
+        console.print(grid)
+        start = end
+
+
+def _label(line: Line) -> str:
+    return f"  {line.label}" if line.kind in ("gain", "interval") else line.label
+
+
+def _label_text(line: Line) -> "Text":
+    from rich.text import Text
+
+    styles = {"group": "bold", "gain": "dim", "interval": "dim"}
+    return Text(_label(line), style=styles.get(line.kind, ""))
+
+
+def _text(cell: TextCell) -> "Text":
+    from rich.text import Text
+
+    return Text(cell.text, style="bold" if cell.bold else "dim" if cell.missing else "")

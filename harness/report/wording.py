@@ -1,0 +1,228 @@
+"""The sentences of a report: what was found, what that does not show, and the footnotes."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from harness.report.numbers import format_p
+from harness.report.table import Column, Footnotes, Gain, Group, Missing, Row, Score, Table
+from harness.spec import Stats
+from harness.stats import Comparison
+
+if TYPE_CHECKING:
+    from harness.report.sheets import Block
+
+EQUAL_COMPUTE = 0.05
+"""Share by which training FLOPs may differ and still be called equal."""
+MANY_SEEDS = 6
+"""Matched seeds from which a two-sided exact test over seeds can reach 5%."""
+
+
+def heading(table: Table) -> str:
+    """Title, scale and, where all columns share them, test examples, seeds and data: one line."""
+    parts = [table.title, f"scale {table.scale}"]
+    own = [column for column in table.columns if column.subset is not None]
+    sizes, prints = {c.examples for c in own}, {c.data for c in own}
+    if len(sizes) == 1:
+        parts.append(f"{sizes.pop()} test examples")
+    parts.append(_seeds(table))
+    if len(prints) == 1:
+        parts.append(f"data {prints.pop()}")
+    return " · ".join(parts)
+
+
+def _seeds(table: Table) -> str:
+    counts = sorted({len(s.seeds) for _, _, s in _scores(table.groups)})
+    return f"{'/'.join(map(str, counts)) or 'no'} seed{'' if counts == [1] else 's'}"
+
+
+def findings(groups: Sequence[Group], columns: Sequence[Column], stats: Stats) -> tuple[str, ...]:
+    """One sentence for each row that is compared, on the average or the first column."""
+    main = columns[-1] if columns[-1].subset is None else columns[0]
+    said = []
+    for group in groups:
+        where = f"{group.name}: " if len(groups) > 1 else ""
+        others = [row for row in group.rows if not row.baseline]
+        if not others or len(others) == len(group.rows):
+            said.append(f"{where}Nothing is compared here: that needs '{stats.baseline}' and another method.")
+            continue
+        said += [where + _finding(row, main, stats.baseline) for row in others]
+    return tuple(said)
+
+
+def _finding(row: Row, main: Column, baseline: str) -> str:
+    cell = row.cells[main.key]
+    if isinstance(cell, Missing):
+        return f"{row.method}: nothing to compare ({cell.reason})."
+    if not isinstance(cell.gain, Gain):
+        reason = "" if cell.gain is None else f" ({cell.gain.reason})"
+        return f"{row.method}: not compared with {baseline}{reason}."
+    times = None if row.cost is None else row.cost.times_baseline
+    cost = "" if times is None else f" at {times:.1f} times its training FLOPs"
+    name = f"{main.metric_name} on average" if main.subset is None else main.metric_name
+    difference = cell.gain.comparison.difference
+    if cell.gain.significant:
+        found = f"{'better' if cell.gain.better else 'worse'} by {abs(difference):.2f} {name}"
+    else:
+        found = f"no difference in {name} that this test set can tell from 0"
+    told = f"p = {format_p(cell.gain.corrected_p)}"
+    over_seeds = cell.gain.comparison.seed_p_value
+    if over_seeds is not None and cell.gain.comparison.seeds >= MANY_SEEDS:
+        told += f"; over {cell.gain.comparison.seeds} seeds p = {format_p(over_seeds)}, not corrected"
+    return f"{row.method} against {baseline}{cost}: {found} ({told})."
+
+
+def scope(groups: Sequence[Group], columns: Sequence[Column], scale: str) -> str:
+    """What the numbers do not show."""
+    gains = [score.gain for _, _, score in _scores(groups) if isinstance(score.gain, Gain)]
+    if not gains:
+        return "No difference was tested, so nothing follows about one."
+    counts = sorted({gain.comparison.seeds for gain in gains})
+    fewest, most = counts[0], counts[-1]
+    sizes = sorted({column.examples for column in columns if column.subset is not None})
+    told = f"{fewest} to {most}" if most > fewest else str(fewest)
+    pairs = "this pair" if most == 1 else f"these {told} pairs"
+    examples = f"{sizes[0]} examples" if len(sizes) == 1 else "test sets"
+    unseen = "other seeds, other data" if fewest < MANY_SEEDS else "other data"
+    rows = [row for group in groups for row in group.rows if not row.baseline]
+    ratios = [row.cost.times_baseline for row in rows if row.cost and row.cost.times_baseline]
+    matched = any("FLOPs of" in row.method for row in rows) or all(
+        abs(ratio - 1) <= EQUAL_COMPUTE for ratio in ratios
+    )
+    limits = [f"it does not show what holds for {unseen}{'' if matched else ' or at equal compute'}"]
+    if scale == "mini":
+        limits.append("and a mini result says nothing of the paper's setting")
+    return f"This speaks of {pairs} of trained models on these {examples}; {', '.join(limits)}."
+
+
+def notes(
+    groups: Sequence[Group],
+    columns: Sequence[Column],
+    stats: Stats,
+    blocks: "Sequence[Block]",
+    said_by_metrics: Sequence[str],
+) -> Footnotes:
+    """The footnotes of a table."""
+    return Footnotes(
+        reading=(_reading(blocks), *_warmups(blocks), *_cut(groups), *said_by_metrics),
+        tests=_tests(groups, columns, stats),
+        missing=tuple(_missing(groups, columns)),
+        signatures=_by_value((c.metric_name, c.name, c.signature) for c in columns if c.signature),
+        data=_by_value(
+            ("", c.subset, f"{c.data}, {c.examples} examples") for c in columns if c.subset and c.data
+        ),
+    )
+
+
+def _reading(blocks: "Sequence[Block]") -> str:
+    starts = sorted({block.settings.warm_start.steps for block in blocks})
+    after = f" ({'/'.join(map(str, starts))} steps)" if any(starts) else ""
+    return (
+        "Score: mean over seeds ± standard deviation. Costs: training after the shared warm start"
+        f"{after}, sampling included, and decoding the test set; means over a row's cells, peak memory the "
+        "largest."
+    )
+
+
+def _warmups(blocks: "Sequence[Block]") -> Iterable[str]:
+    for block in blocks:
+        if block.warmups:
+            usual = ", ".join(f"warmup.{key}={value}" for key, value in block.warmups.items())
+            where = f" of {block.name}" if len(blocks) > 1 else ""
+            yield f"Rows{where} that say nothing else have {usual}."
+
+
+def _cut(groups: Sequence[Group]) -> Iterable[str]:
+    most = max((row.cost.truncated for group in groups for row in group.rows if row.cost), default=0)
+    if most:
+        yield f"Up to {most:,} examples of a cell, in training or test, were cut to the token limits."
+
+
+def _tests(groups: Sequence[Group], columns: Sequence[Column], stats: Stats) -> tuple[str, ...]:
+    gains = [(key, s.gain) for _, key, s in _scores(groups) if isinstance(s.gain, Gain)]
+    if not gains:
+        return ()
+    metric_of = {column.key: column.metric_name for column in columns}
+    family: dict[str, int] = defaultdict(int)
+    tests: dict[str, dict[str, None]] = defaultdict(dict)
+    for key, gain in gains:
+        family[metric_of[key]] += 1
+        tests[metric_of[key]][f"{gain.comparison.test}{_swaps(gain.comparison, stats)}"] = None
+    sizes = " and ".join(f"{size} of {name}" for name, size in family.items())
+    shared: dict[str, list[str]] = defaultdict(list)
+    for name, held in tests.items():
+        shared[" or ".join(sorted(held))].append(name)
+    used = ", ".join(
+        told + (f" of {' and '.join(names)}" if len(shared) > 1 else "") for told, names in shared.items()
+    )
+    said = [
+        f"Δ against {stats.baseline} on matched seeds: {stats.confidence:.0%} interval by paired bootstrap "
+        f"({stats.resamples:,} resamples, over seeds then examples); p two-sided, by {used}; Holm-corrected "
+        f"over this table's comparisons ({sizes}); seed {stats.seed}. "
+        f"Bold: p at most {1 - stats.confidence:.2g} after the correction, for better or worse."
+    ]
+    if columns[-1].subset is None:
+        said.append(
+            "Average: the mean of the columns' scores; the examples of one id in all columns are swapped and "
+            "resampled together, since they may be translations of one another."
+        )
+    if max(gain.comparison.seeds for _, gain in gains) > 1:
+        said.append(
+            "p holds the trained models fixed, the interval draws seeds too: where only p is small, the "
+            "difference need not hold for other seeds."
+        )
+    # That a p is exact stands with its test; the number of swaps would make a note of every comparison.
+    seen = dict.fromkeys(
+        note for _, gain in gains for note in gain.comparison.notes if not note.startswith("p is exact")
+    )
+    said.extend(f"{note[0].upper()}{note[1:]}." for note in seen)
+    return tuple(said)
+
+
+def _swaps(comparison: Comparison, stats: Stats) -> str:
+    return " (every swap)" if comparison.test.startswith("exact ") else f" ({stats.randomizations:,} swaps)"
+
+
+def _missing(groups: Sequence[Group], columns: Sequence[Column]) -> Iterable[str]:
+    """Why cells are not there, rows and columns of one reason together; and rows with fewer seeds."""
+    most = max((len(score.seeds) for _, _, score in _scores(groups)), default=0)
+    reasons: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for group in groups:
+        for row in group.rows:
+            place = f"{group.name} · {row.method}" if len(groups) > 1 else row.method
+            for column in columns:
+                cell = row.cells[column.key]
+                if isinstance(cell, Missing):
+                    reasons[f"missing, {cell.reason}"][place].append(column.name)
+                    continue
+                if len(cell.seeds) < most:
+                    held = ", ".join(map(str, cell.seeds))
+                    reasons[f"{len(cell.seeds)} of {most} seeds ({held})"][place].append(column.name)
+                if isinstance(cell.gain, Missing):
+                    reasons[f"no difference, {cell.gain.reason}"][place].append(column.name)
+    for reason, places in reasons.items():
+        told = "; ".join(f"{place} · {', '.join(names)}" for place, names in places.items())
+        yield f"{told}: {reason}."
+
+
+def _by_value(values: Iterable[tuple[str, str, str]]) -> tuple[tuple[str, str], ...]:
+    """(names, value) from (common name, name, value): the names that share a value, after the common one;
+    the common one alone where all share it.
+    """
+    names: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for common, name, value in values:
+        names[common, value].append(name)
+    told = []
+    for (common, value), held in names.items():
+        own = ", ".join(dict.fromkeys(held))
+        alone = len(names) == 1 and common
+        told.append((common if alone or common == own else ", ".join(filter(None, (common, own))), value))
+    return tuple(told)
+
+
+def _scores(groups: Sequence[Group]) -> Iterable[tuple[Row, str, Score]]:
+    for group in groups:
+        for row in group.rows:
+            for key, cell in row.cells.items():
+                if isinstance(cell, Score):
+                    yield row, key, cell

@@ -1,0 +1,168 @@
+"""The paper's claims as data, what we assume of their test sets, and whether such gains can be seen."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from harness.errors import UserError
+from harness.stats.power import Plan, Variances
+
+PUBLISHED = Path(__file__).parents[2] / "results" / "published"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One published gain of a method over SFT.
+
+    Attributes:
+        name: ``translation``, ``logic``, …
+        backbone, task: As the source names them.
+        metric: Its name.
+        gain: In score points.
+        source: Where it was read.
+    """
+
+    name: str
+    backbone: str
+    task: str
+    metric: str
+    gain: float
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Assumption:
+    """What is assumed of a claim's test set; all of it ours.
+
+    Attributes:
+        examples: Test examples of a cell.
+        cells: Test sets that the claim averages over.
+        seeds: Matched seeds.
+        low, high: Variances of one paired difference, by the low and the high guess.
+        why: Where the numbers come from.
+    """
+
+    examples: int
+    cells: int
+    seeds: int
+    low: Variances
+    high: Variances
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Can this gain be seen? Pairs are for the low and the high guess of the variance.
+
+    Attributes:
+        claim, assumption: What was asked.
+        cells: Test sets averaged over in this line.
+        power: Chance to find the gain with the assumed seeds, the trained models held fixed.
+        smallest: Smallest gain that is found with a chance of 80%.
+        power_other_seeds, smallest_other_seeds: The same for a claim about training again.
+        examples_needed: For 80%, with the assumed seeds; None where no number is enough.
+        largest_deviation: Largest standard deviation of an example's difference with which one run has 80%.
+    """
+
+    claim: Claim
+    assumption: Assumption
+    cells: int
+    power: tuple[float, float]
+    smallest: tuple[float, float]
+    power_other_seeds: tuple[float, float]
+    smallest_other_seeds: tuple[float, float]
+    examples_needed: tuple[int | None, int | None]
+    largest_deviation: float
+
+    @property
+    def verdict(self) -> str:
+        """``detectable`` or ``underpowered`` by both guesses of the spread, else ``depends on sd``."""
+        found = [power >= 0.8 for power in self.power]
+        return "detectable" if all(found) else "depends on sd" if any(found) else "underpowered"
+
+
+def read_claims(path: Path = PUBLISHED / "claims.yaml") -> list[Claim]:
+    """Every published gain, in the order of the file.
+
+    Raises:
+        UserError: The file is missing or is no list of claims.
+    """
+    content = _read(path)
+    try:
+        return [
+            Claim(item["claim"], item["backbone"], item["task"], metric, float(gain), content["source"])
+            for item in content["claims"]
+            for metric, gain in item["gains"].items()
+        ]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(f"{path} holds no claims as expected: {error!r}") from error
+
+
+def read_assumption(
+    claim: Claim, path: Path = PUBLISHED / "assumptions.yaml", seeds: int | None = None
+) -> Assumption:
+    """What is assumed for one claim; ``seeds`` takes the place of the file's number.
+
+    Raises:
+        UserError: The file is missing or says nothing of the claim.
+    """
+    content = _read(path)
+    try:
+        given = content["claims"][claim.name]
+        low, high = (
+            Variances(examples=float(deviation) ** 2, seeds=float(given["seed_sd"]) ** 2)
+            for deviation in given["sd"][claim.metric]
+        )
+        count = content["seeds"] if seeds is None else seeds
+        return Assumption(given["examples"], given["cells"], count, low, high, given["why"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"{path} assumes nothing for {claim.metric} of '{claim.name}' ({error!r})",
+            hint="Give examples, cells, seed_sd and sd: [low, high] of the metric.",
+        ) from error
+
+
+def assess(claim: Claim, assumption: Assumption, *, averaged: bool, level: float = 0.05) -> Finding:
+    """Whether a claim's gain can be seen, in one of its cells or in their average.
+
+    An average over c independent cells has 1/c of each part of the variance.
+    """
+    cells = assumption.cells if averaged else 1
+    plans = [Plan(_averaged(v, cells), claim.gain, level) for v in (assumption.low, assumption.high)]
+    size = assumption.examples, assumption.seeds
+
+    def pair(figures: list[float | None]) -> tuple[float, float]:
+        low, high = (float("nan") if figure is None else figure for figure in figures)
+        return low, high
+
+    needed = [plan.examples_needed(assumption.seeds, other_seeds=False) for plan in plans]
+    return Finding(
+        claim=claim,
+        assumption=assumption,
+        cells=cells,
+        power=pair([plan.power(*size, other_seeds=False) for plan in plans]),
+        smallest=pair([plan.smallest_effect(*size, other_seeds=False) for plan in plans]),
+        power_other_seeds=pair([plan.power(*size, other_seeds=True) for plan in plans]),
+        smallest_other_seeds=pair([plan.smallest_effect(*size, other_seeds=True) for plan in plans]),
+        examples_needed=(needed[0], needed[1]),
+        largest_deviation=plans[0].largest_deviation(assumption.examples * cells),
+    )
+
+
+def _averaged(variances: Variances, cells: int) -> Variances:
+    seeds = None if variances.seeds is None else variances.seeds / cells
+    return replace(
+        variances, examples=variances.examples / cells, residual=variances.residual / cells, seeds=seeds
+    )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise UserError(f"can't read {path}: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path} holds no mapping")
+    return content

@@ -1,0 +1,112 @@
+"""LogiQA 2.0: LogiQA translated anew, checked and enlarged; four options, published splits.
+
+Where the large training file is not at hand, the subset ``dev-as-train`` trains on most of the dev questions
+and validates on the rest: a trial of the machinery, named as what it is in every table.
+"""
+
+from harness.errors import UserError
+from harness.task import LoadRequest, ScaleCard, Splits, Subset, Task, TaskCard
+from tasks.hub import File, Repository, gather, missing
+from tasks.multiple_choice import LETTERS, METRICS, question
+from tasks.reading import json_lines
+from tasks.splitting import held_out
+
+REPOSITORY = Repository("github", "csitfun/LogiQA2.0", "955e1d3df6c59d9bfb44d9913da1e1a27ec14e18", "logiqa2")
+STAND_IN = "dev-as-train"
+SEED = 20250218
+HELD_OUT = 200
+"""Dev questions that validate where the others train."""
+_BLOBS = {
+    "train": "5fab7914555755a91b7052de786afdb2f7f0b779",
+    "dev": "74f5684c3af968303492c9b861ae86833e172687",
+    "test": "13f4afbe492fa2f5c4038165b3d1be227d11dfaa",
+}
+
+
+def load(request: LoadRequest) -> Splits:
+    """Load the splits of a subset; ids are the split's name and the data set's number.
+
+    Raises:
+        UserError: Files are missing or damaged.
+    """
+    try:
+        paths = gather(_files(request.subset), request)
+    except UserError as error:
+        if request.subset == STAND_IN or missing(_files(STAND_IN), request):
+            raise
+        hint = f"{error.hint} For a trial without the training file: --direction {STAND_IN}."
+        raise UserError(error.problem, origin=error.origin, hint=hint) from error
+    splits = []
+    for split, path in zip(_names(request.subset), paths, strict=True):
+        rows = json_lines(path, ["id", "answer", "text", "question", "options"])
+        splits.append(
+            [
+                question(
+                    f"{split}-{i:05d}",
+                    (row["text"], row["question"]),
+                    row["options"],
+                    int(row["answer"]),
+                )
+                for i, row in enumerate(rows)
+            ]
+        )
+    if request.subset != STAND_IN:
+        return Splits(*splits)
+    dev, test = splits
+    return Splits(*held_out(dev, HELD_OUT, SEED), test)
+
+
+def _names(subset: str) -> tuple[str, ...]:
+    return ("dev", "test") if subset == STAND_IN else ("train", "dev", "test")
+
+
+def _files(subset: str) -> list[File]:
+    return [
+        REPOSITORY.file(f"logiqa/DATA/LOGIQA/{split}.txt", f"{split}.jsonl", blob=_BLOBS[split])
+        for split in _names(subset)
+    ]
+
+
+def _missing(request: LoadRequest) -> list[str]:
+    return missing(_files(request.subset), request)
+
+
+_DATA = f"LogiQA 2.0, English (GitHub {REPOSITORY.pinned})"
+_SETTINGS = {"train": {"max_source_tokens": 512, "max_target_tokens": 8}, "decode": {"max_tokens": 4}}
+
+TASK = Task(
+    card=TaskCard(
+        name="logiqa2",
+        version=1,
+        title="LogiQA 2.0, logical multiple choice, four options",
+        licence="CC-BY-NC-SA-4.0",
+        citation=(
+            "Liu, Liu, Cui, Teng, Duan, Zhou and Zhang 2023, LogiQA 2.0: An Improved Dataset for Logical "
+            "Reasoning in Natural Language Understanding, IEEE/ACM TASLP 31, doi:10.1109/TASLP.2023.3293046"
+        ),
+        metrics=METRICS,
+        labels=LETTERS[:4],
+        subsets={
+            "en": Subset(),
+            STAND_IN: Subset(
+                note=f"a trial without the training file: all dev questions but {HELD_OUT} train"
+            ),
+        },
+        scales={
+            "small": ScaleCard(
+                data=_DATA,
+                sizes=(12_567, 1569, 1572),
+                backbone="t5-small",
+                settings={"budget": {"steps": 1000}, **_SETTINGS},
+            ),
+            "paper": ScaleCard(
+                data=_DATA,
+                sizes=(12_567, 1569, 1572),
+                backbone="t5-base",
+                settings={"budget": {"steps": 5000}, **_SETTINGS},
+            ),
+        },
+    ),
+    load=load,
+    missing=_missing,
+)

@@ -1,0 +1,36 @@
+"""What the multiple-choice tasks share: how a question is written, and by which metrics it is judged."""
+
+from collections.abc import Sequence
+
+from harness.errors import UserError
+from harness.task import Example
+
+LETTERS = ("A", "B", "C", "D", "E")
+METRICS = ("accuracy", "macro-f1", "ranked-accuracy", "ranked-macro-f1", "unparsed")
+
+
+def question(
+    name: str, parts: Sequence[str], options: Sequence[str], answer: int, group: str | None = None
+) -> Example:
+    """A question with lettered options, one a line; the target is the letter of the right one.
+
+    Args:
+        name: Id of the example.
+        parts: Context and question, each on a line of its own; empty ones are left out.
+        options: Texts of the options, two to five.
+        answer: Index of the right one.
+        group: Document that the question belongs to.
+
+    Raises:
+        UserError: The answer is none of the options, or there are too many of them.
+    """
+    if not 2 <= len(options) <= len(LETTERS) or not 0 <= answer < len(options):
+        raise UserError(
+            f"example {name} has {len(options)} options and the answer number {answer + 1}",
+            hint="The file is damaged, or another version of the data set.",
+        )
+    letters = LETTERS[: len(options)]
+    texts = [" ".join(text.split()) for text in (*parts, *options)]
+    lines = [text for text in texts[: len(parts)] if text]
+    lines += [f"{letter}) {text}" for letter, text in zip(letters, texts[len(parts) :], strict=True)]
+    return Example(name, "\n".join(lines), letters[answer], group=group, options=letters)

@@ -1,0 +1,94 @@
+"""NTREX-128: news of 2019, 1,997 English sentences of 123 documents and their professional translations.
+
+It is a test set alone. What is tested on it is trained on the task ``wmt``'s News Commentary, of which a
+thousand pairs are held out for validation; the document is the group, so that intervals and tests treat the
+sentences of one article as what they are.
+"""
+
+from harness.errors import UserError
+from harness.task import Example, LoadRequest, ScaleCard, Splits, Task, TaskCard
+from tasks.hub import File, Repository, gather, missing
+from tasks.reading import paired_lines, text_lines
+from tasks.splitting import held_out, without_held_out
+from tasks.translation import METRICS, PAPER_DIRECTIONS, languages, subsets
+from tasks.wmt import NEWS, news_commentary, news_files
+
+NTREX = Repository("github", "MicrosoftTranslator/NTREX", "8561f6a622db9edad1217683e5c83daefd8bb2bf", "ntrex")
+HELD_OUT = 1000
+SEED = 20250218
+_FOLDER = "NTREX-128"
+_FILES = {  # language -> name, git blob
+    "en": ("newstest2019-src.eng.txt", "ebc28ab1a5b3561d7e6fee2173441a7d2bfa1edd"),
+    "de": ("newstest2019-ref.deu.txt", "a6ed2993c7bbec223e748d4d5ca5de0fd5cc4ef7"),
+    "fr": ("newstest2019-ref.fra.txt", "74d0fa25e19f64580ef1d75d6188bdcd354c5b37"),
+    "ru": ("newstest2019-ref.rus.txt", "17b31d0e333ed54b9fbb89a2167995ca3263e605"),
+    "zh": ("newstest2019-ref.zho-CN.txt", "20b794983bd59c10adb16714f9a7d880e8a8fba1"),
+}
+_DOCUMENTS = NTREX.file("DOCUMENT_IDS.tsv", blob="2c8a58dffb487c515f6fbded5a3426e973a83028")
+
+
+def load(request: LoadRequest) -> Splits:
+    """Load one direction.
+
+    Raises:
+        UserError: Files are missing or damaged.
+    """
+    documents, source, target = gather(_files(request.subset), request)
+    groups, pairs = text_lines(documents), paired_lines(source, target)
+    if len(groups) != len(pairs):
+        raise UserError(
+            f"{documents.name} has {len(groups)} lines, the texts have {len(pairs)}",
+            origin=str(documents),
+            hint="Fetch the files again.",
+        )
+    test = [
+        Example(f"ntrex-{i:04d}", a, b, group=group)
+        for i, ((a, b), group) in enumerate(zip(pairs, groups, strict=True))
+    ]
+    train, validation = held_out(without_held_out(news_commentary(request), test), HELD_OUT, SEED)
+    return Splits(without_held_out(train, validation), validation, test)
+
+
+def _missing(request: LoadRequest) -> list[str]:
+    return missing([*_files(request.subset), *news_files(request.subset)], request)
+
+
+def _files(subset: str) -> list[File]:
+    sides = [_FILES[language] for language in languages(subset)]
+    return [_DOCUMENTS, *(NTREX.file(f"{_FOLDER}/{name}", name, blob=blob) for name, blob in sides)]
+
+
+_DATA = f"NTREX-128 (GitHub {NTREX.pinned}), a test set; trained on News Commentary v11 (hub {NEWS.pinned})"
+
+TASK = Task(
+    card=TaskCard(
+        name="ntrex",
+        version=1,
+        title="NTREX-128 news, a test set for translation",
+        licence="CC-BY-SA-4.0; training data: not stated",
+        citation=(
+            "Federmann, Kocmi and Xin 2022, NTREX-128: News Test References for MT Evaluation of 128 "
+            "Languages, SUMEval, https://aclanthology.org/2022.sumeval-1.4"
+        ),
+        metrics=METRICS,
+        subsets=subsets(
+            PAPER_DIRECTIONS, "English is the original of every text, also where it is the target"
+        ),
+        scales={
+            "small": ScaleCard(
+                data=f"{_DATA}; the first 20,000 of the shuffled training pairs",
+                sizes=(20_000, HELD_OUT, 1997),
+                backbone="mt5-small",
+                settings={"limit": {"train": 20_000}, "budget": {"steps": 2000}},
+            ),
+            "paper": ScaleCard(
+                data=_DATA,
+                sizes=(222_153, HELD_OUT, 1997),
+                backbone="mt5-base",
+                settings={"budget": {"steps": 20_000}},
+            ),
+        },
+    ),
+    load=load,
+    missing=_missing,
+)

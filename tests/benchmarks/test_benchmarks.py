@@ -1,0 +1,102 @@
+"""Every benchmark runs at the smallest size, by the one command. No time is asserted."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+import torch
+import typer
+from typer.testing import CliRunner
+
+from benchmarks.__main__ import figure, main
+
+
+@pytest.fixture
+def command(monkeypatch):
+    """The command, its benchmarks in this process (a fresh one takes seconds to import torch)."""
+    threads = torch.get_num_threads()
+    monkeypatch.setattr("benchmarks.__main__.run_fresh", lambda function, *arguments: function(*arguments))
+    monkeypatch.setitem(os.environ, "OMP_NUM_THREADS", "1")
+    app = typer.Typer()
+    app.command()(main)
+    yield lambda *arguments: CliRunner().invoke(app, list(map(str, arguments)))
+    torch.set_num_threads(threads)
+
+
+def test_records_in_one_table_and_one_file(command, tmp_path: Path):
+    path = tmp_path / "deep" / "result.json"
+    chosen = [part for name in ("training_step", "grpo", "decoding") for part in ("--only", name)]
+    ran = command("--size", "tiny", "--rounds", 1, *chosen, "--json", path)
+    assert ran.exit_code == 0, ran.output
+    result = json.loads(path.read_text())
+    assert result["failed"] == {}
+    assert list(result["skipped"]) == ["grpo"]
+    assert result["machine"]["packages"]["torch"] == torch.__version__
+    records = {r["name"]: r for r in result["records"]}
+    assert len(records) == len(result["records"]) == 3 + 4
+    for name, record in records.items():
+        assert record["ratio"] > 0, name
+        assert record["ours"] > 0, name
+        assert name in ran.stdout
+        assert (record["met"] is None) == (record["aim"] == ""), name
+    decoded = [r["detail"] for name, r in records.items() if name.startswith("decoding")]
+    assert len(decoded) == 4
+    for detail in decoded:
+        assert detail["equal_outputs"] == 1
+        lengths = detail["output_lengths"]
+        assert lengths["min"] < lengths["max"]  # a test set whose outputs end at different times
+        assert len(detail["samples"]["ours"]) == len(detail["samples"]["generate"]) == 1
+
+
+@pytest.mark.slow  # two processes that import torch and transformers anew
+def test_the_memory_of_a_step_is_that_of_its_process(command, tmp_path: Path):
+    path = tmp_path / "result.json"
+    ran = command("--size", "tiny", "--only", "memory", "--json", path)
+    assert ran.exit_code == 0, ran.output
+    (record,) = json.loads(path.read_text())["records"]
+    for side in (record["detail"]["ours"], record["detail"]["naive"]):
+        assert side["net"] == side["peak"] - side["before"] > 0
+        assert side["gradients"] == 4 * side["parameters"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("WARMUP_BENCH_TRL_PYTHON" not in os.environ, reason="names the Python with TRL")
+def test_steps_of_the_real_trainer(command, tmp_path: Path):
+    path = tmp_path / "result.json"
+    python = os.environ["WARMUP_BENCH_TRL_PYTHON"]
+    ran = command("--size", "tiny", "--rounds", 1, "--only", "grpo", "--trl-python", python, "--json", path)
+    assert ran.exit_code == 0, ran.output
+    (record,) = json.loads(path.read_text())["records"]
+    tokens = record["detail"]["tokens_a_step"]
+    assert tokens["ours"] == tokens["TRL"]
+    assert record["detail"]["TRL"]["trl"]
+
+
+def test_a_benchmark_that_breaks_does_not_stop_the_others(command, tmp_path: Path, monkeypatch):
+    def breaks(options):
+        raise RuntimeError("no luck")
+
+    monkeypatch.setattr("benchmarks.training_step.measure", breaks)
+    monkeypatch.setattr("benchmarks.decoding.measure", lambda options: [])
+    path = tmp_path / "result.json"
+    ran = command("--only", "training_step", "--only", "decoding", "--json", path)
+    assert ran.exit_code == 1
+    assert json.loads(path.read_text())["failed"] == {"training_step": "RuntimeError: no luck"}
+    assert "no luck" in ran.output
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--only", "speed"), ("--size", "huge"), ("--device", "tpu"), ("--dtype", "float16")],
+)
+def test_a_name_that_does_not_exist_is_refused(command, tmp_path: Path, option, value):
+    ran = command(option, value, "--json", tmp_path / "result.json")
+    assert ran.exit_code == 2
+    assert value in ran.output
+    assert not (tmp_path / "result.json").exists()
+
+
+@pytest.mark.parametrize(("value", "text"), [(0.012344, "0.01234"), (5.5, "5.5"), (5105.4, "5,105")])
+def test_figures_are_short(value, text):
+    assert figure(value) == text

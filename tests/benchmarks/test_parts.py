@@ -1,0 +1,155 @@
+"""What the benchmarks are made of: aims, clocks, the naive loss, the two sides of the GRPO comparison."""
+
+import json
+import sys
+from dataclasses import replace
+
+import pytest
+import torch
+from tiny import counting_costs, distance, gradients_of
+
+from benchmarks import grpo
+from benchmarks.inputs import CAP, SAMPLES, SOURCE, TARGET, draws, random_batch
+from benchmarks.memory import naive_loss, our_loss
+from benchmarks.models import SIZES, make_llama, make_t5
+from benchmarks.record import Options, UnavailableError, judge
+from benchmarks.timing import Sample, Times, interleave, profile, timed
+
+TINY = SIZES["tiny"]
+OPTIONS = Options(sizes=("tiny",), rounds=2)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "aim", "met"),
+    [
+        (2.0, ">= 2", True),
+        (1.99, ">= 2", False),
+        (0.25, "<= 0.25", True),
+        (0.3, "<= 0.25", False),
+        (9.0, "", None),
+    ],
+)
+def test_an_aim_is_met_or_not(ratio, aim, met):
+    assert judge("a", 1.0, 2.0, "s", ratio=ratio, aim=aim, detail={}).met is met
+
+
+def test_sides_take_turns_after_a_round_that_does_not_count():
+    calls = []
+
+    def side(name):
+        def run():
+            calls.append(name)
+            return Sample(wall=10.0 * len(calls), cpu=float(len(calls)))
+
+        return run
+
+    times = interleave({"a": side("a"), "b": side("b")}, rounds=2)
+    assert calls == ["a", "b", "b", "a", "a", "b"]
+    assert [s.cpu for s in times.samples["a"]] == [4.0, 5.0]
+    assert [s.cpu for s in times.samples["b"]] == [3.0, 6.0]
+
+
+def test_ratios_are_medians_of_the_rounds():
+    a = [Sample(2.0, 20.0), Sample(9.0, 10.0), Sample(4.0, 90.0)]
+    b = [Sample(1.0, 10.0), Sample(1.0, 10.0), Sample(1.0, 30.0)]
+    times = Times({"a": a, "b": b}, clock="cpu")
+    assert times.median("a") == 20.0
+    assert times.ratio("a", "b") == 2.0
+    assert times.ratio("a", "b", "wall") == 4.0
+    assert times.ratio("b", "a") == 0.5
+    assert times.unit == "CPU s"
+
+
+def test_the_clock_runs_while_the_side_does():
+    end = [0]
+    sample = timed(lambda: end.append(sum(range(300_000))))()
+    assert end[1] == 44999850000
+    assert sample.cpu > 0
+    assert sample.wall > 0
+
+
+def test_a_profile_names_operators():
+    a = torch.ones(8, 8)
+    assert "aten::mm" in profile(lambda: a @ a)
+
+
+def test_the_naive_loss_is_the_same_loss():
+    backbone, batch = make_t5(TINY), random_batch(TINY)
+    backbone.model.train()
+    uniform = draws(TINY, torch.Generator().manual_seed(2))
+    values, gradients = [], []
+    for loss in (our_loss, naive_loss):
+        value = loss(backbone, batch, uniform)
+        value.backward()
+        values.append(value.item())
+        gradients.append(gradients_of(backbone))
+    assert values[0] == pytest.approx(values[1], rel=1e-5)
+    assert distance(*gradients) < 1e-4
+
+
+def test_our_step_trains_on_samples_of_full_length():
+    backbone = make_llama(TINY)
+    ours = grpo.Ours(backbone, random_batch(TINY), OPTIONS, "tiny")
+    before = [p.clone() for p in backbone.model.parameters()]
+    ours()
+    ours()
+    assert ours.tokens == [TINY.batch * SAMPLES * CAP] * 2
+    assert all(not torch.equal(a, b) for a, b in zip(before, backbone.model.parameters(), strict=True))
+
+
+def test_the_operations_of_the_other_step():
+    # 2 operations a token fed and 2000 a prediction; 3 times that with a backward pass.
+    generated = 2 * (SOURCE + CAP - 1) + 2000 * CAP
+    reward = 2 * (SOURCE + CAP + 1 + TARGET - 1) + 2000 * TARGET
+    loss = 2 * (SOURCE + CAP) + 2000 * CAP
+    assert grpo.trl_flops(counting_costs(), 5) == 5 * (generated + reward + 3 * loss)
+
+
+def test_steps_that_drew_another_number_of_tokens_are_not_compared():
+    grpo.check_tokens([100, 99], [100, 100])
+    with pytest.raises(AssertionError, match="ours drew"):
+        grpo.check_tokens([100, 97], [100, 100])
+
+
+def test_without_an_environment_there_is_nothing_to_compare_with():
+    with pytest.raises(UnavailableError, match="--trl-python"):
+        grpo.measure(OPTIONS)
+
+
+STAND_IN = """
+import json, sys
+from pathlib import Path
+from safetensors import safe_open
+from tokenizers import Tokenizer
+folder = Path(sys.argv[1])
+job = json.loads((folder / "job.json").read_text())
+tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+assert [tokenizer.encode(p).ids for p in job["prompts"]] == job["sources"]
+with safe_open(folder / "model.safetensors", "pt") as weights:
+    parameters = sum(weights.get_tensor(name).numel() for name in weights.keys())
+print(json.dumps({"parameters": parameters}), flush=True)
+for _ in range(job["steps"]):
+    assert sys.stdin.readline() == "step\\n"
+    tokens = len(job["prompts"]) * job["samples"] * job["cap"]
+    print(json.dumps({"wall": 3.0, "cpu": 2.0, "tokens": tokens}), flush=True)
+"""
+
+
+def test_the_other_process_gets_the_job_and_is_asked_for_steps(tmp_path, monkeypatch):
+    script = tmp_path / "stand_in.py"
+    script.write_text(STAND_IN)
+    monkeypatch.setattr(grpo, "SCRIPT", script)
+    (record,) = grpo.measure(replace(OPTIONS, trl_python=sys.executable))
+    assert record.detail["samples"]["TRL"] == [{"wall": 3.0, "cpu": 2.0}] * 2
+    assert record.other == pytest.approx(TINY.batch * SAMPLES / 2.0)
+    assert record.detail["TRL"]["parameters"] == record.detail["parameters"]
+    assert record.detail["flops_a_step"]["ours"] > 0
+    json.dumps(record.detail)
+
+
+def test_the_last_words_of_a_process_that_ended_are_shown(tmp_path, monkeypatch):
+    script = tmp_path / "ends.py"
+    script.write_text("raise SystemExit('there is no trainer here')")
+    monkeypatch.setattr(grpo, "SCRIPT", script)
+    with pytest.raises(RuntimeError, match="there is no trainer here"):
+        grpo.measure(replace(OPTIONS, trl_python=sys.executable))

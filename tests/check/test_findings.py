@@ -1,0 +1,404 @@
+"""Every way in which a task can be unfit is found, named and advised on."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import registry
+from harness.backbones.presets import MINI_T5, Preset
+from harness.check import subject as subjects
+from harness.check.card import check_card
+from harness.check.examples import check_fields, check_groups, check_ids, check_lengths, check_sizes
+from harness.check.finding import Finding, by_share, percent, some
+from harness.check.leaks import check_leaks
+from harness.check.repeat import check_repeatable
+from harness.check.scoring import check_scores
+from harness.check.subject import Subject, load_splits
+from harness.check.task import check_task
+from harness.check.trial import check_trial
+from harness.errors import UserError
+from harness.registry import Entry
+from harness.spec import make_settings
+from harness.task import Example, LoadRequest, ScaleCard, Splits, Subset, Task, TaskCard, numbered
+
+NUMBERS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+
+
+def text(number: int) -> str:
+    return " ".join(NUMBERS[int(digit)] for digit in f"{number:05d}")
+
+
+def pairs(start: int, size: int) -> list[tuple[str, str]]:
+    return [(text(n), text(n + 1)) for n in range(start, start + size)]
+
+
+def card(**changes: Any) -> TaskCard:
+    facts: dict[str, Any] = {
+        "name": "next",
+        "version": 1,
+        "title": "The next number",
+        "licence": "CC0-1.0",
+        "citation": "made here",
+        "metrics": ("chrf++",),
+        "subsets": {"en": Subset()},
+        "scales": {"mini": ScaleCard(data="made here")},
+    }
+    return TaskCard(**facts | changes)
+
+
+def subject(
+    *,
+    train: Sequence[Example] | None = None,
+    validation: Sequence[Example] | None = None,
+    test: Sequence[Example] | None = None,
+    preset: Preset = MINI_T5,
+    settings: dict[str, Any] | None = None,
+    **facts: Any,
+) -> Subject:
+    splits = Splits(
+        train=numbered("train", pairs(0, 60)) if train is None else train,
+        validation=numbered("validation", pairs(200, 10)) if validation is None else validation,
+        test=numbered("test", pairs(300, 10)) if test is None else test,
+    )
+    made = card(**facts)
+    task = Task(made, lambda request: splits)
+    (chosen, *_), (scale, *_) = made.subsets, made.scales
+    return Subject(
+        reference="next",
+        entry=Entry("next", task, "here", "0"),
+        request=LoadRequest(chosen, scale),
+        splits=splits,
+        preset=preset,
+        settings=make_settings("here", settings or {}),
+    )
+
+
+def states(findings: Any) -> dict[str, str]:
+    return {finding.check: finding.state for finding in findings}
+
+
+def one(findings: Any, check: str) -> Finding:
+    (found,) = [finding for finding in findings if finding.check == check]
+    assert found.state == "ok" or found.advice
+    return found
+
+
+def test_shares_and_lists_in_words() -> None:
+    assert [by_share(x, warn=0.01, fail=0.5) for x in (0, 0.009, 0.01, 0.49, 0.5)] == [
+        *("ok", "ok", "warning", "warning", "failed")
+    ]
+    assert [by_share(x, warn=0, fail=0.5) for x in (0, 0.001)] == ["ok", "warning"]
+    assert [percent(x) for x in (0, 0.0001, 0.0123, 1)] == ["0.0%", "under 0.1%", "1.2%", "100.0%"]
+    assert some(["a", "b"]) == "a, b"
+    assert some(list("abcde")) == "a, b, c and 2 more"
+
+
+class TestCard:
+    def test_a_full_card_is_ok(self) -> None:
+        assert states(check_card(card(), "mini")) == {"card": "ok", "languages": "ok", "revision": "ok"}
+
+    @pytest.mark.parametrize("field", ["licence", "citation", "title"])
+    @pytest.mark.parametrize("value", ["", " ", "none", "TODO", "?"])
+    def test_a_field_that_says_nothing(self, field: str, value: str) -> None:
+        found = one(check_card(card(**{field: value}), "mini"), "card")
+        assert found.state == "failed"
+        assert field in found.message
+
+    def test_data_that_are_not_told(self) -> None:
+        found = one(check_card(card(scales={"mini": ScaleCard(data="")}), "mini"), "card")
+        assert "scales['mini'].data" in found.message
+
+    @pytest.mark.parametrize(
+        ("subset", "message"),
+        [
+            ({"all": Subset(target_language="deutsch")}, "'deutsch'"),
+            ({"de-en": Subset()}, "de-en is said to be en to en"),
+            ({"de-en": Subset(source_language="en", target_language="de")}, "de-en is said to be en to de"),
+        ],
+    )
+    def test_languages(self, subset: dict[str, Subset], message: str) -> None:
+        found = one(check_card(card(subsets=subset), "mini"), "languages")
+        assert (found.state, message in found.message) == ("failed", True)
+
+    def test_a_name_with_a_hyphen_need_not_be_a_direction(self) -> None:
+        assert one(check_card(card(subsets={"high-school": Subset()}), "mini"), "languages").state == "ok"
+
+    @pytest.mark.parametrize(
+        ("data", "state"),
+        [("hub owner/name, the newest", "warning"), ("hub owner/name@37e118600232, train.jsonl", "ok")],
+    )
+    def test_data_from_elsewhere_are_pinned(self, data: str, state: str) -> None:
+        made = card(scales={"small": ScaleCard(data=data)})
+        assert one(check_card(made, "small"), "revision").state == state
+
+
+class TestExamples:
+    def test_good_ones(self) -> None:
+        made = subject()
+        assert "60 train, 10 validation, 10 test" in check_sizes(made).message
+        for check in (check_ids, check_fields, check_groups, check_leaks):
+            assert set(states(check(made)).values()) == {"ok"}
+
+    def test_an_empty_split(self) -> None:
+        found = check_sizes(subject(test=[]))
+        assert (found.state, found.message) == (
+            "failed",
+            "no example in test (60 train, 10 validation, 0 test)",
+        )
+
+    def test_an_id_twice(self) -> None:
+        found = one(check_ids(subject(test=[Example("a", "x", "y"), Example("a", "z", "w")])), "ids")
+        assert (found.state, "test: a" in found.message) == ("failed", True)
+
+    def test_an_id_in_two_splits_is_none_of_its_business(self) -> None:
+        assert one(check_ids(subject(test=numbered("train", pairs(300, 5)))), "ids").state == "ok"
+
+    @pytest.mark.parametrize(
+        "example", [Example("bad", " ", "y"), Example("bad", "x", ""), Example("bad", "x", "y", ("y", "\n"))]
+    )
+    def test_an_empty_field(self, example: Example) -> None:
+        found = one(check_fields(subject(train=[Example("good", "x", "y"), example])), "fields")
+        assert found.state == "failed"
+        assert "1 examples" in found.message
+        assert "train: bad" in found.message
+
+    def test_labels(self) -> None:
+        test = [Example("1", "x", "A"), Example("2", "x", "B"), Example("3", "x", "A")]
+        found = one(
+            check_fields(subject(train=test, validation=test, test=test, labels=("A", "B"))), "labels"
+        )
+        assert (found.state, found.message) == ("ok", "targets of the test split: A 2, B 1")
+
+    def test_a_target_that_is_no_label(self) -> None:
+        test = [Example("1", "x", "a"), Example("2", "x", "A", ("A", "B"))]
+        found = one(check_fields(subject(train=[], validation=[], test=test, labels=("A", "B"))), "labels")
+        assert found.state == "failed"
+        assert "1 targets" in found.message
+        assert "test: 1 has 'a'" in found.message
+
+    def test_documents(self) -> None:
+        grouped = [replace(example, group="d1") for example in numbered("test", pairs(300, 4))]
+        assert one(check_groups(subject(test=grouped)), "documents").message.startswith("1 in test")
+        half = [*grouped, *numbered("more", pairs(400, 2))]
+        found = one(check_groups(subject(test=half)), "documents")
+        assert (found.state, "2 of 6 test examples" in found.message) == ("failed", True)
+        found = one(check_groups(subject(test=grouped, train=grouped)), "documents")
+        assert (found.state, "1 of 1 test documents" in found.message) == ("warning", True)
+
+
+class TestLengths:
+    def test_shares_over_the_limits_of_the_scale(self) -> None:
+        # A vocabulary of 260 has the bytes and no merges: tokens are bytes, one more for the space in front.
+        preset = Preset("bytes", "", "encoder-decoder", vocabulary=260)
+        words = [Example("1", "abcd", "ab"), Example("2", "abcdefg", "abcdef")]
+        settings = {"train": {"max_source_tokens": 6, "max_target_tokens": 7}, "decode": {"max_tokens": 6}}
+        found = one(
+            check_lengths(subject(train=words, test=words, preset=preset, settings=settings)), "lengths"
+        )
+        assert found.message == (
+            "50.0% of sources over 6 tokens (longest 8), 0.0% of targets over 7 tokens (longest 7), "
+            "50.0% of references over 6 tokens (longest 7), by bytes's tokenizer"
+        )
+        assert found.state == "failed"
+        assert "Raise train.max_source_tokens and decode.max_tokens" in found.advice
+
+    def test_without_the_tokenizer_it_is_an_estimate(self) -> None:
+        preset = Preset("far", "", "encoder-decoder", checkpoint="no-one/has-this")
+        found = one(check_lengths(subject(preset=preset)), "lengths")
+        assert "estimate of 4 bytes a token" in found.message
+        longest = max(len(source) for source, _ in pairs(0, 60))
+        assert f"(longest {-(-longest // 4)})" in found.message
+
+
+class TestLeaks:
+    def test_a_copied_example_and_a_changed_one(self) -> None:
+        test = numbered("test", [(f"{text(n)} {text(n + 1)}", "y") for n in range(300, 500)])
+        copied = replace(test[3], id="copy")
+        changed = Example("changed", f"{test[5].source.upper()}, and a word more!", "another")
+        found = list(check_leaks(subject(train=[copied, changed], test=test)))
+        exact, near = one(found, "train/test"), one(found, "near duplicates")
+        assert (exact.state, "1 of 200 test examples (0.5%)" in exact.message) == ("warning", True)
+        assert "test-00003 and copy" in exact.message
+        assert (near.state, "2 of 200 test examples (1.0%)" in near.message) == ("warning", True)
+        assert "test-00005 and changed" in near.message
+
+    def test_many_of_them_fail(self) -> None:
+        examples = numbered("e", pairs(0, 20))
+        assert states(check_leaks(subject(train=examples, test=examples))) == {
+            "train/test": "failed",
+            "near duplicates": "failed",
+        }
+
+    def test_test_examples_that_repeat(self) -> None:
+        test = numbered("test", [*pairs(300, 3), *pairs(300, 1)])
+        found = one(check_leaks(subject(test=test)), "repetitions")
+        assert (found.state, "1 test examples repeat another (25.0%)" in found.message) == ("warning", True)
+
+
+class TestScores:
+    def test_the_best_score_is_reached(self) -> None:
+        found = one(check_scores(subject()), "metric chrf++")
+        assert (found.state, "is 100.00" in found.message) == ("ok", True)
+
+    def test_bleu_can_not_see_short_targets(self) -> None:
+        short = numbered("test", [("x y z", "two words"), ("z y", "three words here")])
+        found = one(check_scores(subject(test=short, metrics=("bleu",))), "metric bleu")
+        assert (found.state, "is 0.00, not 100" in found.message) == ("failed", True)
+
+    def test_labels_that_no_test_example_has(self) -> None:
+        test = [Example("1", "x", "A"), Example("2", "x", "B")]
+        made = subject(train=test, test=test, labels=("A", "B", "C"), metrics=("accuracy", "macro-f1"))
+        assert states(check_scores(made)) == {"metric accuracy": "ok", "metric macro-f1": "failed"}
+
+    def test_a_metric_that_is_not_there(self) -> None:
+        found = one(check_scores(subject(metrics=("blue",))), "metric blue")
+        assert (found.state, "unknown metric 'blue'" in found.message) == ("failed", True)
+        assert "bleu" in found.advice
+
+    def test_a_metric_that_its_card_gives_no_labels(self) -> None:
+        found = one(check_scores(subject(metrics=("accuracy",))), "metric accuracy")
+        assert (found.state, "label" in found.message) == ("failed", True)
+
+    @pytest.mark.parametrize(
+        ("body", "state"),
+        [
+            ("[len(h), 1]", "warning"),  # the length of the output, whatever the reference says
+            ("[h not in g, 1]", "failed"),  # the wrong way round
+            ("[h in g, 1]", "ok"),
+            ("[1 / 0, 1]", "failed"),
+        ],
+    )
+    def test_a_metric_without_a_fixed_best(self, tmp_path: Path, body: str, state: str) -> None:
+        path = tmp_path / "metric.py"
+        path.write_text(
+            "import numpy as np\n"
+            "class METRIC:\n"
+            "    name, higher_is_better = 'mine', True\n"
+            "    def __init__(self, context): pass\n"
+            "    def segment_statistics(self, hypotheses, references, sources):\n"
+            f"        return np.array([{body} for h, g in zip(hypotheses, references)], float)\n"
+            "    def aggregate(self, statistics): return statistics[..., 0] / statistics[..., 1]\n"
+            "    def signature(self): return ''\n",
+            encoding="utf-8",
+        )
+        test = [Example(str(n), "x", word) for n, word in enumerate(["one", "two", "six"])]
+        (found,) = check_scores(subject(test=test, metrics=(str(path),)))
+        assert found.state == state
+
+
+class TestLoading:
+    def task(self, load: Callable[[LoadRequest], Any]) -> Entry[Task]:
+        return Entry("next", Task(card(), load), "here", "0")
+
+    def test_what_is_loaded_is_returned(self) -> None:
+        splits = subject().splits
+        assert load_splits(self.task(lambda request: splits), LoadRequest("en", "mini")) is splits
+
+    def test_a_loader_that_tells_what_is_missing(self) -> None:
+        def load(request: LoadRequest) -> Splits:
+            raise UserError("no file", origin="there", hint="Fetch it.")
+
+        found = load_splits(self.task(load), LoadRequest("en", "mini"))
+        assert found == Finding("data", "failed", "no file (from there)", "Fetch it.")
+
+    def test_a_loader_that_fails_is_told_where(self) -> None:
+        found = load_splits(self.task(lambda request: 1 / 0), LoadRequest("en", "mini"))
+        assert isinstance(found, Finding)
+        assert "ZeroDivisionError" in found.message
+        assert Path(__file__).name in found.advice
+
+    @pytest.mark.parametrize(
+        ("splits", "message"),
+        [
+            ([], "returned list"),
+            (Splits([("a", "b")], [], []), r"train[0] is tuple"),
+            (Splits([], [], [Example("1", 2, "y")]), "test[0] holds something else than text"),  # type: ignore[arg-type]
+            (Splits([], [Example("1", "x", "y", ["y"])], []), "validation[0] holds"),  # type: ignore[arg-type]
+        ],
+    )
+    def test_other_shapes(self, splits: Any, message: str) -> None:
+        found = load_splits(self.task(lambda request: splits), LoadRequest("en", "mini"))
+        assert isinstance(found, Finding)
+        assert message in found.message
+
+
+TASK_FILE = """
+from harness.task import LoadRequest, ScaleCard, Splits, Subset, Task, TaskCard, numbered
+
+def load(request):
+    words = {words}
+    pairs = [(" ".join(words[i:i + 4]), " ".join(words[i + 1:i + 5])) for i in range(len(words) - 5)]
+    return Splits(numbered("t", pairs[:40]), numbered("v", pairs[40:50]), numbered("e", pairs[50:]))
+
+TASK = Task(
+    TaskCard(
+        name="{name}", version=1, title="t", licence="CC0-1.0", citation="made", metrics=("chrf++",),
+        subsets={{"en": Subset()}}, scales={{"mini": ScaleCard(data="made", settings={settings})}},
+    ),
+    load,
+)
+"""
+SORTED = "sorted({chr(97 + i % 26) * (1 + i // 26) for i in range(80)})"
+UNSORTED = "list({chr(97 + i % 26) * (1 + i // 26) for i in range(80)})"
+
+
+def task_file(folder: Path, *, words: str = SORTED, name: str = "letters", settings: str = "{}") -> str:
+    path = folder / f"{name}.py"
+    path.write_text(TASK_FILE.format(words=words, name=name, settings=settings), encoding="utf-8")
+    return str(path)
+
+
+def test_an_order_taken_from_a_set_is_found(tmp_path: Path) -> None:
+    for words, state in ((SORTED, "ok"), (UNSORTED, "failed")):
+        reference = task_file(tmp_path, words=words)
+        made = subjects.make_subject(
+            reference, (request := LoadRequest("en", "mini")), _load(reference, request)
+        )
+        assert states(check_repeatable(made)) == {"repeatable": state}
+
+
+def test_limits_of_the_scale_are_what_is_checked(tmp_path: Path) -> None:
+    reference, request = task_file(tmp_path, settings="{'limit': {'test': 7}}"), LoadRequest("en", "mini")
+    made = subjects.make_subject(reference, request, _load(reference, request))
+    assert len(made.splits.test) == 7
+    assert states(check_repeatable(made)) == {"repeatable": "ok"}
+
+
+def _load(reference: str, request: LoadRequest) -> Splits:
+    from harness.registry import tasks
+
+    splits: Splits = tasks().load(reference).value.load(request)
+    return splits
+
+
+def test_the_trial_run_says_what_went_wrong(tmp_path: Path) -> None:
+    reference, request = task_file(tmp_path, name="fine"), LoadRequest("en", "mini")
+    splits = _load(reference, request)
+    good = one(check_trial(subjects.make_subject(reference, request, splits)), "5-step run")
+    assert good == Finding(
+        "5-step run", "ok", "sft and warmup: trained, decoded 4 examples, scored by chrF++"
+    )
+    path = Path(reference)
+    path.write_text(path.read_text().replace('"chrf++"', '"macro-f1"'), encoding="utf-8")
+    bad = one(check_trial(subjects.make_subject(reference, request, splits)), "5-step run")
+    assert (bad.state, "label" in bad.message) == ("failed", True)
+
+
+def test_one_name_for_the_card_and_the_entry_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    task_file(tmp_path, name="letters_of_mine")
+    monkeypatch.syspath_prepend(tmp_path)
+    point = EntryPoint("letters", "letters_of_mine:TASK", "warmup_bench.tasks")
+    monkeypatch.setattr(registry, "entry_points", lambda group: [point])
+    first = next(check_task("letters"))
+    assert first.state == "failed"
+    assert "registered as 'letters', but its card says 'letters_of_mine'" in first.message
+
+
+def test_settings_that_nobody_reads_are_found(tmp_path: Path) -> None:
+    found = list(check_task(task_file(tmp_path, settings="{'train': {'batch': 3}}")))
+    bad = one(found, "settings")
+    assert (bad.state, "unknown key 'train.batch'" in bad.message) == ("failed", True)

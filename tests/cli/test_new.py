@@ -1,0 +1,155 @@
+"""Folders that ``warmup-bench new`` makes work as they stand."""
+
+import contextlib
+import io
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from command import invoke
+
+from harness.cli.new import MOST, PLUGINS, plugin_files
+from harness.registry import KINDS
+
+ROOT = Path(__file__).parents[2]
+NAMES = {"task": "sort-words", "method": "warmup-power", "metric": "exact.match"}
+
+
+def python(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=cwd,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One folder of each kind."""
+    place = tmp_path_factory.mktemp("new")
+    for kind, name in NAMES.items():
+        done = invoke("new", kind, name, cwd=place)
+        assert done.returncode == 0, done.stderr
+        assert f"cd {name}" in done.stdout
+    return place
+
+
+def test_the_files_are_there_and_nothing_else(made: Path) -> None:
+    found = sorted(str(p.relative_to(made)) for p in made.rglob("*") if p.is_file())
+    assert found == sorted(
+        f"{name}/{file}"
+        for name, module in zip(NAMES.values(), modules(), strict=True)
+        for file in (f"{module}.py", f"tests/test_{module}.py", "pyproject.toml", "README.md")
+    )
+
+
+def modules() -> list[str]:
+    return ["task_sort_words", "method_warmup_power", "metric_exact_match"]
+
+
+@pytest.mark.parametrize("kind", PLUGINS)
+def test_its_own_tests_pass(made: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # As "cd NAME && python -m pytest" does, but in this process: torch is here already.
+    monkeypatch.chdir(made / NAMES[kind])
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    seen = Outcomes()
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        code = pytest.main(["-q", "-p", "no:cacheprovider"], plugins=[seen])
+    assert code == 0, out.getvalue()
+    assert seen.passed == {"task": 4, "method": 6, "metric": 3}[kind]
+
+
+class Outcomes:
+    """Counts the tests that pass."""
+
+    passed = 0
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self.passed += report.when == "call" and report.passed
+
+
+@pytest.mark.parametrize("name", ["a", "a" * MOST])
+@pytest.mark.parametrize("kind", PLUGINS)
+def test_they_are_clean_for_ruff_whatever_the_name(kind: str, name: str, tmp_path: Path) -> None:
+    assert invoke("new", kind, name, cwd=tmp_path).returncode == 0
+    for arguments in (["check"], ["format", "--check"], ["check", "--config", str(ROOT / "pyproject.toml")]):
+        done = python("-m", "ruff", arguments[0], "--no-cache", *arguments[1:], ".", cwd=tmp_path / name)
+        assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("kind", PLUGINS)
+def test_the_entry_point_names_the_object(kind: str) -> None:
+    name = NAMES[kind]
+    files = plugin_files(kind, name)
+    project = tomllib.loads(files["pyproject.toml"])["project"]
+    ((key, target),) = project["entry-points"][f"warmup_bench.{kind}s"].items()
+    module, variable = target.split(":")
+    assert key == name
+    assert variable == KINDS[f"{kind}s"]().variable
+    assert f"\n{variable} = " in files[f"{module}.py"]
+    assert project["name"] == f"warmup-bench-{kind}-{name}"
+
+
+def test_a_file_of_each_kind_is_a_plugin(made: Path) -> None:
+    for (kind, name), module in zip(NAMES.items(), modules(), strict=True):
+        entry = KINDS[f"{kind}s"]().load(str(made / name / f"{module}.py"))
+        assert entry.value is not None
+    from harness.methods import resolve_method
+
+    path = made / "warmup-power" / "method_warmup_power.py"
+    assert resolve_method(f"{path}:power=0.5").name == "warmup-power:power=0.5"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["taks", "x"], "Did you mean task?"),
+        (["task", "My Task"], "such as 'my-task'"),
+        (["task", ""], "'' is no name"),
+        (["task", "a/b"], "such as 'a-b'"),
+        (["task", "../x"], "such as 'x'"),
+        (["task", "-x-"], "no name"),
+        (["task", "x" * (MOST + 1)], "no name"),
+        (["task", "wmt"], "there is a task 'wmt' already"),
+        (["metric", "bleu"], "list metrics"),
+        (["task", "x", "--into", "nowhere"], "can't write nowhere/x"),
+    ],
+)
+def test_what_can_not_be_made_is_refused_and_leaves_nothing(
+    tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    kind, name, *rest = arguments
+    done = invoke("new", *rest, "--", kind, name, cwd=tmp_path)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("what", ["folder", "file", "dangling link"])
+def test_nothing_is_overwritten(tmp_path: Path, what: str) -> None:
+    path = tmp_path / "mine"
+    if what == "folder":
+        path.mkdir()
+    elif what == "file":
+        path.write_text("mine", encoding="utf-8")
+    else:
+        path.symlink_to("nowhere")
+    done = invoke("new", "task", "mine", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "is there already" in done.stderr
+    assert list(tmp_path.rglob("*")) == [path]
+
+
+def test_the_wheel_carries_the_templates(tmp_path: Path) -> None:
+    from hatchling.builders.wheel import WheelBuilder
+
+    files = {file.distribution_path for file in WheelBuilder(str(ROOT)).recurse_included_files()}
+    here = {str(p.relative_to(ROOT)) for p in (ROOT / "harness" / "templates").rglob("*.tmpl")}
+    assert len(here) == 10
+    assert here | {"harness/py.typed"} <= files

@@ -1,0 +1,103 @@
+import json
+import os
+from pathlib import Path
+
+import pytest
+import yaml
+from stored import store_cell
+
+from harness.cli import main
+from harness.cli.report import stored_stats, stored_tables
+from harness.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs")
+    for method, wrong in (("sft", 20), ("warmup", 10)):
+        for subset in ("de-en", "en-de"):
+            store_cell(out, method, 0, wrong, subset=subset, data=subset)
+    spec = {"task": "t", "methods": ["sft", "warmup"], "stats": {"randomizations": 300, "resamples": 200}}
+    (out / "specs").mkdir()
+    (out / "specs" / "new.yaml").write_text(yaml.safe_dump(spec), encoding="utf-8")
+    (out / "specs" / "old.yaml").write_text(yaml.safe_dump(spec | {"stats": {"seed": 7}}), encoding="utf-8")
+    os.utime(out / "specs" / "old.yaml", (1, 1))
+    return out
+
+
+def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    """The exit status of the command."""
+    monkeypatch.setattr("sys.argv", ["warmup-bench", "report", *arguments])
+    try:
+        main()
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    return 0
+
+
+def test_the_newest_spec_tells_the_tests(runs: Path) -> None:
+    stats = stored_stats(runs)
+    assert (stats.randomizations, stats.resamples, stats.seed) == (300, 200, 12345)
+
+
+def test_every_format_is_one_document(
+    runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    starts = {
+        "text": "\nt, BLEU, nano",
+        "md": "**t, BLEU, nano",
+        "latex": "% The preamble",
+        "csv": "table,task",
+    }
+    for name, start in starts.items():
+        assert call(monkeypatch, str(runs), "--format", name) == 0
+        assert capsys.readouterr().out.startswith(start)
+    assert call(monkeypatch, str(runs), "--format", "json", "--metric", "BLEU") == 0
+    assert [table["name"] for table in json.loads(capsys.readouterr().out)["tables"]] == ["t-mini-bleu"]
+
+
+def test_options_narrow_and_turn_the_table(runs: Path) -> None:
+    tables, results = stored_tables(runs, baseline="warmup", table="metrics", metrics=["bleu,chrF++"])
+    assert len(results) == 4
+    assert [table.title for table in tables] == ["t de-en, nano", "t en-de, nano"]
+    assert tables[0].findings[0].startswith("sft against warmup at 1.0 times its training FLOPs: worse by")
+
+
+def test_plots_are_written_beside_the_table(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = tmp_path / "plots"
+    assert call(monkeypatch, str(runs), "--format", "csv", "--metric", "bleu", "--plots", str(place)) == 0
+    printed = capsys.readouterr()
+    assert printed.out.startswith("table,task")
+    assert all(line.startswith(("t-", "table")) for line in printed.out.splitlines())
+    names = {path.name for path in place.iterdir()}
+    assert {"forest-t-mini-bleu.png", "forest-t-mini-bleu.svg", "cost-t-mini-bleu.png"} <= names
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--format", "pdf"], "Formats: text, md, latex, csv, json"),
+        (["--table", "tabel"], "Tables: auto, directions, metrics, translation, summarization, logic"),
+        (["--metric", "blue"], "Stored: bleu, chrf++"),
+        (["--baseline", "stf"], "Stored: sft, warmup"),
+        (["--table", "logic"], "no stored cell has a score of macro-f1, accuracy"),
+    ],
+)
+def test_a_mistake_gets_one_clear_line(
+    runs: Path,
+    arguments: list[str],
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert call(monkeypatch, str(runs), *arguments) == 2
+    printed = capsys.readouterr()
+    assert message in printed.err
+    assert printed.out == ""
+
+
+def test_an_empty_folder_is_no_results_folder(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no results folder"):
+        stored_tables(tmp_path)

@@ -1,0 +1,102 @@
+from pathlib import Path
+
+import pytest
+from stored import settings, store_cell
+
+from harness.errors import UserError
+from harness.report.sheets import Sheet, sheets, slug
+from harness.results import read_result, read_results
+from harness.store import CorruptError
+
+
+def only(out: Path) -> Sheet:
+    (sheet,) = sheets(read_results(out))
+    return sheet
+
+
+def labels(out: Path) -> list[str]:
+    (block,) = only(out).blocks
+    return sorted(block.lines)
+
+
+def test_rows_that_are_decoded_otherwise_say_so(tmp_path: Path) -> None:
+    store_cell(tmp_path, "sft", 0, 20)
+    store_cell(tmp_path, "sft", 0, 18, matched="warmup")
+    store_cell(tmp_path, "warmup", 0, 10)
+    for decode in (
+        {"warmup": "none"},
+        {"warmup": "sampled", "samples": 4, "select": "vote"},
+        {"beams": 3},
+        {"max_tokens": 9},
+    ):
+        store_cell(tmp_path, "warmup", 0, 15, settings=settings(decode=decode))
+    assert labels(tmp_path) == [
+        "sft",
+        "sft (FLOPs of warmup)",
+        "warmup",
+        "warmup · 4 sampled, vote",
+        "warmup · beam 3",
+        "warmup · decode.max_tokens=9",
+        "warmup · warmup ablated",
+    ]
+
+
+def test_how_warmups_are_sampled_is_a_row_and_the_baseline_stays(tmp_path: Path) -> None:
+    store_cell(tmp_path, "sft", 0, 20)
+    store_cell(tmp_path, "sft", 1, 20, settings=settings(warmup={"samples": 8}))  # which it does not read
+    store_cell(tmp_path, "warmup", 0, 10)
+    store_cell(tmp_path, "warmup", 0, 11, settings=settings(warmup={"samples": 8}))
+    assert labels(tmp_path) == ["sft", "warmup", "warmup · warmup.samples=8"]
+    (block,) = only(tmp_path).blocks
+    assert block.warmups == {"samples": 4, "max_tokens": 6, "temperature": 1.0}
+
+
+def test_how_often_is_logged_makes_no_row(tmp_path: Path) -> None:
+    store_cell(tmp_path, "sft", 0, 20)
+    store_cell(tmp_path, "warmup", 0, 20, settings=settings(train={"eval_every": 3}))
+    assert labels(tmp_path) == ["sft", "warmup"]
+
+
+def test_other_training_settings_are_another_group_that_names_them(tmp_path: Path) -> None:
+    store_cell(tmp_path, "sft", 0, 20)
+    store_cell(tmp_path, "warmup", 0, 5, settings=settings(budget={"flops": 1e12}, train={"dropout": 0.1}))
+    assert sorted(block.name for block in only(tmp_path).blocks) == [
+        "nano · budget.flops=1e+12 · train.dropout=0.1",
+        "nano · budget.steps=250 · train.dropout=0",
+    ]
+
+
+def test_results_of_two_versions_of_the_code_are_kept_apart(tmp_path: Path) -> None:
+    store_cell(tmp_path, "sft", 0, 20)
+    store_cell(tmp_path, "mine", 0, 10, code="old")
+    store_cell(tmp_path, "mine", 0, 5, code="new")
+    assert labels(tmp_path) == ["mine [code new]", "mine [code old]", "sft"]
+
+
+def test_an_unfinished_cell_is_left_out_and_a_damaged_one_stops_the_report(tmp_path: Path) -> None:
+    store_cell(tmp_path, "sft", 0, 20)
+    half = store_cell(tmp_path, "warmup", 0, 10)
+    (half / "decode" / "DONE.json").rename(half / "decode" / "elsewhere.json")
+    assert [r.cell.method for r in read_results(tmp_path)] == ["sft"]
+    (half / "decode" / "elsewhere.json").rename(half / "decode" / "DONE.json")
+    (half / "decode" / "cell.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(CorruptError, match=r"cell\.json"):
+        read_result(half)
+    with pytest.raises(UserError, match="no results folder"):
+        read_results(tmp_path / "cells")
+
+
+def test_the_log_of_a_training_is_read_back(tmp_path: Path) -> None:
+    lines = [{"step": 1, "flops": 2.0}, {"step": 1, "validation": {"loss": 0.5}}]
+    (folder,) = [store_cell(tmp_path, "sft", 0, 20, log=lines)]
+    result = read_result(folder)
+    assert result.training_log() == lines
+    log = tmp_path / "trainings" / result.cell.training_id / "log.jsonl"
+    log.write_text("{half", encoding="utf-8")
+    with pytest.raises(CorruptError, match=r"log\.jsonl can't be read"):
+        result.training_log()
+
+
+def test_names_of_files_and_anchors_are_plain() -> None:
+    assert slug("a/b c", "mini", "chrF++") == "a-b-c-mini-chrf++"
+    assert slug("../Ü") == "..--"

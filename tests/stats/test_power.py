@@ -1,0 +1,158 @@
+"""Power against statsmodels, against simulated tests, and against numbers worked out by hand."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+from statsmodels.stats.power import NormalIndPower, TTestPower
+
+from harness.metrics.base import MetricContext
+from harness.metrics.bleu import BLEU
+from harness.stats.bootstrap import bootstrap_differences
+from harness.stats.power import (
+    Plan,
+    Variances,
+    accuracy_variance,
+    power,
+    pseudo_values,
+    smallest_effect,
+    standard_error,
+    variance_components,
+)
+from harness.stats.randomization import randomization_test
+
+
+def mean(statistics):
+    return statistics[..., 0] / statistics[..., 1]
+
+
+def valued(values):
+    return np.stack([values, np.ones(np.shape(values))], axis=-1)
+
+
+@pytest.mark.parametrize("effect", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("level", [0.05, 0.01])
+def test_normal_power_is_statsmodels(effect, level):
+    # ratio 0: a one-sample test of n values with standard deviation 1
+    expected = NormalIndPower().power(effect, nobs1=25, alpha=level, ratio=0)
+    assert power(effect, 1 / 5, level) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("seeds", [2, 5, 12])
+@pytest.mark.parametrize("effect", [0.2, 0.9, 2.5])
+def test_power_over_seeds_is_statsmodels_t_test(seeds, effect):
+    expected = TTestPower().power(effect, nobs=seeds, alpha=0.05)
+    assert power(effect, 1 / math.sqrt(seeds), 0.05, seeds - 1) == pytest.approx(expected, abs=1e-9)
+
+
+def test_smallest_effect_is_2_8_standard_errors():
+    by_hand = stats.norm.isf(0.025) + stats.norm.isf(0.2)
+    assert smallest_effect(1.0) == pytest.approx(by_hand, abs=1e-4)
+    assert power(smallest_effect(0.7, 0.01, 0.9, 4), 0.7, 0.01, 4) == pytest.approx(0.9)
+    assert smallest_effect(0.0) == 0.0
+    assert (power(0.0, 0.0), power(0.1, 0.0)) == (0.05, 1.0)
+
+
+def test_logic_by_hand():
+    # one system at 40% on 651 questions: sqrt(.4 * .6 / 651) = 1.92 points; the difference of two independent
+    # ones sqrt(2) times that, so that an effect of 0.87 can't be seen
+    error = standard_error(accuracy_variance(40.0), 651, 1, other_seeds=False)
+    assert error == pytest.approx(math.sqrt(2) * 100 * math.sqrt(0.24 / 651))
+    assert error / math.sqrt(2) == pytest.approx(1.92, abs=0.005)
+    assert power(0.87, error) < 0.07
+    assert accuracy_variance(40.0, 20.0).examples == pytest.approx(2000.0)
+    for wrong in ((0.0, None), (40.0, 90.0), (40.0, 0.0), (99.0, 5.0)):
+        with pytest.raises(ValueError, match="no two systems"):
+            accuracy_variance(*wrong)
+
+
+def test_pseudo_values_of_a_mean_are_the_differences():
+    rng = np.random.default_rng(3)
+    a, b = rng.normal(size=(2, 2, 30))
+    assert pseudo_values(valued(a), valued(b), mean) == pytest.approx(b - a)
+    assert pseudo_values(valued(a[:, :1]), valued(b[:, :1]), mean) == pytest.approx(b[:, :1] - a[:, :1])
+
+
+def test_pseudo_values_of_bleu_foretell_the_bootstraps_spread():
+    rng = np.random.default_rng(4)
+    words = [f"w{i}" for i in range(30)]
+    gold = [" ".join(rng.choice(words, size=rng.integers(6, 20))) for _ in range(300)]
+    sides = []
+    for share in (0.7, 0.75):
+        texts = [" ".join(w if rng.random() < share else "x" for w in g.split()) for g in gold]
+        sides.append(BLEU(MetricContext()).segment_statistics(texts, [[g] for g in gold], [])[None])
+    aggregate = BLEU(MetricContext()).aggregate
+    values = pseudo_values(*sides, aggregate)
+    error = standard_error(variance_components(values), 300, 1, other_seeds=False)
+    spread = bootstrap_differences(*sides, aggregate, 2000, seed=1).std()
+    assert error == pytest.approx(spread, rel=0.08)
+
+
+def test_variance_components_of_a_simulation():
+    rng = np.random.default_rng(5)
+    estimates = []
+    for _ in range(400):
+        values = (
+            2.0 * rng.normal(size=(5, 1)) + 2.0 * rng.normal(size=(1, 60)) + 3.0 * rng.normal(size=(5, 60))
+        )
+        found = variance_components(values)
+        estimates.append((found.examples, found.residual, found.seeds))
+    assert np.mean(estimates, axis=0) == pytest.approx([4.0, 9.0, 4.0], rel=0.15)
+
+
+def test_variance_components_by_hand():
+    # rows (seeds) 1 2 3 and 3 4 8: rests +-1/2, +-1/2, -+1; mean squares worked out on paper
+    found = variance_components(np.array([[1.0, 2.0, 3.0], [3.0, 4.0, 8.0]]))
+    assert found.residual == pytest.approx(1.5)
+    assert found.examples == pytest.approx(np.var([2, 3, 5.5], ddof=1) - 0.75)
+    assert found.seeds == pytest.approx(np.var([2, 5], ddof=1) - 0.5)
+    one = variance_components(np.array([[1.0, 2.0, 6.0]]))
+    assert (one.examples, one.residual, one.seeds) == (7.0, 0.0, None)
+    assert one.deviation == pytest.approx(math.sqrt(7))
+    with pytest.raises(ValueError, match="one example"):
+        variance_components(np.ones((3, 1)))
+
+
+def test_power_foretells_the_share_of_tests_that_find_the_effect():
+    rng = np.random.default_rng(7)
+    variances = Variances(examples=1.0, residual=0.5)
+    foretold = Plan(variances, 0.3).power(80, 2, other_seeds=False)
+    assert foretold is not None
+    assert 0.5 < foretold < 0.8
+    found, simulations = 0, 600
+    for number in range(simulations):
+        differences = 0.3 + rng.normal(size=(1, 80)) + math.sqrt(0.5) * rng.normal(size=(2, 80))
+        a = valued(np.zeros((2, 80)))
+        found += randomization_test(a, valued(differences), mean, 399, seed=number).p_value <= 0.05
+    low, high = stats.binom.interval(0.999, simulations, foretold)
+    assert low <= found <= high
+
+
+def test_what_is_needed_is_the_least_that_is_enough():
+    plan = Plan(Variances(examples=400.0, residual=900.0, seeds=0.3), effect=1.5)
+    for other in (False, True):
+        examples = plan.examples_needed(4, other_seeds=other)
+        assert examples is not None
+        assert (
+            plan.power(examples, 4, other_seeds=other) >= 0.8 > plan.power(examples - 1, 4, other_seeds=other)
+        )
+        seeds = plan.seeds_needed(3000, other_seeds=other)
+        assert seeds is not None
+        assert plan.power(3000, seeds, other_seeds=other) >= 0.8
+        fewer = plan.power(3000, seeds - 1, other_seeds=other) if seeds > 1 else None
+        assert fewer is None or fewer < 0.8
+    by_hand = (2.8016 / 1.5) ** 2 * (400 + 900 / 4)
+    assert plan.examples_needed(4, other_seeds=False) == pytest.approx(by_hand, rel=0.001)
+    # the spread between seeds alone is too large for two seeds, on any test set
+    assert plan.examples_needed(2, other_seeds=True) is None
+    assert Plan(Variances(400.0), 0.01).seeds_needed(100, other_seeds=False) is None
+    assert plan.power(100, 1, other_seeds=True) is None
+    assert Plan(Variances(400.0), 1.0).smallest_effect(100, 3, other_seeds=True) is None
+    with pytest.raises(ValueError, match="not known"):
+        standard_error(Variances(1.0), 10, 2, other_seeds=True)
+
+
+def test_largest_deviation_is_where_one_run_has_the_wanted_power():
+    widest = Plan(Variances(1.0), 1.57).largest_deviation(1012)
+    assert Plan(Variances(widest**2), 1.57).power(1012, 1, other_seeds=False) == pytest.approx(0.8)

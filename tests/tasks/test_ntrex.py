@@ -1,0 +1,25 @@
+from pathlib import Path
+
+import pytest
+from layouts import SIZES, sentence, write
+
+from harness.errors import UserError
+from harness.task import LoadRequest
+from tasks import ntrex
+
+
+def test_documents_are_the_groups(tmp_path: Path) -> None:
+    write("ntrex", tmp_path)
+    splits = ntrex.TASK.load(LoadRequest("zh-en", "small", tmp_path, offline=True))
+    first = splits.test[0]
+    assert (first.source, first.target) == (sentence("zh", "ntrex", 0), sentence("en", "ntrex", 0))
+    assert [e.group for e in splits.test] == ["bbc.0"] * 3 + ["bbc.1"] * 3 + ["bbc.2"] * 2
+    assert all(e.id.startswith("news-") for e in (*splits.train, *splits.validation))
+    assert len(splits.train) + len(splits.validation) == SIZES["train"]
+
+
+def test_documents_of_another_length_are_refused(tmp_path: Path) -> None:
+    write("ntrex", tmp_path)
+    (tmp_path / "ntrex" / "DOCUMENT_IDS.tsv").write_text("bbc.1\n")
+    with pytest.raises(UserError, match=r"DOCUMENT_IDS\.tsv has 1 lines, the texts have 8"):
+        ntrex.TASK.load(LoadRequest("de-en", "small", tmp_path, offline=True))
