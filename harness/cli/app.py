@@ -333,6 +333,16 @@ def check(
 
 
 @app.command()
+def doctor(
+    out: Annotated[Path, typer.Option(help="Results folder to look at: permission and room.")] = Path("runs"),
+) -> None:
+    """Show what this machine has: packages, devices, models in the cache, disk, permission."""
+    from harness.cli.doctor import doctor_command
+
+    raise typer.Exit(doctor_command(out))
+
+
+@app.command()
 def version() -> None:
     """Print the version."""
     from importlib.metadata import version as installed

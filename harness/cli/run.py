@@ -36,6 +36,7 @@ def run_command(
     with console.status("Reading data and planning …"):
         from harness.backbones.load import quiet_transformers
         from harness.plan import make_plan
+        from harness.preflight import require
         from harness.runner import execute, outstanding, spec_text
 
         quiet_transformers()
@@ -49,6 +50,7 @@ def run_command(
         return 0
     failures: dict[str, Failure] = {}
     if work.pending:
+        require(plan, work)
         print_counts(console, work)
         try:
             with ProgressDisplay(console, len(work.steps)) as display:
