@@ -11,8 +11,9 @@ import numpy as np
 from harness.cell import Cell
 from harness.errors import UserError
 from harness.metrics.base import FloatArray, Metric, MetricContext
+from harness.migrations import is_scored_at_all, stored_scores
 from harness.registry import metrics
-from harness.scoring import read_facts, score_folder
+from harness.scoring import read_facts
 from harness.store import CorruptError, check, is_done, read_json, read_table
 
 
@@ -43,7 +44,8 @@ class Result:
         Raises:
             CorruptError: The file can't be read.
         """
-        table = read_table(score_folder(self.folder, key) / "statistics.parquet")
+        files = {stored.score["key"]: stored.statistics for stored in stored_scores(self.folder)}
+        table = read_table(files[key])
         columns = [table.column(name).to_numpy() for name in table.column_names if name != "id"]
         return table.column("id").to_pylist(), np.stack(columns, axis=1).astype(np.float64)
 
@@ -84,7 +86,7 @@ def read_result(folder: Path) -> Result:
     context, order = read_facts(folder)
     try:
         cell = Cell.model_validate(read_json(folder / "decode" / "cell.json"))
-        stored = [read_json(check(scored) / "score.json") for scored in _scored(folder)]
+        stored = [found.score for found in stored_scores(folder)]
         place = {metric: number for number, metric in enumerate(order)}
         entries = tuple(sorted(stored, key=lambda s: (place.get(s["metric"], len(place)), s["key"])))
     except (KeyError, ValueError) as error:
@@ -113,13 +115,7 @@ def read_results(out: Path, only: Iterable[str] | None = None) -> list[Result]:
         )
     wanted = None if only is None else set(only)
     folders = sorted(p for p in root.iterdir() if p.is_dir() and (wanted is None or p.name in wanted))
-    finished = [folder for folder in folders if is_done(folder / "decode") and _scored(folder)]
+    finished = [folder for folder in folders if is_done(folder / "decode") and is_scored_at_all(folder)]
     if not finished:
         raise UserError(f"{out} holds no finished cell", hint="Run 'warmup-bench run' to its end.")
     return [read_result(folder) for folder in finished]
-
-
-def _scored(folder: Path) -> list[Path]:
-    """The folders of a cell's scores."""
-    found = score_folder(folder, "").glob("[!.]*")
-    return sorted(path for path in found if is_done(path))

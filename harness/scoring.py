@@ -15,6 +15,7 @@ from harness.errors import UserError
 from harness.metrics.base import FloatArray, Metric, MetricContext
 from harness.metrics.inputs import column_read
 from harness.metrics.learned import LearnedMetric, Segment, is_learned
+from harness.migrations import read_facts_file
 from harness.registry import Entry, metrics
 from harness.score_cache import cache_folder, digest, read_cache, write_part
 from harness.spec import Score
@@ -100,7 +101,7 @@ def read_facts(cell: Path, settings: Score | None = None) -> tuple[MetricContext
     Raises:
         CorruptError: They can't be read.
     """
-    facts = read_json(cell / "decode" / "task.json")
+    facts = read_facts_file(cell)
     try:
         context = MetricContext(
             facts["target_language"], tuple(facts["labels"]), facts["references"], settings or Score()

@@ -31,7 +31,8 @@ from typing import Any
 
 from harness.errors import UserError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Of what is written. Older ones are read through :mod:`harness.migrations`, newer ones refused."""
 DONE = "DONE.json"
 
 
