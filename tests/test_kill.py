@@ -104,14 +104,17 @@ def test_a_run_that_is_stopped_often_ends_with_the_same_numbers(signals: list[st
 
 
 @pytest.mark.slow
-def test_a_run_with_two_workers_is_killed_and_takes_its_workers_along(tmp_path: Path) -> None:
+@pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+def test_a_run_with_two_workers_is_stopped_and_takes_its_workers_along(
+    by: signal.Signals, tmp_path: Path
+) -> None:
     command = [sys.executable, "-c", "from harness.cli import main; main()", *arguments(tmp_path, workers=2)]
     options: dict[str, Any] = {"cwd": tmp_path, "env": ENVIRONMENT, "stdout": subprocess.DEVNULL}
     subprocess.run([*command, "--out", "whole", "--workers", "1"], check=True, timeout=120, **options)
     draw = random.Random(7)
     met: set[int] = set()
-    for _ in range(3):
-        run = subprocess.Popen([*command, "--out", "parts"], **options)
+    for _ in range(2):
+        run = subprocess.Popen([*command, "--out", "parts"], start_new_session=True, **options)
         deadline = time.monotonic() + 60
         while run.poll() is None and not list(tmp_path.glob("parts/locks/*-*.lock")):
             assert time.monotonic() < deadline
@@ -120,8 +123,12 @@ def test_a_run_with_two_workers_is_killed_and_takes_its_workers_along(tmp_path: 
         for lock in tmp_path.glob("parts/locks/*-*.lock"):
             text = lock.read_text() if lock.exists() else ""
             met |= {json.loads(text)["pid"]} if text else set()
-        run.send_signal(signal.SIGKILL)
-        run.wait(timeout=30)
+        if by == signal.SIGINT:
+            os.killpg(run.pid, by)  # as a terminal does: the workers must not die of it
+        else:
+            run.send_signal(by)
+        code = run.wait(timeout=60)
+        assert code in ((-by,) if by == signal.SIGKILL else (128 + by, 0))
     deadline = time.monotonic() + 30
     while any(Path(f"/proc/{pid}").exists() for pid in met):
         assert time.monotonic() < deadline, f"workers {met} outlive their parent"

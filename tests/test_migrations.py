@@ -1,6 +1,7 @@
 """Cells that a version of schema 1 has stored (its own bytes lie in ``stored/``) are read, and never changed.
 
-They were made by commit bcffcfc from the plugin files of the tests: a T5 of width 4, one step, 3 test examples.
+They were made by commit bcffcfc from the plugin files of the tests: a T5 of width 4, one step, 3 test examples
+(only "platform" was shortened, in provenance.json and its manifest).
 """
 
 import hashlib
@@ -87,7 +88,7 @@ def test_an_old_cell_whose_scores_lack_what_they_need_is_named(tmp_path: Path) -
     manifest = read_json(folder / DONE)
     manifest["files"]["scores.json"] = [len(text), hashlib.sha256(text.encode()).hexdigest()]
     (folder / DONE).write_text(json.dumps(manifest))
-    with pytest.raises(CorruptError, match="sft.*is not readable"):
+    with pytest.raises(CorruptError, match=r"sft.*is not readable"):
         read_results(out)
 
 
