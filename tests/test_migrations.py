@@ -1,6 +1,6 @@
 """Cells that a version of schema 1 has stored (its own bytes lie in ``stored/``) are read, and never changed.
 
-They were made by commit bcffcfc from the plugin files of the tests: a T5 of width 4, one step, 3 test examples
+They were made by commit bcffcfc from the plugin files of the tests: T5 of width 4, one step, 3 test examples
 (only "platform" was shortened, in provenance.json and its manifest).
 """
 
