@@ -92,7 +92,7 @@ TASK = Task(
         subsets={
             "en": Subset(),
             STAND_IN: Subset(
-                note=f"a trial without the training file: dev questions train, but for {HELD_OUT} and test questions"
+                note=f"a trial: dev questions train, without {HELD_OUT} that validate and those in the test set"
             ),
         },
         scales={
