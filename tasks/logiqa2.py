@@ -92,7 +92,7 @@ TASK = Task(
         subsets={
             "en": Subset(),
             STAND_IN: Subset(
-                note=f"a trial: dev questions train, without {HELD_OUT} that validate and those in the test set"
+                note=f"a trial: dev questions train, without {HELD_OUT} that validate and the test set's"
             ),
         },
         scales={
