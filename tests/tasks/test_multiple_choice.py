@@ -70,6 +70,19 @@ def test_logiqa2_with_dev_standing_in_for_train_needs_no_training_file(tmp_path:
     assert caught.value.hint.endswith("--direction dev-as-train.")
 
 
+def test_logiqa2_learns_from_no_dev_question_that_is_tested(tmp_path: Path) -> None:
+    write("logiqa2", tmp_path)
+    folder = tmp_path / "logiqa2" / "logiqa" / "DATA" / "LOGIQA"
+    lines = (folder / "test.txt").read_text(encoding="utf-8").splitlines()
+    lines.append((folder / "dev.txt").read_text(encoding="utf-8").splitlines()[2])
+    (folder / "test.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    splits = importlib.import_module("tasks.logiqa2").TASK.load(
+        LoadRequest("dev-as-train", "small", tmp_path, offline=True)
+    )
+    assert {e.id for e in (*splits.train, *splits.validation)} == {f"dev-{i:05d}" for i in (0, 1, 3, 4, 5)}
+    assert len(splits.test) == len(lines)
+
+
 def test_reclor_is_tested_on_the_published_validation_set(tmp_path: Path) -> None:
     splits = load("reclor", tmp_path)
     assert [e.id for e in splits.test] == [f"val_{i}" for i in range(SIZES["test"])]
