@@ -20,9 +20,9 @@ class Preset:
         architecture: "encoder-decoder" or "decoder-only".
         checkpoint: Hub id or local folder of a pretrained model; None: from scratch.
         revision: Commit, tag or branch of the checkpoint on the hub; None: its main branch.
-        config: transformers configuration with its ``model_type``: of a from-scratch model how it is built, of a
-            checkpoint its published shape with its ``vocab_size``, read only to count operations where the
-            checkpoint is not at hand (:mod:`harness.backbones.shapes`); {}: not declared.
+        config: transformers configuration with its ``model_type``: of a from-scratch model how it is built,
+            of a checkpoint its published shape with its ``vocab_size``, read only to count operations without
+            the checkpoint (:mod:`harness.backbones.shapes`); {}: not declared.
         vocabulary: Size of the byte-level BPE vocabulary that a from-scratch model trains on its data.
         separator: Token that ends a warmup; None: the first reserved token that the tokenizer has.
         prompt_suffix: Text after the source in a decoder-only prompt of a pretrained model.
