@@ -43,6 +43,7 @@ class Job:
         metrics: Metrics to score the cell with; learned ones have a stage of their own.
         score: What metrics read of the spec.
         matched: Cell whose training FLOPs are this one's budget.
+        track: Trackers that its training's log goes to.
     """
 
     cell: Cell
@@ -56,6 +57,7 @@ class Job:
     metrics: tuple[str, ...]
     score: Score
     matched: Cell | None = None
+    track: tuple[str, ...] = ()
 
     @property
     def folder(self) -> Path:
@@ -151,6 +153,7 @@ def run_training(job: Job, report: Report) -> None:
     from harness.diagnostics import diagnose
     from harness.loss import Objective
     from harness.provenance import provenance
+    from harness.tracking import tracked
     from harness.train import train
 
     cell, settings = job.cell, job.cell.settings
@@ -172,7 +175,8 @@ def run_training(job: Job, report: Report) -> None:
     if reference is not None:
         reference.model.eval().requires_grad_(False)
     objective = Objective(method, settings.warmup, reference)
-    with writing(job.training_folder) as folder:
+    cpu = job.device == "cpu"
+    with writing(job.training_folder) as folder, tracked(job.track, cell, job.out, cpu=cpu) as follow:
         ledger = train(
             backbone,
             items,
@@ -182,7 +186,9 @@ def run_training(job: Job, report: Report) -> None:
             learning_rate=settings.train.learning_rate,
             seed=cell.seed + 7919,  # another data order than the warm start's
             log=folder / "log.jsonl",
-            report=lambda done, total, figures: report("training", done, total, figures),
+            report=follow(
+                folder / "log.jsonl", lambda done, total, figures: report("training", done, total, figures)
+            ),
             evaluate=lambda step: diagnose(
                 backbone, watched, objective, seed=cell.seed + step, batch_size=settings.train.batch_size
             ),

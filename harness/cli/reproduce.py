@@ -123,8 +123,8 @@ def _print_forecast(
         f"{device.utilisation:.0%} and sampling and decoding, token by token, "
         f"{device.utilisation * WRITING:.1%}: declared (--device-tflops, --utilisation), not measured. "
         "Learned metrics are not counted.",
-        f"Counted from declared shapes and sizes. Assumed: {lengths.source} source and {lengths.target} target "
-        f"tokens an example ({lengths.why}). Every warmup counts at its longest.",
+        f"Counted from declared shapes and sizes. Assumed: {lengths.source} source and {lengths.target} "
+        f"target tokens an example ({lengths.why}). Every warmup counts at its longest.",
         f"Disk: {plan.disk / 1e9:.1f} GB of models and predictions.",
         "With data and checkpoints at hand, this counts on them: "
         f"warmup-bench run --spec {study.path} --dry-run",
