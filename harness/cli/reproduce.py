@@ -115,14 +115,14 @@ def _print_forecast(
     rows = [(part.name, str(part.count), part.spent) for part in plan.parts]
     for name, number, spent in (*rows, ("all", "", plan.total)):
         style = "bold" if name == "all" else ""
-        cells = (name, number, flops(spent.total), _hours(device.hours(spent)))
+        cells = (name, number, flops(spent.total), hours(device.hours(spent)))
         grid.add_row(*(Text(cell, style=style) for cell in cells))
     console.print(grid)
     for sentence in (
         f"GPU hours: one device of {device.tflops:g} TFLOP/s, of which training reaches "
         f"{device.utilisation:.0%} and sampling and decoding, token by token, "
         f"{device.utilisation * WRITING:.1%}: declared (--device-tflops, --utilisation), not measured. "
-        "Learned metrics are not counted.",
+        "Evaluations on the way and learned metrics are not counted.",
         f"Counted from declared shapes and sizes. Assumed: {lengths.source} source and {lengths.target} "
         f"target tokens an example ({lengths.why}). Every warmup counts at its longest.",
         f"Disk: {plan.disk / 1e9:.1f} GB of models and predictions.",
@@ -132,5 +132,6 @@ def _print_forecast(
         console.print(Text(sentence))
 
 
-def _hours(hours: float) -> str:
-    return f"{hours:,.1f}" if hours >= 10 else f"{hours:.2f}"
+def hours(value: float) -> str:
+    """Hours with three digits or more."""
+    return f"{value:,.1f}" if value >= 10 else f"{value:.2f}"

@@ -10,9 +10,11 @@ from command import invoke
 
 from harness.backbones.presets import T5_BASE
 from harness.backbones.shapes import shape_costs
+from harness.cli.reproduce import hours
 from harness.errors import UserError
 from harness.forecast import WRITING, Device, forecast
 from harness.registry import tasks
+from harness.report.numbers import flops
 from harness.selection import choose_scale, choose_subsets
 from harness.spec import Lora
 from harness.stats.claims import PUBLISHED, read_claims
@@ -138,9 +140,9 @@ def test_without_a_table_there_is_a_list(tmp_path: Path) -> None:
 def test_the_plan_at_scale_paper_needs_nothing_but_the_package(name: str, tmp_path: Path) -> None:
     done = invoke("reproduce", name, "--scale", "paper", "--dry-run", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    hours = re.search(r"^ all +\S+ +([\d.,]+) *$", done.stdout, flags=re.M)
-    assert hours is not None
-    assert float(hours[1].replace(",", "")) > 0
+    said = re.search(r"^ all +\S+ +([\d.,]+) *$", done.stdout, flags=re.M)
+    assert said is not None
+    assert float(said[1].replace(",", "")) > 0
     assert (
         "312 TFLOP/s, of which training reaches 35% and sampling and decoding, token by token, 3.5%"
         in done.words
@@ -187,3 +189,18 @@ def test_a_table_runs_and_refuses_the_papers_gains_at_scale_mini(tmp_path: Path)
     assert "1.57" not in done.stdout
     assert "wmt, BLEU, mini-t5" in done.words
     assert "average" in done.stdout
+
+
+def test_the_page_tells_the_claims_and_the_plans() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "paper-tables.md").read_text(encoding="utf-8")
+    for name in study_names():
+        first, plan = (line for line in page.splitlines() if line.startswith(f"| `{name}` |"))
+        for claim in read_claims():
+            if claim.name == name:
+                assert re.search(rf"{re.escape(claim.metric)} \+{claim.gain:g}0?\b", first), claim
+        for scale in SCALES:
+            spec = read_study(name, scale).spec
+            assert f"| `{spec.task}`, {', '.join(spec.backbones)} |" in first
+        counted = forecast(read_study(name, "paper").spec, read_lengths(name), A100)
+        shown = (str(counted.cells), flops(counted.total.total), hours(A100.hours(counted.total)))
+        assert [cell.strip() for cell in plan.split("|")[2:5]] == list(shown)
