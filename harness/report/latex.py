@@ -147,6 +147,8 @@ def _cell(line: Line, cell: TextCell) -> str:
         return rf"{shown} {{\scriptsize ${_exponent(p)}$}}"
     if line.kind == "interval" and cell.text:
         return rf"{{\scriptsize ${cell.text}$}}"
+    if line.kind == "published" and cell.text.startswith(("+", "-", "[")):
+        return f"${cell.text}$"
     return escaped(cell.text)
 
 

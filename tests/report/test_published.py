@@ -181,8 +181,8 @@ def test_every_renderer_shows_it(tables: list[Table], tmp_path: Path) -> None:
     assert "The paper's gain and the one measured here" in out.getvalue()
     tex = RENDERERS["latex"](tables)
     assert r"\label{tab:wmt-paper-bleu-published}" in tex
-    shown = f"{measured} & {interval} & {escaped(power)}"
-    assert rf"translation, mt5-base warmup & BLEU & +1.57 & {shown} & larger \\" in tex
+    shown = f"${measured}$ & ${interval}$ & {escaped(power)}"
+    assert rf"translation, mt5-base warmup & BLEU & $+1.57$ & {shown} & larger \\" in tex
     rows = [r for r in csv.DictReader(io.StringIO(RENDERERS["csv"](tables))) if r["verdict"]]
     assert [(r["table"], r["method"], r["column"], r["published_gain"], r["verdict"]) for r in rows] == [
         ("wmt-paper-bleu", "warmup", "average", "1.57", "larger"),
