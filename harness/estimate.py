@@ -1,11 +1,61 @@
 """What a plan will cost, before it runs: operations, time on this machine, disk."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
+from harness.backbones.costs import Costs, IntArray
 from harness.cell import Cell
 from harness.plan import Plan
-from harness.spec import Budget
+from harness.spec import Budget, Settings
+
+UTILISATION = 0.35
+"""Share of a matrix rate that training reaches (our choice; printed with every estimate)."""
+
+Kind = Literal["direct", "warmup", "matched"]
+"""What a cell spends: plain fine-tuning, warmups, or plain fine-tuning with a warmup method's operations."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operations:
+    """Floating-point operations by how they run.
+
+    Attributes:
+        scored: Of whole sequences at once: training, forward and backward.
+        written: Token by token: sampling warmups, decoding the test set.
+    """
+
+    scored: float = 0.0
+    written: float = 0.0
+
+    def __add__(self, other: "Operations") -> "Operations":
+        return Operations(self.scored + other.scored, self.written + other.written)
+
+    def __mul__(self, times: float) -> "Operations":
+        return Operations(times * self.scored, times * self.written)
+
+    @property
+    def total(self) -> float:
+        """All of them."""
+        return self.scored + self.written
+
+
+@dataclass(frozen=True, slots=True)
+class PerExample:
+    """Mean operations of one example.
+
+    Attributes:
+        direct, warmup: Of training on it, without and with warmups.
+        decode_direct, decode_warmup: Of decoding it.
+        target_tokens: Its target's length.
+    """
+
+    direct: Operations
+    warmup: Operations
+    decode_direct: Operations
+    decode_warmup: Operations
+    target_tokens: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +69,78 @@ class Estimate:
     """Floating-point operations a second that the estimate assumes."""
 
 
-UTILISATION = 0.35
-"""Share of the measured matrix rate that training reaches (our choice; printed with every estimate)."""
+def kind_of(cell: Cell) -> Kind:
+    """What a cell spends."""
+    return "matched" if cell.matched else "direct" if cell.warmup == "none" else "warmup"
+
+
+def per_example(costs: Costs, settings: Settings, source: IntArray, target: IntArray) -> PerExample:
+    """Operations of an example, from a model's shape and the lengths of some examples.
+
+    Every warmup counts at its longest: an upper bound, and what a sampler that never ends one early spends.
+
+    Args:
+        costs: Of the model.
+        settings: Number and length of the warmups.
+        source, target: Tokens of the examples, [examples].
+    """
+    import numpy as np
+
+    count, n = len(source), settings.warmup.samples
+    c = np.full_like(source, settings.warmup.max_tokens)
+    read = costs.encode(source) / count
+    answer = (costs.advance(source, target) + costs.predict(target.sum())) / count
+    draft = (costs.advance(source, c) + costs.predict(c.sum())) / count
+    planned = (costs.advance(source, c + target) + costs.predict((c + target).sum())) / count
+    return PerExample(
+        direct=Operations(scored=costs.backward * (read + answer)),
+        warmup=Operations(scored=costs.backward * (read + n * planned), written=n * draft),
+        decode_direct=Operations(written=read + answer),
+        decode_warmup=Operations(written=read + planned),
+        target_tokens=float(target.mean()),
+    )
+
+
+def operations(
+    each: PerExample,
+    settings: Settings,
+    *,
+    train: int,
+    test: int,
+    starts: int,
+    trained: Sequence[Kind],
+    decoded: Sequence[Kind],
+    rate: float,
+) -> Operations:
+    """Operations of warm starts, trainings and decodings that share their settings and data.
+
+    Args:
+        each: Operations of one example.
+        settings: Of every cell.
+        train, test: Examples of the splits.
+        starts: Number of warm starts.
+        trained, decoded: One for each training, and for each cell to decode.
+        rate: Operations a second: what a budget in seconds buys.
+    """
+    batch = settings.train.batch_size
+    budget = settings.budget.in_steps(train, batch)
+    spent = each.direct * (starts * settings.warm_start.steps * batch)
+    for kind in trained:
+        # A matched cell spends what the steps of the other method cost, all of it on plain training.
+        step = each.direct if kind == "direct" else each.warmup
+        step = Operations(scored=step.total) if kind == "matched" else step
+        spent += step * (batch * _steps(budget, batch * step.total, batch * each.target_tokens, rate))
+    for kind in decoded:
+        spent += (each.decode_warmup if kind == "warmup" else each.decode_direct) * test
+    return spent
+
+
+def disk_bytes(
+    costs: Costs, settings: Settings, *, test: int, starts: int, trainings: int, decoded: int
+) -> int:
+    """Bytes that models (fp32) and predictions (about 300 an example) take."""
+    kept = costs.trainable if settings.lora.rank else costs.parameters
+    return 4 * (trainings * kept + starts * costs.parameters) + decoded * 300 * test
 
 
 def estimate(
@@ -41,7 +161,7 @@ def estimate(
     from harness.backbones.load import make_backbone
     from harness.batching import encode_examples
 
-    flops, disk = 0.0, 0
+    spent, disk = Operations(), 0
     rate = UTILISATION * _matrix_rate(plan.device)
     for reference, preset in plan.presets.items():
         for subset, splits in plan.data.items():
@@ -67,38 +187,35 @@ def estimate(
             sample, _ = encode_examples(backbone, splits.train[:200], *limits)
             source = np.array([len(item.source) for item in sample])
             target = np.array([len(item.target) for item in sample])
-            costs, count = backbone.costs, len(sample)
-            c = np.full_like(source, settings.warmup.max_tokens)
-            read = costs.encode(source) / count
-            answer = (costs.advance(source, target) + costs.predict(target.sum())) / count
-            draft = (costs.advance(source, c) + costs.predict(c.sum())) / count
-            planned = (costs.advance(source, c + target) + costs.predict((c + target).sum())) / count
-            direct = costs.backward * (read + answer)
-            sampled = (
-                costs.backward * (read + settings.warmup.samples * planned) + settings.warmup.samples * draft
+            tests = len(splits.test)
+            spent += operations(
+                per_example(backbone.costs, settings, source, target),
+                settings,
+                train=len(splits.train),
+                test=tests,
+                starts=len(starts),
+                trained=[kind_of(cell) for cell in trained],
+                decoded=[kind_of(cell) for cell in decoded],
+                rate=rate,
             )
-            batch, tests = settings.train.batch_size, len(splits.test)
-            flops += len(starts) * settings.warm_start.steps * batch * direct
-            for cell in trained:
-                # A matched cell spends what one step of the other method costs, as often.
-                each = direct if cell.warmup == "none" and not cell.matched else sampled
-                budget = settings.budget.in_steps(len(splits.train), batch)
-                flops += _training_flops(budget, batch * each, batch * target.mean(), rate)
-            for cell in decoded:
-                flops += tests * (read + (answer if cell.warmup == "none" else planned))
-            kept = costs.trainable if settings.lora.rank else costs.parameters
-            disk += 4 * (len(trained) * kept + len(starts) * costs.parameters) + len(decoded) * 300 * tests
-    return Estimate(flops, flops / rate / max(1, workers), disk, rate)
+            disk += disk_bytes(
+                backbone.costs,
+                settings,
+                test=tests,
+                starts=len(starts),
+                trainings=len(trained),
+                decoded=len(decoded),
+            )
+    return Estimate(spent.total, spent.total / rate / max(1, workers), disk, rate)
 
 
-def _training_flops(budget: Budget, step: float, tokens: float, rate: float) -> float:
-    """Operations of a training whose step costs ``step`` operations and trains on ``tokens`` tokens."""
+def _steps(budget: Budget, step: float, tokens: float, rate: float) -> float:
+    """Steps that a budget buys where one costs ``step`` operations and trains on ``tokens`` tokens."""
     if budget.flops is not None:
-        return budget.flops
+        return budget.flops / step
     if budget.seconds is not None:
-        return budget.seconds * rate
-    steps = budget.tokens / tokens if budget.tokens is not None else float(budget.steps or 0)
-    return steps * step
+        return budget.seconds * rate / step
+    return budget.tokens / tokens if budget.tokens is not None else float(budget.steps or 0)
 
 
 def _matrix_rate(device: str) -> float:

@@ -18,6 +18,7 @@ from harness.registry import Entry, metrics, tasks
 from harness.selection import choose_scale, choose_subsets, find_data_dir, is_offline
 from harness.spec import RunSpec, Score, Settings, make_settings
 from harness.task import LoadRequest, Splits, Task, TaskCard
+from harness.tracking import require_trackers
 
 
 @dataclass(frozen=True)
@@ -70,8 +71,9 @@ def make_plan(spec: RunSpec, data: Mapping[str, Splits] | None = None) -> Plan:
 
     Raises:
         UserError: Anything that the user can mend: unknown names, a scale or subset that the task does not
-            have, data that are not there.
+            have, data that are not there, trackers that are not installed.
     """
+    require_trackers(spec.track)
     task: Entry[Task] = tasks().load(spec.task)
     card = task.value.card
     scale = choose_scale(card, spec.scale)

@@ -143,6 +143,7 @@ def _jobs(plan: Plan) -> list[Job]:
             metrics=plan.metrics,
             score=plan.spec.score,
             matched=_match_of(cell, plan.cells),
+            track=plan.spec.track,
         )
         for cell in plan.cells
     ]

@@ -244,6 +244,13 @@ class CometOptions(_Section):
     )
 
 
+def _names(value: Any) -> Any:
+    """Names joined by commas as a list of them."""
+    if not isinstance(value, str):
+        return value
+    return tuple(name.strip() for name in value.split(",") if name.strip())
+
+
 class Score(_Section):
     """Metrics besides the task's, and what the learned ones read. No number of a training depends on it."""
 
@@ -256,11 +263,7 @@ class Score(_Section):
     @classmethod
     def _named(cls, value: Any) -> Any:
         """``metrics: comet,bertscore`` is a list too."""
-        return (
-            tuple(name.strip() for name in value.split(",") if name.strip())
-            if isinstance(value, str)
-            else value
-        )
+        return _names(value)
 
 
 class Stats(_Section):
@@ -312,6 +315,9 @@ class RunSpec(BaseModel):
         default=1, ge=1, description="CPU threads of a worker; more may change the last bits"
     )
     workers: int | None = Field(default=None, ge=1, description="cells at once; None: one a core, one a GPU")
+    track: tuple[str, ...] = Field(
+        default=(), description="where run logs go too: tensorboard, wandb, mlflow; changes no number"
+    )
 
     @field_validator("backbones", mode="before")
     @classmethod
@@ -327,7 +333,13 @@ class RunSpec(BaseModel):
         """``seeds: 5`` means 0, 1, 2, 3, 4."""
         return tuple(range(value)) if isinstance(value, int) else value
 
-    @field_validator("subsets", "methods", "match", "seeds")
+    @field_validator("track", mode="before")
+    @classmethod
+    def _tracked(cls, value: Any) -> Any:
+        """``track: tensorboard`` is a list too."""
+        return _names(value)
+
+    @field_validator("subsets", "methods", "match", "seeds", "track")
     @classmethod
     def _distinct(cls, value: tuple[Any, ...]) -> tuple[Any, ...]:
         if len(set(value)) != len(value):

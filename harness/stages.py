@@ -54,6 +54,7 @@ class Job:
         metrics: Metrics to score the cell with; learned ones have a stage of their own.
         score: What metrics read of the spec.
         matched: Cell whose training FLOPs are this one's budget.
+        track: Trackers that its training's log goes to.
     """
 
     cell: Cell
@@ -67,6 +68,7 @@ class Job:
     metrics: tuple[str, ...]
     score: Score
     matched: Cell | None = None
+    track: tuple[str, ...] = ()
 
     @property
     def folder(self) -> Path:
@@ -177,6 +179,7 @@ def run_training(job: Job, report: Report) -> None:
     from harness.diagnostics import diagnose
     from harness.loss import Objective
     from harness.provenance import provenance
+    from harness.tracking import tracked
     from harness.train import train
 
     cell, settings = job.cell, job.cell.settings
@@ -199,25 +202,27 @@ def run_training(job: Job, report: Report) -> None:
         reference.model.eval().requires_grad_(False)
     objective = Objective(method, settings.warmup, reference)
     work = job.checkpoints(cell.training_id)
-    ledger = train(
-        backbone,
-        items,
-        objective,
-        settings.train,
-        budget=_budget(job),
-        learning_rate=settings.train.learning_rate,
-        seed=cell.seed + 7919,  # another data order than the warm start's
-        log=make_folder(work) / LOG,
-        report=lambda done, total, figures: report("training", done, total, figures),
-        evaluate=lambda step: diagnose(
-            backbone, watched, objective, seed=cell.seed + step, batch_size=settings.train.batch_size
-        ),
-        checkpoints=work,
-    )
+    log = make_folder(work) / LOG
+    with tracked(job.track, cell, job.out, cpu=job.device == "cpu") as follow:
+        ledger = train(
+            backbone,
+            items,
+            objective,
+            settings.train,
+            budget=_budget(job),
+            learning_rate=settings.train.learning_rate,
+            seed=cell.seed + 7919,  # another data order than the warm start's
+            log=log,
+            report=follow(log, lambda done, total, figures: report("training", done, total, figures)),
+            evaluate=lambda step: diagnose(
+                backbone, watched, objective, seed=cell.seed + step, batch_size=settings.train.batch_size
+            ),
+            checkpoints=work,
+        )
     ledger.truncated = cut
     ledger.train_flops += given_flops
     with writing(job.training_folder) as folder:
-        shutil.copyfile(work / LOG, folder / LOG)
+        shutil.copyfile(log, folder / LOG)
         backbone.save(folder / "model")
         write_json(folder / "ledger.json", ledger.to_dict())
         write_json(folder / "provenance.json", provenance(job.device, settings.train.dtype))

@@ -20,7 +20,9 @@ class Preset:
         architecture: "encoder-decoder" or "decoder-only".
         checkpoint: Hub id or local folder of a pretrained model; None: from scratch.
         revision: Commit, tag or branch of the checkpoint on the hub; None: its main branch.
-        config: transformers configuration of a from-scratch model, with its ``model_type``.
+        config: transformers configuration with its ``model_type``: of a from-scratch model how it is built,
+            of a checkpoint its published shape with its ``vocab_size``, read only to count operations without
+            the checkpoint (:mod:`harness.backbones.shapes`); {}: not declared.
         vocabulary: Size of the byte-level BPE vocabulary that a from-scratch model trains on its data.
         separator: Token that ends a warmup; None: the first reserved token that the tokenizer has.
         prompt_suffix: Text after the source in a decoder-only prompt of a pretrained model.
@@ -83,8 +85,8 @@ MINI_LLAMA = Preset(
 )
 
 
-def _t5(width: int, layers: int) -> dict[str, Any]:
-    """The shape of T5, with heads of 64 (Raffel et al. 2020), at another size."""
+def _t5(width: int, layers: int, **published: Any) -> dict[str, Any]:
+    """The shape of T5, with heads of 64 (Raffel et al. 2020), at another size or as ``published``."""
     return {
         "model_type": "t5",
         "d_model": width,
@@ -95,11 +97,26 @@ def _t5(width: int, layers: int) -> dict[str, Any]:
         "num_heads": width // 64,
         "feed_forward_proj": "relu",
         "tie_word_embeddings": True,
+        **published,
     }
 
 
-def _llama(width: int, layers: int, hidden: int) -> dict[str, Any]:
-    """The shape of Llama, with heads of 64, at another size."""
+def _mt5(width: int, layers: int, hidden: int, heads: int) -> dict[str, Any]:
+    """The shape of an mT5 (Xue et al. 2021): gated units, an output projection of its own, 250,112 tokens."""
+    return _t5(
+        width,
+        layers,
+        model_type="mt5",
+        d_ff=hidden,
+        num_heads=heads,
+        feed_forward_proj="gated-gelu",
+        tie_word_embeddings=False,
+        vocab_size=250112,
+    )
+
+
+def _llama(width: int, layers: int, hidden: int, **published: Any) -> dict[str, Any]:
+    """The shape of Llama, with heads of 64, at another size or as ``published``."""
     return {
         "model_type": "llama",
         "hidden_size": width,
@@ -109,6 +126,7 @@ def _llama(width: int, layers: int, hidden: int) -> dict[str, Any]:
         "num_key_value_heads": width // 64,
         "max_position_embeddings": 2048,
         "tie_word_embeddings": True,
+        **published,
     }
 
 
@@ -175,6 +193,7 @@ T5_SMALL = Preset(
     summary="T5-small, pretrained, 60M parameters (hub: google-t5/t5-small)",
     architecture=PAIRED,
     checkpoint="google-t5/t5-small",
+    config=_t5(512, 6, vocab_size=32128),
     settings=_T5_SETTINGS,
     sources=_T5_SOURCES,
 )
@@ -183,6 +202,7 @@ T5_BASE = Preset(
     summary="T5-base, pretrained, 223M parameters (hub: google-t5/t5-base); the paper's for XSum and LogiQA",
     architecture=PAIRED,
     checkpoint="google-t5/t5-base",
+    config=_t5(768, 12, vocab_size=32128),
     settings=_T5_SETTINGS,
     sources=_T5_SOURCES,
 )
@@ -191,6 +211,7 @@ T5_LARGE = Preset(
     summary="T5-large, pretrained, 738M parameters (hub: google-t5/t5-large)",
     architecture=PAIRED,
     checkpoint="google-t5/t5-large",
+    config=_t5(1024, 24, vocab_size=32128),
     settings=_T5_SETTINGS,
     sources=_T5_SOURCES,
 )
@@ -199,6 +220,7 @@ MT5_SMALL = Preset(
     summary="mT5-small, pretrained, 101 languages, 300M parameters (hub: google/mt5-small)",
     architecture=PAIRED,
     checkpoint="google/mt5-small",
+    config=_mt5(512, 8, hidden=1024, heads=6),
     settings=_T5_SETTINGS,
     sources=_MT5_SOURCES,
 )
@@ -207,6 +229,7 @@ MT5_BASE = Preset(
     summary="mT5-base, pretrained, 582M parameters (hub: google/mt5-base); the paper's for translation",
     architecture=PAIRED,
     checkpoint="google/mt5-base",
+    config=_mt5(768, 12, hidden=2048, heads=12),
     settings=_T5_SETTINGS,
     sources=_MT5_SOURCES,
 )
@@ -262,6 +285,7 @@ SMOLLM2_135M = Preset(
     summary="SmolLM2-135M, pretrained, English, 135M parameters (hub: HuggingFaceTB/SmolLM2-135M)",
     architecture=CAUSAL,
     checkpoint="HuggingFaceTB/SmolLM2-135M",
+    config=_llama(576, 30, 1536, num_key_value_heads=3, vocab_size=49152),
     settings=_SMOLLM2_SETTINGS,
     sources=_SMOLLM2_SOURCES,
 )
@@ -270,6 +294,7 @@ SMOLLM2_360M = Preset(
     summary="SmolLM2-360M, pretrained, English, 362M parameters (hub: HuggingFaceTB/SmolLM2-360M)",
     architecture=CAUSAL,
     checkpoint="HuggingFaceTB/SmolLM2-360M",
+    config=_llama(960, 32, 2560, num_key_value_heads=5, vocab_size=49152),
     settings=_SMOLLM2_SETTINGS,
     sources=_SMOLLM2_SOURCES,
 )
@@ -293,11 +318,13 @@ QWEN3_06B = Preset(
     checkpoint="Qwen/Qwen3-0.6B-Base",
     settings=_QWEN_SETTINGS,
 )
+_LLAMA_1B_SHAPE = _llama(2048, 16, 8192, num_key_value_heads=8, vocab_size=128256)
 LLAMA_1B = Preset(
     name="llama-3.2-1b",
     summary="Llama-3.2-1B, pretrained, 1.2B parameters, gated (hub: meta-llama/Llama-3.2-1B); the paper's",
     architecture=CAUSAL,
     checkpoint="meta-llama/Llama-3.2-1B",
+    config=_LLAMA_1B_SHAPE,
     settings=_pretrained(epochs=3, batch_size=16, learning_rate=2e-5),
     sources=dict.fromkeys(
         ("train.learning_rate", "train.batch_size", "budget.epochs"),
@@ -317,6 +344,7 @@ LLAMA_1B_LORA = Preset(
     summary="Llama-3.2-1B with LoRA of rank 64 on every linear layer, gated (hub: meta-llama/Llama-3.2-1B)",
     architecture=CAUSAL,
     checkpoint="meta-llama/Llama-3.2-1B",
+    config=_LLAMA_1B_SHAPE,
     settings=_LORA_SETTINGS,
     sources=dict.fromkeys(_LORA_KEYS, "torchtune, recipes/configs/llama3_2/1B_lora_single_device.yaml"),
 )
@@ -325,6 +353,9 @@ LLAMA_3B_LORA = Preset(
     summary="Llama-3.2-3B with LoRA of rank 64 on every linear layer, gated (hub: meta-llama/Llama-3.2-3B)",
     architecture=CAUSAL,
     checkpoint="meta-llama/Llama-3.2-3B",
+    config=_llama(
+        3072, 28, 8192, num_attention_heads=24, num_key_value_heads=8, head_dim=128, vocab_size=128256
+    ),
     settings=_LORA_SETTINGS,
     sources=dict.fromkeys(_LORA_KEYS, "torchtune, recipes/configs/llama3_2/3B_lora_single_device.yaml"),
 )

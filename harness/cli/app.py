@@ -88,6 +88,70 @@ def run(
 
 
 @app.command()
+def reproduce(
+    table: Annotated[
+        str | None,
+        typer.Argument(
+            help="translation, summarisation, logic or decoder-only. Without it: what there is.",
+            show_default=False,
+        ),
+    ] = None,
+    scale: Annotated[
+        str, typer.Option(help="mini, small or paper: results of paper stand beside the paper's gains.")
+    ] = "mini",
+    direction: Annotated[
+        Names, typer.Option("--direction", "--subset", help="Only these; repeat, or separate by commas.")
+    ] = None,
+    seeds: Annotated[str | None, typer.Option(help="How many seeds (3), or which (0,1,7).")] = None,
+    out: Annotated[Path | None, typer.Option(help="Results folder. Default: runs/TABLE-SCALE.")] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Folder with the task's files.", envvar="WARMUP_BENCH_DATA")
+    ] = None,
+    offline: Annotated[
+        bool | None, typer.Option("--offline", help="Fetch nothing; use what is cached.")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Cells at once. Default: one a core, one a GPU.")
+    ] = None,
+    comet_python: Annotated[
+        str | None, typer.Option(help="Python interpreter of an environment that has COMET.")
+    ] = None,
+    set_: Annotated[
+        Names,
+        typer.Option("--set", metavar="KEY=VALUE", help="Any spec key, e.g. warmup.samples=8; repeatable."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the plan with its FLOPs and GPU hours, and stop.")
+    ] = False,
+    device_tflops: Annotated[
+        float | None, typer.Option(min=1e-3, help="Plan: peak of a device in TFLOP/s. Default: 312, an A100.")
+    ] = None,
+    utilisation: Annotated[
+        float | None,
+        typer.Option(min=1e-3, max=1, help="Plan: share of it that training reaches. Default: 0.35."),
+    ] = None,
+) -> None:
+    """Run one of the paper's four tables and report it, or print what it would cost."""
+    from harness.cli.reproduce import reproduce_command
+
+    options = {
+        "subsets": direction,
+        "seeds": seeds,
+        "out": out,
+        "data_dir": data_dir,
+        "offline": offline,
+        "device": device,
+        "workers": workers,
+        "score": None if comet_python is None else {"comet": {"python": comet_python}},
+    }
+    code = reproduce_command(
+        table, scale, options, set_ or [], dry_run=dry_run, tflops=device_tflops, utilisation=utilisation
+    )
+    raise typer.Exit(code)
+
+
+@app.command()
 def report(
     folder: Annotated[Path, typer.Argument(help="Results folder of a run.")],
     format_: Annotated[str, typer.Option("--format", help="text, md, latex, html, csv or json.")] = "text",

@@ -13,12 +13,14 @@ from harness.report.comparing import Comparer, matched_seeds
 from harness.report.costs import row_cost
 from harness.report.layouts import LAYOUTS, Layout
 from harness.report.planned import Planned
+from harness.report.published import with_published
 from harness.report.sheets import Block, Line, Sheet, sheets, slug
 from harness.report.table import Column, Gain, Group, Missing, Row, Score, Table
 from harness.report.wording import findings, notes, scope
 from harness.results import Result
 from harness.spec import Stats
 from harness.stats import Comparison, holm
+from harness.studies import paper_studies, smaller_studies
 
 
 def build_tables(
@@ -114,7 +116,7 @@ def _table(
     what = columns[0].metric_name if by_subset else columns[0].subset
     title = f"{sheet.task}, {what}" if by_subset else f"{sheet.task} {what}"
     blocks = [block for block, _ in drafts]
-    return Table(
+    table = Table(
         name=slug(sheet.task, sheet.scale, columns[0].metric if by_subset else str(what)),
         title=f"{title}, {groups[0].name}" if len(groups) == 1 else title,
         task=sheet.task,
@@ -127,6 +129,7 @@ def _table(
         scope=scope(groups, columns, sheet.scale),
         notes=notes(groups, columns, stats, blocks, said_by_metrics(sheet.results, columns)),
     )
+    return with_published(table, paper_studies(), smaller_studies(), [block.settings for block in blocks])
 
 
 def _touches(line: Line, column: Column, columns: Sequence[Column]) -> bool:

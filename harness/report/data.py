@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
-from harness.report.table import Column, Cost, Gain, Group, Missing, Row, Score, Table
+from harness.report.table import Column, Cost, Gain, Group, Missing, Published, Row, Score, Table
 
 SCHEMA_VERSION = 1
 COSTS = tuple(field.name for field in fields(Cost))
@@ -18,6 +18,7 @@ COLUMNS = (
     *("baseline", "matched_seeds", "difference", "ci_low", "ci_high", "confidence"),
     *("test", "p", "p_corrected", "survives_correction", "p_seeds"),
     *("randomizations", "resamples", "not_compared"),
+    *("claim", "published_gain", "published_power", "verdict"),
     *("signature", "data", *COSTS),
 )
 """Of the CSV: one line a row and column of a table; ``p_seeds``: over seeds; the costs are the row's."""
@@ -62,6 +63,11 @@ def _record(table: Table, group: Group, row: Row, column: Column) -> dict[str, A
     }
     if row.cost is not None:
         record |= {key: _blank(value) for key, value in asdict(row.cost).items()}
+    for held in table.published:
+        if (held.group, held.method, held.column) == (group.name, row.method, column.key):
+            record |= {"claim": held.claim.name, "published_gain": held.claim.gain}
+            if held.judgement is not None:
+                record |= {"published_power": held.judgement.power, "verdict": held.judgement.verdict}
     if isinstance(cell, Missing):
         return record | {"missing": cell.reason}
     record |= {
@@ -121,9 +127,22 @@ def _table(table: Table) -> dict[str, Any]:
             }
             for group in table.groups
         ],
+        "published": [_published(held) for held in table.published],
         "findings": table.findings,
         "scope": table.scope,
         "notes": asdict(table.notes),
+    }
+
+
+def _published(held: Published) -> dict[str, Any]:
+    measured = held.measured
+    return {
+        "claim": asdict(held.claim),
+        "group": held.group,
+        "method": held.method,
+        "column": held.column,
+        "measured": {"missing": measured.reason} if isinstance(measured, Missing) else asdict(measured),
+        "judgement": None if held.judgement is None else asdict(held.judgement),
     }
 
 

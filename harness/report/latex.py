@@ -4,7 +4,15 @@ import re
 from collections.abc import Sequence
 from itertools import pairwise
 
-from harness.report.lines import COST_HEADERS, Line, TextCell, cost_lines, score_lines
+from harness.report.lines import (
+    COST_HEADERS,
+    Line,
+    TextCell,
+    cost_lines,
+    published_headers,
+    published_lines,
+    score_lines,
+)
 from harness.report.numbers import SUPERSCRIPT
 from harness.report.table import Table
 from harness.report.wording import heading
@@ -61,6 +69,10 @@ def _floats(table: Table) -> str:
             _tabular([(column.name,) for column in columns[start:end]], shown),
             _footnotes(table) if part == parts - 1 else [],
         )
+    if held := list(published_lines(table)):
+        headers = [(header,) for header in published_headers(table)]
+        caption = f"The paper's gains and those of Table~\\ref{{tab:{table.name}}}"
+        blocks += _float(None, f"{table.name}-published", _tabular(headers, held), [], caption)
     cost = f"What the rows of Table~\\ref{{tab:{table.name}}} cost"
     return "\n".join(
         [
@@ -135,6 +147,8 @@ def _cell(line: Line, cell: TextCell) -> str:
         return rf"{shown} {{\scriptsize ${_exponent(p)}$}}"
     if line.kind == "interval" and cell.text:
         return rf"{{\scriptsize ${cell.text}$}}"
+    if line.kind == "published" and cell.text.startswith(("+", "-", "[")):
+        return f"${cell.text}$"
     return escaped(cell.text)
 
 

@@ -9,7 +9,7 @@ from typing import Literal
 from harness.report.numbers import count, flops, format_p, memory, seconds, times
 from harness.report.table import Gain, Group, Missing, Row, Score, Table
 
-Kind = Literal["group", "score", "gain", "interval", "cost"]
+Kind = Literal["group", "score", "gain", "interval", "cost", "published"]
 
 COST_HEADERS = (
     ("trainable", "params"),
@@ -21,6 +21,8 @@ COST_HEADERS = (
     ("peak", "memory"),
 )
 """Two lines each."""
+PUBLISHED_HEADERS = ("metric", "published", "measured", "{:.0%} CI", "power", "verdict")
+"""Of published gains beside measured ones; the interval's takes the table's confidence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,28 @@ def cost_lines(table: Table) -> Iterator[Line]:
         if len(table.groups) > 1:
             yield Line("group", group.name, tuple(TextCell("") for _ in COST_HEADERS))
         yield from _costs(group)
+
+
+def published_headers(table: Table) -> tuple[str, ...]:
+    """:data:`PUBLISHED_HEADERS` for a table."""
+    return tuple(header.format(table.confidence) for header in PUBLISHED_HEADERS)
+
+
+def published_lines(table: Table) -> Iterator[Line]:
+    """A claim a line, under :func:`published_headers`; none where no published gain is set beside these."""
+    for held in table.published:
+        label = f"{held.claim.name}, {held.group} {held.method}"
+        if isinstance(held.measured, Missing) or held.judgement is None:
+            shown = ("not measured", "", "", "not measured")
+        else:
+            c = held.measured
+            interval = f"[{c.low:+.2f}, {c.high:+.2f}]"
+            power = f"{held.judgement.power:.0%}"
+            shown = (f"{c.difference:+.2f}", interval, power, held.judgement.verdict)
+        texts = (held.claim.metric, f"{held.claim.gain:+.2f}", *shown)
+        yield Line(
+            "published", label, tuple(TextCell(text, missing=text == "not measured") for text in texts)
+        )
 
 
 def cost_values(row: Row) -> tuple[str, ...]:

@@ -2,7 +2,14 @@
 
 from collections.abc import Sequence
 
-from harness.report.lines import COST_HEADERS, TextCell, cost_lines, score_lines
+from harness.report.lines import (
+    COST_HEADERS,
+    TextCell,
+    cost_lines,
+    published_headers,
+    published_lines,
+    score_lines,
+)
 from harness.report.table import Table
 from harness.report.wording import heading
 
@@ -23,6 +30,7 @@ def _block(table: Table) -> str:
         "",
         *_scores(table),
         "",
+        *_published(table),
         *_costs(table),
         "",
         *(f"- **{_escaped(finding)}**" for finding in table.findings),
@@ -53,6 +61,17 @@ def _scores(table: Table) -> list[str]:
         else:
             rows.append(_pipe([_escaped(line.label), *map(_shown, line.cells)]))
     return rows
+
+
+def _published(table: Table) -> list[str]:
+    """The paper's gains, where there are any, and an empty line."""
+    lines = list(published_lines(table))
+    if not lines:
+        return []
+    rows = [_pipe(["the paper's claim", *map(_escaped, published_headers(table))])]
+    rows.append(_pipe([":--", ":--", *("--:" for _ in lines[0].cells[2:]), ":--"]))
+    rows += [_pipe([_escaped(line.label), *map(_shown, line.cells)]) for line in lines]
+    return [*rows, ""]
 
 
 def _costs(table: Table) -> list[str]:

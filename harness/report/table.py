@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.stats import Comparison
+from harness.stats.claims import Claim
+from harness.stats.verdict import Judgement
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +153,25 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
+class Published:
+    """A published gain beside the one measured here, at scale ``paper`` and on the claim's own terms alone.
+
+    Attributes:
+        claim: What was published.
+        group, method, column: Where the measured gain stands: the group's name, the row, the column's key.
+        measured: The comparison, or why there is none.
+        judgement: What follows; None where nothing was measured.
+    """
+
+    claim: Claim
+    group: str
+    method: str
+    column: str
+    measured: Comparison | Missing
+    judgement: Judgement | None
+
+
+@dataclass(frozen=True, slots=True)
 class Footnotes:
     """What stands under a table, in the order in which it is printed.
 
@@ -160,6 +181,7 @@ class Footnotes:
         missing: Why something is not there, one line each.
         signatures: (column names, signature) of the metrics.
         data: (column names, fingerprint and size) of the test sets.
+        published: How published gains are read, or why none stands beside these.
     """
 
     reading: tuple[str, ...]
@@ -167,11 +189,12 @@ class Footnotes:
     missing: tuple[str, ...]
     signatures: tuple[tuple[str, str], ...]
     data: tuple[tuple[str, str], ...]
+    published: tuple[str, ...] = ()
 
     @property
     def sentences(self) -> tuple[str, ...]:
         """The notes that are prose: all but signatures and data."""
-        return (*self.reading, *self.tests, *self.missing)
+        return (*self.reading, *self.tests, *self.missing, *self.published)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +212,7 @@ class Table:
         findings: One plain sentence for each compared row: what was found, at what cost.
         scope: One sentence: what these numbers do not show.
         notes: Footnotes.
+        published: The paper's gains beside these, one a claim.
     """
 
     name: str
@@ -202,6 +226,7 @@ class Table:
     findings: tuple[str, ...]
     scope: str
     notes: Footnotes
+    published: tuple[Published, ...] = ()
 
     @property
     def main_column(self) -> Column:

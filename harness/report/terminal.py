@@ -3,7 +3,15 @@
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from harness.report.lines import COST_HEADERS, Line, TextCell, cost_lines, score_lines
+from harness.report.lines import (
+    COST_HEADERS,
+    Line,
+    TextCell,
+    cost_lines,
+    published_headers,
+    published_lines,
+    score_lines,
+)
 from harness.report.table import Table
 from harness.report.wording import heading
 
@@ -26,6 +34,9 @@ def print_tables(tables: Sequence[Table], console: "Console") -> None:
         console.print()
         console.print(Text(heading(table), style="bold"))
         _grids(console, [column.name for column in table.columns], list(score_lines(table)))
+        if table.published:
+            console.print(Text("The paper's gain and the one measured here", style="bold"))
+            _grids(console, published_headers(table), list(published_lines(table)))
         console.print(Text("What it cost", style="bold"))
         _grids(console, ["\n".join(header) for header in COST_HEADERS], list(cost_lines(table)))
         for finding in table.findings:

@@ -76,6 +76,9 @@ def store_cell(
             "source": GOLD,
             "references": [[gold] for gold in GOLD],
             "hypothesis": hypotheses(wrong),
+            "warmup": [None] * len(GOLD),
+            "warmup_forced": [False] * len(GOLD),
+            "finished": [True] * len(GOLD),
         }
         write_table(path / "predictions.parquet", columns)
         write_json(path / "ledger.json", {"decode_flops": 1.0, "decode_seconds": 1.0, "truncated": 0})

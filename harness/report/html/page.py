@@ -13,6 +13,7 @@ from harness.report.examples import ExampleSet, example_set
 from harness.report.html import cells
 from harness.report.html.data import browser_data, script_json
 from harness.report.html.svg import inline_svg
+from harness.report.lines import published_headers, published_lines
 from harness.report.sheets import sheets
 from harness.report.table import Gain, Score, Table
 from harness.results import Result
@@ -66,6 +67,8 @@ def render_html(tables: Sequence[Table], results: Sequence[Result]) -> str:
         tally=tally(tables),
         one_scope=tables[0].scope if len({table.scope for table in tables}) == 1 else "",
         signs=SIGNS,
+        published_headers=published_headers,
+        published_lines=published_lines,
         score_cell=cells.score_cell,
         strip_width=cells.STRIP_WIDTH,
         costs=distinct_costs(tables),

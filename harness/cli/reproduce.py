@@ -1,0 +1,137 @@
+"""``warmup-bench reproduce``: a table of the paper, run and reported, or its plan."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.text import Text
+
+from harness.cli.run import collect_spec, run_command
+from harness.errors import UserError
+from harness.studies import SCALES, Study, read_lengths, read_study, study_names
+
+if TYPE_CHECKING:
+    from harness.forecast import Device
+
+
+def reproduce_command(
+    table: str | None,
+    scale: str,
+    options: Mapping[str, Any],
+    assignments: Sequence[str],
+    *,
+    dry_run: bool,
+    tflops: float | None,
+    utilisation: float | None,
+) -> int:
+    """Run a table of the paper at a scale and report it; returns the exit code of ``run``.
+
+    Args:
+        table: Its name; None: the tables are listed.
+        scale: ``mini``, ``small`` or ``paper``.
+        options: As those of ``run``; they win over the table's spec.
+        assignments: ``--set``.
+        dry_run: Print the plan and stop: at scale ``mini`` that of ``run``, else one from declared shapes,
+            sizes and lengths, for which nothing has to be fetched.
+        tflops: Declared peak of the device, in 10¹² operations a second; None: an A100's.
+        utilisation: Declared share of it that training reaches; None: the one that ``run`` assumes.
+
+    Raises:
+        UserError: A request that can't be met.
+    """
+    if table is None:
+        print_studies(Console())
+        return 0
+    study = read_study(table, scale)
+    declared = dry_run and scale != "mini"
+    if (tflops is not None or utilisation is not None) and not declared:
+        raise UserError(
+            "only the plan of a larger scale reads a declared device",
+            origin="--device-tflops or --utilisation",
+            hint="Add --dry-run --scale paper, or leave it out.",
+        )
+    if not declared:
+        return run_command(options, study.path, assignments, dry_run=dry_run)
+    from harness.estimate import UTILISATION
+    from harness.forecast import A100_TFLOPS, Device
+
+    share = UTILISATION if utilisation is None else utilisation
+    _print_forecast(study, options, assignments, Device(A100_TFLOPS if tflops is None else tflops, share))
+    return 0
+
+
+def print_studies(console: Console) -> None:
+    """The tables, their claims, and what each scale runs."""
+    from rich.table import Table
+
+    grid = Table("table", "scale", "task", "backbone", "cells", "spec", header_style="bold", box=None)
+    for name in study_names():
+        for scale in SCALES:
+            study = read_study(name, scale)
+            spec = study.spec
+            cells = len(spec.subsets) * len(spec.backbones) * len(spec.methods) * len(spec.seeds)
+            row = (
+                spec.task,
+                ", ".join(spec.backbones),
+                str(cells),
+                f"results/published/specs/{study.path.name}",
+            )
+            grid.add_row(*map(Text, (name if scale == SCALES[0] else "", scale, *row)))
+    console.print(grid)
+    console.print(
+        "Run one: warmup-bench reproduce translation --scale mini\n"
+        "Its plan: warmup-bench reproduce translation --scale paper --dry-run\n"
+        "The paper's gains stand beside results of scale paper alone.",
+        highlight=False,
+    )
+
+
+def _print_forecast(
+    study: Study, options: Mapping[str, Any], assignments: Sequence[str], device: "Device"
+) -> None:
+    from rich.table import Table
+
+    from harness.backbones.load import quiet_transformers
+    from harness.forecast import WRITING, forecast
+    from harness.report.numbers import count, flops
+
+    console = Console()
+    spec = collect_spec(options, study.path, assignments)
+    lengths = read_lengths(study.name)
+    quiet_transformers()
+    plan = forecast(spec, lengths, device)
+    console.print(Text(study.path.read_text(encoding="utf-8"), style="dim"), end="", soft_wrap=True)
+    named = ", ".join(f"{name} ({count(size)} parameters)" for name, size in plan.parameters.items())
+    console.print(
+        f"\n{study.name} at scale {spec.scale}: {plan.cells} cells, "
+        f"{', '.join(spec.subsets)} x {len(spec.seeds)} seeds, {named}; "
+        f"{plan.examples[0]:,} training and {plan.examples[1]:,} test examples.",
+        highlight=False,
+    )
+    grid = Table(header_style="bold", box=None)
+    grid.add_column("")
+    for heading in ("number", "FLOPs", "GPU hours"):
+        grid.add_column(heading, justify="right")
+    rows = [(part.name, str(part.count), part.spent) for part in plan.parts]
+    for name, number, spent in (*rows, ("all", "", plan.total)):
+        style = "bold" if name == "all" else ""
+        cells = (name, number, flops(spent.total), hours(device.hours(spent)))
+        grid.add_row(*(Text(cell, style=style) for cell in cells))
+    console.print(grid)
+    for sentence in (
+        f"GPU hours: one device of {device.tflops:g} TFLOP/s, of which training reaches "
+        f"{device.utilisation:.0%} and sampling and decoding, token by token, "
+        f"{device.utilisation * WRITING:.1%}: declared (--device-tflops, --utilisation), not measured. "
+        "Evaluations on the way and learned metrics are not counted.",
+        f"Counted from declared shapes and sizes. Assumed: {lengths.source} source and {lengths.target} "
+        f"target tokens an example ({lengths.why}). Every warmup counts at its longest.",
+        f"Disk: {plan.disk / 1e9:.1f} GB of models and predictions.",
+        "With data and checkpoints at hand, this counts on them: "
+        f"warmup-bench run --spec {study.path} --dry-run",
+    ):
+        console.print(Text(sentence))
+
+
+def hours(value: float) -> str:
+    """Hours with three digits or more."""
+    return f"{value:,.1f}" if value >= 10 else f"{value:.2f}"

@@ -1,0 +1,150 @@
+"""What a study will cost on a declared device, from declared shapes, sizes and lengths.
+
+Neither the data nor a checkpoint is needed: sizes stand on the task's card, shapes in the backbone's preset.
+"""
+
+from dataclasses import dataclass
+
+from harness.backbones.load import resolve_preset
+from harness.backbones.shapes import shape_costs
+from harness.errors import UserError
+from harness.estimate import Kind, Operations, disk_bytes, operations, per_example
+from harness.methods import resolve_method
+from harness.registry import tasks
+from harness.selection import choose_scale, choose_subsets
+from harness.spec import Limit, RunSpec, make_settings
+from harness.studies import Lengths
+
+A100_TFLOPS = 312.0
+"""Dense bfloat16 peak of an NVIDIA A100, by its data sheet."""
+WRITING = 0.1
+"""Utilisation of sampling and decoding, token by token, as a share of training's (our choice)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A declared rate.
+
+    Attributes:
+        tflops: Peak, in 10¹² operations a second.
+        utilisation: Share of it that training reaches.
+    """
+
+    tflops: float
+    utilisation: float
+
+    def hours(self, spent: Operations) -> float:
+        """Hours of one such device."""
+        rate = self.tflops * 1e12 * self.utilisation
+        return (spent.scored + spent.written / WRITING) / rate / 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Steps of one kind: how many, and what all of them cost."""
+
+    name: str
+    count: int
+    spent: Operations
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """A study's cost.
+
+    Attributes:
+        cells: Number of cells.
+        parts: Warm starts, trainings of each method, decodings.
+        disk: Bytes of models and predictions.
+        examples: Training examples and test examples of a cell.
+        parameters: Of each backbone, by name.
+    """
+
+    cells: int
+    parts: tuple[Part, ...]
+    disk: int
+    examples: tuple[int, int]
+    parameters: dict[str, int]
+
+    @property
+    def total(self) -> Operations:
+        """Of all parts."""
+        return sum((part.spent for part in self.parts), Operations())
+
+
+def forecast(spec: RunSpec, lengths: Lengths, device: Device) -> Forecast:
+    """Count what a whole study costs, nothing of it being stored yet.
+
+    Args:
+        spec: As a spec file gives it, not yet resolved.
+        lengths: Mean tokens of an example, before they are cut.
+        device: Where it runs; read for a budget in seconds.
+
+    Raises:
+        UserError: A name that is not known, sizes or a shape that are not declared, or adapters without peft.
+    """
+    import numpy as np
+
+    card = tasks().load(spec.task).value.card
+    scale = choose_scale(card, spec.scale)
+    subsets = len(choose_subsets(card, spec.subsets))
+    scale_card = card.scales[scale]
+    methods = [resolve_method(reference).value for reference in spec.methods]
+    rows: list[tuple[str, Kind]] = [(m.name, "direct" if m.warmup == "none" else "warmup") for m in methods]
+    rows += [(f"{spec.stats.baseline} (FLOPs of {name})", "matched") for name in spec.match]
+    parts: dict[str, Part] = {}
+    parameters: dict[str, int] = {}
+    disk = cells = 0
+    sizes = (0, 0)
+    for reference, section in (spec.backbones or {scale_card.backbone: {}}).items():
+        preset = resolve_preset(reference).value
+        settings = make_settings(
+            f"settings of {reference}", scale_card.settings, preset.settings, spec.sections(), section
+        )
+        if scale_card.sizes is None:
+            raise UserError(
+                f"the card of task '{card.name}' tells no sizes at scale {scale}", origin=spec.task
+            )
+        sizes = _sizes(scale_card.sizes, settings.limit)
+        costs = shape_costs(preset, settings.lora)
+        parameters[preset.name] = costs.parameters
+        each = per_example(
+            costs,
+            settings,
+            np.array([min(lengths.source, settings.train.max_source_tokens)]),
+            np.array([min(lengths.target, settings.train.max_target_tokens)]),
+        )
+        rate = device.tflops * 1e12 * device.utilisation
+        runs = subsets * len(spec.seeds)
+        jobs: list[tuple[str, int, list[Kind], list[Kind]]] = [("warm start", runs, [], [])]
+        jobs += [(f"training {name}", 0, [kind], []) for name, kind in rows]
+        jobs += [(f"decoding {name}", 0, [], [kind]) for name, kind in rows]
+        for name, starts, trained, decoded in jobs:
+            spent = operations(
+                each,
+                settings,
+                train=sizes[0],
+                test=sizes[1],
+                starts=starts,
+                trained=trained * runs,
+                decoded=decoded * runs,
+                rate=rate,
+            )
+            before = parts.get(name, Part(name, 0, Operations()))
+            parts[name] = Part(name, before.count + runs, before.spent + spent)
+        cells += runs * len(rows)
+        disk += disk_bytes(
+            costs,
+            settings,
+            test=sizes[1],
+            starts=runs,
+            trainings=runs * len(rows),
+            decoded=runs * len(rows),
+        )
+    return Forecast(cells, tuple(parts.values()), disk, sizes, parameters)
+
+
+def _sizes(declared: tuple[int, int, int], limit: Limit) -> tuple[int, int]:
+    """Training and test examples, by the card and the limits."""
+    train, _, test = declared
+    return min(train, limit.train or train), min(test, limit.test or test)

@@ -1,0 +1,206 @@
+"""``warmup-bench reproduce``: the specs of the paper's tables, their plans, and a run of one cut short."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+from command import invoke
+
+from harness.backbones.presets import T5_BASE
+from harness.backbones.shapes import shape_costs
+from harness.cli.reproduce import hours
+from harness.errors import UserError
+from harness.forecast import WRITING, Device, forecast
+from harness.registry import tasks
+from harness.report.numbers import flops
+from harness.selection import choose_scale, choose_subsets
+from harness.spec import Lora
+from harness.stats.claims import PUBLISHED, read_claims
+from harness.studies import SCALES, Lengths, paper_studies, read_lengths, read_study, study_names
+
+A100 = Device(312.0, 0.35)
+
+
+def test_every_claim_has_a_spec_at_every_scale_and_no_spec_is_left_over() -> None:
+    assert set(study_names()) == {claim.name for claim in read_claims()}
+    expected = {f"{name}-{scale}.yaml" for name in study_names() for scale in SCALES}
+    assert {path.name for path in (PUBLISHED / "specs").iterdir()} == expected
+    assert set(yaml.safe_load((PUBLISHED / "lengths.yaml").read_text())) == set(study_names())
+
+
+@pytest.mark.parametrize("name", ["translation", "logic", "summarisation", "decoder-only"])
+def test_a_spec_is_runnable_and_says_what_is_the_papers(name: str) -> None:
+    for scale in SCALES:
+        study = read_study(name, scale)
+        card = tasks().load(study.spec.task).value.card
+        assert choose_scale(card, study.spec.scale) == scale
+        choose_subsets(card, study.spec.subsets)
+        assert study.spec.methods == ("sft", "warmup")
+        assert study.spec.stats.baseline == "sft"
+        assert study.spec.out == Path("runs") / f"{name}-{scale}"
+        text = study.path.read_text(encoding="utf-8")
+        assert "aper's:" in text or "Of the paper" in text
+        assert "ur choice" in text or "OUR CHOICE" in text
+
+
+def test_the_papers_backbones_and_directions() -> None:
+    found = {study.name: (tuple(study.spec.backbones), len(study.spec.subsets)) for study in paper_studies()}
+    assert found == {
+        "translation": (("mt5-base",), 8),
+        "logic": (("t5-base",), 1),
+        "summarisation": (("t5-base",), 1),
+        "decoder-only": (("llama-3.2-1b",), 1),
+    }
+    claimed = {claim.name: claim.backbone.lower() for claim in read_claims()}
+    assert {name: backbones[0] for name, (backbones, _) in found.items()} == claimed
+
+
+def test_a_plan_is_counted_as_by_hand() -> None:
+    """Plain training of T5-base: 6 operations a weight that a token meets, and attention."""
+    spec = read_study("logic", "paper").spec
+    plan = forecast(spec, Lengths(200, 2, ""), A100)
+    parts = {part.name: part for part in plan.parts}
+    costs = shape_costs(T5_BASE, Lora())
+    width = 12 * 768
+    encoder = 2 * (costs.encoder + costs.cross) * 200 + 4 * width * 200**2
+    decoder = 2 * (costs.decoder + costs.head) * 2  # "start" is read with the input; two predictions
+    assert costs.start == 1
+    example = encoder + decoder + 2 * costs.decoder + 4 * width * (1 * 1 + 2 * 3) + 4 * width * 200 * 3
+    sft = parts["training sft"]
+    assert sft.count == 3
+    assert sft.spent.written == 0
+    assert sft.spent.scored == pytest.approx(3 * 5000 * 32 * 3 * example, rel=1e-12)
+    assert parts["warm start"].spent.scored == pytest.approx(sft.spent.scored * 250 / 5000)
+    assert parts["training warmup"].spent.total > 1.5 * sft.spent.total
+    assert parts["training warmup"].spent.written > 0
+    assert plan.cells == 6
+    assert plan.examples == (12_567, 1572)
+    assert plan.parameters == {"t5-base": 222_903_552}
+
+
+def test_hours_follow_the_declared_device() -> None:
+    plan = forecast(read_study("logic", "paper").spec, read_lengths("logic"), A100)
+    spent = plan.total
+    by_hand = (spent.scored + spent.written / WRITING) / (312e12 * 0.35) / 3600
+    assert A100.hours(spent) == pytest.approx(by_hand)
+    assert Device(624.0, 0.35).hours(spent) == pytest.approx(by_hand / 2)
+
+
+def test_a_matched_row_spends_what_the_other_does() -> None:
+    spec = read_study("logic", "paper").spec
+    matched = forecast(spec.model_copy(update={"match": ("warmup",)}), read_lengths("logic"), A100)
+    parts = {part.name: part.spent for part in matched.parts}
+    assert parts["training sft (FLOPs of warmup)"].total == pytest.approx(parts["training warmup"].total)
+    assert parts["training sft (FLOPs of warmup)"].written == 0
+    assert matched.cells == 9
+
+
+def test_what_is_cut_is_not_counted() -> None:
+    spec = read_study("summarisation", "paper").spec
+    long, longer = (forecast(spec, Lengths(n, n, ""), A100) for n in (512, 10_000))
+    short = spec.model_copy(update={"limit": {"test": 100}})
+    assert longer.examples == long.examples == (204_045, 11_334)
+    assert longer.total.scored == long.total.scored
+    assert forecast(short, Lengths(9, 9, ""), A100).examples == (204_045, 100)
+
+
+def test_sizes_that_no_card_tells() -> None:
+    entry = tasks().load("logiqa2")
+    bare = replace(
+        entry.value,
+        card=entry.value.card.model_copy(
+            update={
+                "scales": {
+                    "paper": entry.value.card.scales["paper"].model_copy(update={"sizes": None}),
+                }
+            }
+        ),
+    )
+    spec = read_study("logic", "paper").spec
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            "harness.forecast.tasks",
+            type("Registry", (), {"load": lambda _, name: replace(entry, value=bare)}),
+        )
+        with pytest.raises(UserError, match="tells no sizes at scale paper"):
+            forecast(spec, read_lengths("logic"), A100)
+
+
+def test_without_a_table_there_is_a_list(tmp_path: Path) -> None:
+    done = invoke("reproduce", cwd=tmp_path)
+    assert done.returncode == 0
+    for name in study_names():
+        assert name in done.stdout
+    assert done.stdout.count("results/published/specs/") == 12
+
+
+@pytest.mark.parametrize("name", ["translation", "logic", "summarisation", "decoder-only"])
+def test_the_plan_at_scale_paper_needs_nothing_but_the_package(name: str, tmp_path: Path) -> None:
+    done = invoke("reproduce", name, "--scale", "paper", "--dry-run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    said = re.search(r"^ all +\S+ +([\d.,]+) *$", done.stdout, flags=re.M)
+    assert said is not None
+    assert float(said[1].replace(",", "")) > 0
+    assert (
+        "312 TFLOP/s, of which training reaches 35% and sampling and decoding, token by token, 3.5%"
+        in done.words
+    )
+    assert "OUR CHOICE" in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_plan_reads_the_options(tmp_path: Path) -> None:
+    done = invoke(
+        *("reproduce", "translation", "--scale", "paper", "--dry-run", "--device-tflops", "989"),
+        *("--utilisation", "0.5", "--direction", "de-en,en-de", "--seeds", "6"),
+        cwd=tmp_path,
+    )
+    assert "24 cells, de-en, en-de x 6 seeds" in done.words
+    assert "989 TFLOP/s, of which training reaches 50%" in done.words
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["summarization"], "Did you mean summarisation?"),
+        (["poetry"], "Tables: translation, logic, summarisation, decoder-only."),
+        (["logic", "--scale", "huge"], "unknown scale 'huge'"),
+        (["logic", "--device-tflops", "989"], "only the plan of a larger scale reads a declared device"),
+        (["logic", "--dry-run", "--utilisation", "0.5"], "only the plan of a larger scale"),
+        (["logic", "--scale", "paper", "--set", "track=[x]", "--data-dir", "."], "unknown tracker 'x'"),
+    ],
+)
+def test_mistakes_are_told(arguments: list[str], message: str, tmp_path: Path) -> None:
+    done = invoke("reproduce", *arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert message in " ".join(done.stderr.split())
+
+
+def test_a_table_runs_and_refuses_the_papers_gains_at_scale_mini(tmp_path: Path) -> None:
+    small = ("--direction", "de-en,en-de", "--seeds", "1", "--workers", "1", "--set", "budget.steps=2")
+    small += ("--set", "warm_start.steps=2", "--set", "decode.max_tokens=4", "--set", "stats.resamples=99")
+    small += ("--set", "limit={train: 64, validation: 8, test: 8}", "--set", "stats.randomizations=99")
+    done = invoke("reproduce", "translation", *small, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(list((tmp_path / "runs" / "translation-mini" / "cells").iterdir())) == 4
+    assert "No published gain is set beside these: this is scale mini" in done.words
+    assert "1.57" not in done.stdout
+    assert "wmt, BLEU, mini-t5" in done.words
+    assert "average" in done.stdout
+
+
+def test_the_page_tells_the_claims_and_the_plans() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "paper-tables.md").read_text(encoding="utf-8")
+    for name in study_names():
+        first, plan = (line for line in page.splitlines() if line.startswith(f"| `{name}` |"))
+        for claim in read_claims():
+            if claim.name == name:
+                assert re.search(rf"{re.escape(claim.metric)} \+{claim.gain:g}0?\b", first), claim
+        for scale in SCALES:
+            spec = read_study(name, scale).spec
+            assert f"| `{spec.task}`, {', '.join(spec.backbones)} |" in first
+        counted = forecast(read_study(name, "paper").spec, read_lengths(name), A100)
+        shown = (str(counted.cells), flops(counted.total.total), hours(A100.hours(counted.total)))
+        assert [cell.strip() for cell in plan.split("|")[2:5]] == list(shown)
