@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.text import Text
 
 from harness.cli.progress import ProgressDisplay
@@ -70,9 +71,9 @@ def run_command(
     for cell, reason in failures.items():
         console.print(Text(f"failed: {cell}: {reason.strip()}", style="red"))
     console.print(
-        f"\nStored in [bold]{plan.out}[/] (predictions with their warmups, statistics, ledger, models)."
+        f"\nStored in [bold]{escape(str(plan.out))}[/] (predictions with their warmups, statistics, ledger, models)."
     )
-    following = f"warmup-bench report {plan.out} --format md"
+    following = f"warmup-bench report {escape(str(plan.out))} --format md"
     console.print(f"Next: [bold]{following}[/], or add seeds: the stored cells are kept.", highlight=False)
     return 1 if failures else 0
 
@@ -107,12 +108,12 @@ def _option(key: str, value: Any) -> Any:
         return [name for item in value for name in item.split(",") if name]
     if key == "seeds":
         try:
-            numbers = [int(part) for part in value.split(",") if part.strip()]
+            numbers = [int(part) for part in value.split(",") if part.strip() or "," not in value]
         except ValueError as error:
             raise UserError(f"'{value}' are no seeds", origin="--seeds", hint="Give 3, or 0,1,7.") from error
         return numbers if "," in value else numbers[0]
     if key in ("budget", "limit"):
-        if key == "limit" and value.isdigit():
+        if key == "limit" and value.isdecimal() and len(value) < 20:
             return {"test": int(value)}
         return merge(*(parse_assignment(part) for part in value.split(",")))
     return value
