@@ -14,8 +14,9 @@ def read_yaml(text: str) -> Any:
     """Parse one document with ``safe_load``.
 
     Raises:
-        ValueError: It is no YAML, or holds an impossible date or number, a tag of no plain value, an alias inside of what it stands for, more than :data:`MOST` values or :data:`DEEPEST` levels, or
-            a character that is no text. The message is one line.
+        ValueError: It is no YAML, or holds an impossible date or number, a tag of no plain value, an alias
+            inside of what it stands for, more than :data:`MOST` values or :data:`DEEPEST` levels, or a
+            character that is no text. The message is one line.
     """
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)

@@ -103,8 +103,8 @@ class Registry(Generic[T]):
         """
         if reference.endswith(".py") and _real(reference) not in _named | _listed():
             raise UserError(
-                f"stored results name the {self.kind} file {reference}, and reading them runs no file that you "
-                "have not named",
+                f"stored results name the {self.kind} file {reference}, and reading results runs no file "
+                "that you have not named",
                 origin="the results folder",
                 hint=f"If you trust that file: {PLUGINS}={reference} warmup-bench …",
             )

@@ -156,6 +156,6 @@ def _is(value: Any, kind: Kind) -> bool:
 def misshapen(path: Path, what: str) -> CorruptError:
     """The error for a stored file that is not what it should be."""
     return CorruptError(
-        f"stored file {path} is not readable ({what})",
+        f"stored file {path} can't be read ({what})",
         hint=f"Restore it, or move {path.parent} away to have it made again.",
     )

@@ -70,10 +70,11 @@ def run_command(
         print_tables(build_tables(results, plan.spec.stats, planned=failed), console)
     for cell, reason in failures.items():
         console.print(Text(f"failed: {cell}: {reason.strip()}", style="red"))
+    shown = escape(str(plan.out))
     console.print(
-        f"\nStored in [bold]{escape(str(plan.out))}[/] (predictions with their warmups, statistics, ledger, models)."
+        f"\nStored in [bold]{shown}[/] (predictions with their warmups, statistics, ledger, models)."
     )
-    following = f"warmup-bench report {escape(str(plan.out))} --format md"
+    following = f"warmup-bench report {shown} --format md"
     console.print(f"Next: [bold]{following}[/], or add seeds: the stored cells are kept.", highlight=False)
     return 1 if failures else 0
 
