@@ -3,7 +3,6 @@
 Results folders are copied, mended by hand, shared. What does not have its shape is named and not used.
 """
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -145,7 +144,7 @@ def statistics(table: Any, path: Path) -> tuple[list[str], FloatArray]:
 
 def _is(value: Any, kind: Kind) -> bool:
     if kind == "number":
-        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _LARGEST
     if kind == "texts":
         return isinstance(value, list) and bool(value) and all(isinstance(text, str) for text in value)
     if kind == "truth":

@@ -1,6 +1,7 @@
-"""Fuzz one target, guided by coverage: ``python tests/fuzz/fuzz_atheris.py TARGET [SECONDS] [libFuzzer options]``.
+"""Fuzz one target, guided by coverage: ``python tests/fuzz/fuzz_atheris.py TARGET [SECONDS]``.
 
-Needs atheris. New inputs are kept in a folder that is removed at the end; an input that fails is printed.
+What follows are options of libFuzzer. Needs atheris.
+New inputs are kept in a folder that is removed at the end; an input that fails is printed.
 """
 
 import sys

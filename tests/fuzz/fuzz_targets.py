@@ -189,10 +189,12 @@ def results() -> Path:
     for log in sorted((out / "trainings").glob("*")):
         lines = [{"step": 1, "flops": 2.0, "loss": 1.0}, {"step": 1, "validation": {"loss": 0.5}}]
         (log / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+        (log / DONE).unlink()
         _write_manifest(log)
     (out / "specs").mkdir()
     (out / "specs" / "a.yaml").write_text(
-        "task: t\nscale: mini\nsubsets: [all]\nbackbones: {nano: {}}\nmethods: [sft, warmup, more]\nseeds: [0]\n"
+        "task: t\nscale: mini\nsubsets: [all]\nbackbones: {nano: {}}\nmethods: [sft, warmup, more]\n"
+        "seeds: [0]\n"
         "stats: {randomizations: 99, resamples: 99}\n"
     )
     return out
