@@ -2,6 +2,7 @@
 
 import ast
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -23,24 +24,12 @@ from harness.task import ScaleCard, Subset, TaskCard
 from tasks.libreoffice_build import read_pages
 
 ROOT = Path(__file__).parents[1]
-SOURCES = [
-    p for part in ("harness", "tasks", "baselines", "benchmarks") for p in sorted((ROOT / part).rglob("*.py"))
-]
-UNSAFE_MODULES = {
-    "pickle",
-    "cPickle",
-    "dill",
-    "cloudpickle",
-    "joblib",
-    "marshal",
-    "shelve",
-    "tarfile",
-    "zipfile",
-}
-UNSAFE_CALLS = {"eval", "exec", "compile", "__import__", "os.system", "os.popen", "tempfile.mktemp"} | {
-    f"yaml.{name}"
-    for name in ("load", "load_all", "full_load", "unsafe_load", "full_load_all", "unsafe_load_all")
-}
+PARTS = ("harness", "tasks", "baselines", "benchmarks")
+SOURCES = [path for part in PARTS for path in sorted((ROOT / part).rglob("*.py"))]
+UNSAFE_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve", "tarfile"}
+UNSAFE_CALLS = {"eval", "exec", "compile", "__import__", "os.system", "os.popen", "tempfile.mktemp"}
+UNSAFE_CALLS |= {f"yaml.{kind}load{all_}" for kind in ("", "full_", "unsafe_") for all_ in ("", "_all")}
+SWITCHES = ("shell", "trust_remote_code", "allow_pickle")
 EVIL = """
 from pathlib import Path
 Path(__file__).with_name("ran.txt").write_text("it ran")
@@ -58,32 +47,27 @@ def faults(tree: ast.AST) -> list[str]:
     """What a module does that none may do."""
     found = []
     for node in ast.walk(tree):
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            names = [alias.name for alias in node.names]
-            modules = {(node.module or "")} if isinstance(node, ast.ImportFrom) else set(names)
-            found += sorted(m for m in modules if m.split(".")[0] in UNSAFE_MODULES)
-        if isinstance(node, ast.Dict):
-            for key, value in zip(node.keys, node.values, strict=True):
-                if isinstance(key, ast.Constant) and key.value == "trust_remote_code":
-                    found += (
-                        []
-                        if isinstance(value, ast.Constant) and value.value is False
-                        else ["trust_remote_code"]
-                    )
-        if not isinstance(node, ast.Call):
-            continue
-        name = dotted(node.func)
-        given = {k.arg: k.value.value if isinstance(k.value, ast.Constant) else "?" for k in node.keywords}
-        if name in UNSAFE_CALLS:
-            found.append(name)
-        if name == "torch.load" and given.get("weights_only") is not True:
-            found.append("torch.load without weights_only")
-        found += [
-            key
-            for key in ("shell", "trust_remote_code", "allow_pickle")
-            if given.get(key, False) is not False
-        ]
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names if alias.name.split(".")[0] in UNSAFE_MODULES]
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in UNSAFE_MODULES:
+            found.append(str(node.module))
+        elif isinstance(node, ast.Dict):
+            pairs = zip(node.keys, node.values, strict=True)
+            named = [(key.value, value) for key, value in pairs if isinstance(key, ast.Constant)]
+            found += [str(name) for name, value in named if name in SWITCHES and not is_(value, False)]
+        elif isinstance(node, ast.Call):
+            name = dotted(node.func)
+            given = {keyword.arg: keyword.value for keyword in node.keywords}
+            if name in UNSAFE_CALLS:
+                found.append(name)
+            if name == "torch.load" and not is_(given.get("weights_only"), True):
+                found.append("torch.load without weights_only")
+            found += [key for key in SWITCHES if key in given and not is_(given[key], False)]
     return found
+
+
+def is_(node: ast.AST | None, value: bool) -> bool:
+    return isinstance(node, ast.Constant) and node.value is value
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -92,15 +76,15 @@ def test_no_module_runs_code_from_data(path: Path) -> None:
 
 
 def test_the_rules_find_what_they_are_for() -> None:
-    text = (
-        "import pickle\nfrom joblib import load\nyaml.load(x)\neval(x)\ntorch.load(x)\ntorch.load(x, weights_only=w)\n"
-        "run(x, shell=True)\nf(trust_remote_code=given)\nnp.load(x, allow_pickle=True)\nd = {'trust_remote_code': t}\n"
+    wrong = (
+        *("import pickle", "from joblib import load", "yaml.load(x)", "eval(x)", "torch.load(x)"),
+        *("torch.load(x, weights_only=w)", "run(x, shell=True)", "np.load(x, allow_pickle=True)"),
+        *("f(trust_remote_code=given)", "d = {'trust_remote_code': given}"),
     )
-    assert len(faults(ast.parse(text))) == 10
-    assert (
-        faults(ast.parse("torch.load(x, weights_only=True)\nf(trust_remote_code=False)\nyaml.safe_load(x)"))
-        == []
-    )
+    for text in wrong:
+        assert len(faults(ast.parse(text))) == 1, text
+    right = "torch.load(x, weights_only=True)\nf(trust_remote_code=False)\nyaml.safe_load(x)"
+    assert faults(ast.parse(right)) == []
 
 
 def test_remote_code_can_not_be_asked_for() -> None:
@@ -162,9 +146,10 @@ def test_a_folder_of_results_chooses_no_interpreter_and_trusts_nothing(tmp_path:
     assert (asked.python, asked.trust_checkpoint) == ("./python", True)
 
 
-@pytest.mark.parametrize(
-    "name", ["", ".", "..", "../x", "/x", "a/b", "-x", ".x", "a\0", "a\n", "x" * 200, "ä", "a b"]
-)
+ELSEWHERE = ["", ".", "..", "../x", "/x", "a/b", "-x", ".x", "a\0", "a\n", "x" * 200, "ä", "a b"]
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
 def test_names_that_lead_elsewhere(name: str, scored: Path) -> None:
     with pytest.raises(UserError, match="can't name a folder"):
         file_name(name, "metric")
@@ -218,8 +203,6 @@ def test_links_out_of_a_package_are_not_read(tmp_path: Path) -> None:
 
 
 def test_a_copied_cell_is_named(scored: Path) -> None:
-    import shutil
-
     shutil.copytree(scored, scored.with_name("copy"))
     assert len(read_results(scored.parents[1])) == 2
     done = invoke("report", str(scored.parents[1]), cwd=scored)
@@ -229,7 +212,7 @@ def test_a_copied_cell_is_named(scored: Path) -> None:
 
 def test_names_are_no_markup_of_the_terminal(tmp_path: Path) -> None:
     folder = tmp_path / "[red]x[/bold]"
-    folder.mkdir()
+    folder.mkdir(parents=True)
     made = invoke("new", "metric", "mine", "--into", str(folder), cwd=tmp_path)
     assert made.returncode == 0
     assert "[red]x[/bold]" in made.words
