@@ -2,16 +2,21 @@
 
 from typing import Any
 
+from harness.redact import redact, visible
+
 
 class UserError(Exception):
     """A mistake in what the user asked for: what is wrong, where it came from, and what to do next."""
 
     def __init__(self, problem: str, *, origin: str = "", hint: str = "") -> None:
-        """Args: ``problem`` names the thing, ``origin`` where it came from, ``hint`` the next step."""
-        self.problem, self.origin, self.hint = problem, origin, hint
-        where = f" (from {origin})" if origin else ""
-        then = f" {hint}" if hint else ""
-        super().__init__(f"{problem}{where}.{then}")
+        """Args: ``problem`` names the thing, ``origin`` where it came from, ``hint`` the next step.
+
+        Any may quote what came from outside: secrets and control characters are taken out.
+        """
+        self.problem, self.origin, self.hint = (visible(redact(part)) for part in (problem, origin, hint))
+        where = f" (from {self.origin})" if origin else ""
+        then = f" {self.hint}" if hint else ""
+        super().__init__(f"{self.problem}{where}.{then}")
 
     def __reduce__(self) -> tuple[object, ...]:
         """Keep the three parts when the error crosses a process boundary."""

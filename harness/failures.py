@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import TrainingError, UserError
+from harness.redact import redact, visible
 from harness.store import CorruptError, read_json, write_file
 
 FAILED = "failed.json"
@@ -48,8 +49,11 @@ def failure_of(error: BaseException, stage: str) -> Failure:
     diagnostics = error.diagnostics if isinstance(error, TrainingError) else {}
     if isinstance(error, UserError):
         return Failure(stage, type(error).__name__, str(error), diagnostics=diagnostics)
-    message = f"{type(error).__name__}: {error}"
-    trace = "".join(traceback.format_exception(error))
+    # What a library says may hold a token from a URL, or what a terminal would obey.
+    message = visible(redact(f"{type(error).__name__}: {error}"))
+    trace = "\n".join(
+        visible(line) for line in redact("".join(traceback.format_exception(error))).splitlines()
+    )
     return Failure(stage, type(error).__name__, message, trace)
 
 

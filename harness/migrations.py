@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.store import CorruptError, check, is_done, read_json
+from harness.stored import ScoreFile, named, read_score, shaped
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +43,13 @@ def stored_scores(cell: Path) -> list[StoredScore]:
     found: dict[str, StoredScore] = {}
     if is_done(cell / "score"):
         for score in _schema_1(cell)["metrics"]:
-            file = cell / "score" / f"{score['key']}.parquet"
-            found[score["key"]] = StoredScore(
-                {"metric": score["key"], "code": "", "notes": [], **score}, file
-            )
+            path = cell / "score" / "scores.json"
+            content = {"metric": score["key"], "code": "", "notes": [], **score}
+            key = named(shaped(content, ScoreFile, path).key, path)
+            found[key] = StoredScore(content, cell / "score" / f"{key}.parquet")
     for folder in sorted((cell / "scores").glob("[!.]*")):
         if is_done(folder):
-            score = read_json(check(folder) / "score.json")
+            score = read_score(check(folder))
             found[score["key"]] = StoredScore(score, folder / "statistics.parquet")
     return list(found.values())
 

@@ -8,6 +8,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from harness.redact import redact_all
+
 PACKAGES = (
     "torch",
     "transformers",
@@ -32,7 +34,7 @@ def provenance(device: str, dtype: str) -> dict[str, Any]:
         except PackageNotFoundError:
             versions[package] = None
     commit, dirty = git_state(Path(__file__).parent)
-    return {
+    found = {
         "packages": versions,
         "python": sys.version.split()[0],
         "platform": platform.platform(),
@@ -44,6 +46,8 @@ def provenance(device: str, dtype: str) -> dict[str, Any]:
         "git_commit": commit,
         "git_dirty": dirty,
     }
+    redacted: dict[str, Any] = redact_all(found)
+    return redacted
 
 
 def git_state(folder: Path) -> tuple[str | None, bool | None]:

@@ -7,6 +7,7 @@ nothing else. Two distributions that claim one name are refused with both origin
 import difflib
 import hashlib
 import importlib.util
+import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,6 +18,10 @@ from typing import Any, Generic, TypeVar
 from harness.errors import UserError
 
 T = TypeVar("T")
+
+PLUGINS = "WARMUP_BENCH_PLUGINS"
+"""Variable with the plugin files that stored results may name, separated as in PATH."""
+_named: set[str] = set()  # files that this process was asked to load
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +92,24 @@ class Registry(Generic[T]):
         code = f"{version}+{_text_hash(found[0].module)}"
         return self._checked(Entry(reference, value, f"{dist} {version}", code))
 
+    def load_stored(self, reference: str) -> Entry[T]:
+        """Resolve what a stored result names: a file only where the user has named it too.
+
+        Results come from others as well; reading them must not run a file that they choose. A file counts as
+        named where this process was asked for it, or where :data:`PLUGINS` lists it.
+
+        Raises:
+            UserError: As :meth:`load`, or a file that nobody has named.
+        """
+        if reference.endswith(".py") and _real(reference) not in _named | _listed():
+            raise UserError(
+                f"stored results name the {self.kind} file {reference}, and reading results runs no file "
+                "that you have not named",
+                origin="the results folder",
+                hint=f"If you trust that file: {PLUGINS}={reference} warmup-bench …",
+            )
+        return self.load(reference)
+
     def _checked(self, entry: Entry[T]) -> Entry[T]:
         if reason := self.wrong(entry.value):
             raise UserError(
@@ -112,8 +135,9 @@ class Registry(Generic[T]):
                 yield name, error
 
     def _from_file(self, path: Path) -> Entry[T]:
-        if not path.is_file():
+        if not os.path.isfile(path):  # noqa: PTH113 - false for a name that is too long, where Path.is_file raises
             raise UserError(f"{self.kind} file {path} does not exist", hint="Check the path.")
+        _named.add(_real(path))
         code = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
         module_name = f"warmup_bench_plugin_{path.stem}_{code}"
         spec = importlib.util.spec_from_file_location(module_name, path)
@@ -138,6 +162,14 @@ class Registry(Generic[T]):
         name = getattr(getattr(value, "card", value), "name", None)
         # A class whose instances have a name gives a property here, which names nothing.
         return Entry(name if isinstance(name, str) else path.stem, value, str(path), code)
+
+
+def _real(path: str | Path) -> str:
+    return os.path.realpath(path)
+
+
+def _listed() -> set[str]:
+    return {_real(path) for path in os.environ.get(PLUGINS, "").split(os.pathsep) if path}
 
 
 def _text_hash(module: str) -> str:

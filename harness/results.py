@@ -6,15 +6,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from harness.cell import Cell
 from harness.errors import UserError
 from harness.metrics.base import FloatArray, Metric, MetricContext
 from harness.migrations import is_scored_at_all, stored_scores
 from harness.registry import metrics
 from harness.scoring import read_facts
-from harness.store import CorruptError, check, is_done, read_json, read_table
+from harness.store import check, is_done, read_json, read_table
+from harness.stored import Kind, LogLine, column, counted, misshapen, shaped, statistics
+
+COLUMNS: dict[str, Kind] = {
+    "id": "text",
+    "group": "text or none",
+    "source": "text",
+    "references": "texts",
+    "hypothesis": "text",
+}
+"""Of every file of predictions."""
+MORE_COLUMNS: dict[str, Kind] = {"warmup": "text or none", "warmup_forced": "truth", "finished": "truth"}
+"""Of those that a run has written."""
 
 
 @dataclass(frozen=True)
@@ -44,15 +54,26 @@ class Result:
         Raises:
             CorruptError: The file can't be read.
         """
-        files = {stored.score["key"]: stored.statistics for stored in stored_scores(self.folder)}
-        table = read_table(files[key])
-        columns = [table.column(name).to_numpy() for name in table.column_names if name != "id"]
-        return table.column("id").to_pylist(), np.stack(columns, axis=1).astype(np.float64)
+        path = next(found.statistics for found in stored_scores(self.folder) if found.score["key"] == key)
+        return statistics(read_table(path), path)
+
+    def predictions(self, *more: str) -> dict[str, list[Any]]:
+        """The columns of the predictions that every cell has, and those named that this one has.
+
+        Raises:
+            CorruptError: The file can't be read.
+        """
+        path = self.folder / "decode" / "predictions.parquet"
+        table = read_table(path)
+        wanted = {**COLUMNS, **{name: MORE_COLUMNS[name] for name in more if name in table.column_names}}
+        found = {name: column(table, name, kind, path) for name, kind in wanted.items()}
+        if not found["id"] or len(set(found["id"])) < len(found["id"]):
+            raise misshapen(path, "it holds no example, or one twice")
+        return found
 
     def groups(self) -> list[str] | None:
         """The document of every example, or None where the task gives none."""
-        table = read_table(self.folder / "decode" / "predictions.parquet")
-        groups: list[str] = table.column("group").to_pylist()
+        groups: list[str] = self.predictions()["group"]
         return None if any(group is None for group in groups) else groups
 
     def training_log(self) -> list[dict[str, Any]]:
@@ -65,14 +86,18 @@ class Result:
         if not path.is_file():
             return []
         try:
-            return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        except (OSError, ValueError) as error:
-            raise CorruptError(f"stored file {path} can't be read ({error})") from error
+            lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        except (OSError, ValueError, RecursionError) as error:
+            raise misshapen(path, str(error)) from error
+        for line in lines:
+            shaped(line, LogLine, path)
+        return lines
 
     def metric(self, key: str) -> Metric:
         """The metric, made as it was for scoring."""
         reference = next(score["metric"] for score in self.scores if score["key"] == key)
-        metric: Metric = metrics().load(reference).value(self.context)
+        entry = metrics().load_stored(reference)
+        metric: Metric = entry.value(self.context)
         return metric
 
 
@@ -84,20 +109,29 @@ def read_result(folder: Path) -> Result:
     """
     check(folder / "decode")
     context, order = read_facts(folder)
-    try:
-        cell = Cell.model_validate(read_json(folder / "decode" / "cell.json"))
-        stored = [found.score for found in stored_scores(folder)]
-        place = {metric: number for number, metric in enumerate(order)}
-        entries = tuple(sorted(stored, key=lambda s: (place.get(s["metric"], len(place)), s["key"])))
-    except (KeyError, ValueError) as error:
-        raise CorruptError(
-            f"stored cell {folder} is not readable ({error})", hint="Move it away to have it made again."
-        ) from error
+    cell = read_cell(folder)
+    stored = [found.score for found in stored_scores(folder)]
+    place = {metric: number for number, metric in enumerate(order)}
+    entries = tuple(sorted(stored, key=lambda s: (place.get(s["metric"], len(place)), s["key"])))
     training = check(folder.parent.parent / "trainings" / cell.training_id)
     ledger = read_json(training / "ledger.json")
     decode = read_json(folder / "decode" / "ledger.json")
-    ledger |= {**decode, "truncated": ledger["truncated"] + decode["truncated"]}
+    try:
+        ledger |= {**decode, "truncated": ledger["truncated"] + decode["truncated"]}
+    except (KeyError, TypeError) as error:
+        raise misshapen(training / "ledger.json", f"truncated: {error}") from error
+    ledger = counted(ledger, training / "ledger.json")
     return Result(cell, folder, ledger, entries, context, read_json(training / "provenance.json"))
+
+
+def read_cell(folder: Path) -> Cell:
+    """The coordinates and settings of a decoded cell.
+
+    Raises:
+        CorruptError: They can't be read.
+    """
+    path = folder / "decode" / "cell.json"
+    return shaped(read_json(path), Cell, path)
 
 
 def read_results(out: Path, only: Iterable[str] | None = None) -> list[Result]:

@@ -12,12 +12,13 @@ from pathlib import Path
 
 from harness.cell import content_hash
 from harness.metrics.learned import LearnedMetric, Segment
+from harness.names import file_name
 from harness.store import check, is_done, read_table, write_json, write_table, writing
 
 
 def cache_folder(out: Path, metric: LearnedMetric) -> Path:
     """The folder of what a metric's model has scored in the results folder ``out``."""
-    return out / "cache" / f"{metric.key}-{content_hash(metric.identity())}"
+    return out / "cache" / f"{file_name(metric.key, 'metric')}-{content_hash(metric.identity())}"
 
 
 def digest(segment: Segment) -> str:

@@ -16,11 +16,11 @@ from harness.metrics.base import FloatArray, Metric, MetricContext
 from harness.metrics.inputs import column_read
 from harness.metrics.learned import LearnedMetric, Segment, is_learned
 from harness.migrations import read_facts_file
+from harness.names import file_name
 from harness.registry import Entry, metrics
 from harness.score_cache import cache_folder, digest, read_cache, write_part
 from harness.spec import Score
 from harness.store import (
-    CorruptError,
     check,
     is_done,
     read_json,
@@ -29,6 +29,7 @@ from harness.store import (
     write_table,
     writing,
 )
+from harness.stored import Facts, column, shaped
 from harness.task import Example, TaskCard
 
 PART = 512
@@ -101,16 +102,9 @@ def read_facts(cell: Path, settings: Score | None = None) -> tuple[MetricContext
     Raises:
         CorruptError: They can't be read.
     """
-    facts = read_facts_file(cell)
-    try:
-        context = MetricContext(
-            facts["target_language"], tuple(facts["labels"]), facts["references"], settings or Score()
-        )
-        return context, tuple(facts["metrics"])
-    except (KeyError, TypeError) as error:
-        raise CorruptError(
-            f"stored cell {cell} is not readable ({error})", hint="Move it away to have it made again."
-        ) from error
+    facts = shaped(read_facts_file(cell), Facts, cell / "decode" / "task.json")
+    context = MetricContext(facts.target_language, tuple(facts.labels), facts.references, settings or Score())
+    return context, tuple(facts.metrics)
 
 
 def read_predictions(cell: Path, settings: Score | None = None) -> Predictions:
@@ -119,12 +113,13 @@ def read_predictions(cell: Path, settings: Score | None = None) -> Predictions:
     Raises:
         CorruptError: They are damaged.
     """
-    table = read_table(check(cell / "decode") / "predictions.parquet")
+    path = check(cell / "decode") / "predictions.parquet"
+    table = read_table(path)
     context, named = read_facts(cell, settings)
     return Predictions(
-        ids=table["id"].to_pylist(),
-        references=table["references"].to_pylist(),
-        sources=table["source"].to_pylist(),
+        ids=column(table, "id", "text", path),
+        references=column(table, "references", "texts", path),
+        sources=column(table, "source", "text", path),
         table=table,
         context=context,
         metrics=named,
@@ -132,8 +127,12 @@ def read_predictions(cell: Path, settings: Score | None = None) -> Predictions:
 
 
 def score_folder(cell: Path, key: str) -> Path:
-    """Where a metric's statistics and score of a cell are."""
-    return cell / "scores" / key
+    """Where a metric's statistics and score of a cell are.
+
+    Raises:
+        UserError: The key is no name of a folder.
+    """
+    return cell / "scores" / file_name(key, "metric")
 
 
 def key_of(entry: Entry[Any], metric: Metric) -> str:

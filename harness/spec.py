@@ -11,15 +11,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from harness.errors import UserError
+from harness.plain_yaml import DEEPEST, read_yaml
+from harness.redact import redact
 from harness.task import Scale
+
+MOST_SEEDS = 10_000
+LARGEST_SEED = 2**31 - 1
+"""The generators of numpy and torch are seeded with it and with multiples of it."""
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Budget(_Section):
@@ -331,7 +336,16 @@ class RunSpec(BaseModel):
     @classmethod
     def _counted(cls, value: Any) -> Any:
         """``seeds: 5`` means 0, 1, 2, 3, 4."""
+        if isinstance(value, int) and value > MOST_SEEDS:  # before a range of them fills the memory
+            raise ValueError(f"at most {MOST_SEEDS:,} seeds, not {value}")
         return tuple(range(value)) if isinstance(value, int) else value
+
+    @field_validator("seeds")
+    @classmethod
+    def _seeds(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if wrong := [seed for seed in value if not 0 <= seed <= LARGEST_SEED]:
+            raise ValueError(f"a seed is a number from 0 to {LARGEST_SEED}, not {wrong[0]}")
+        return value
 
     @field_validator("track", mode="before")
     @classmethod
@@ -381,10 +395,10 @@ def read_spec(path: Path) -> dict[str, Any]:
         UserError: The file is missing, no YAML, or no mapping.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = read_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise UserError(f"spec file {path} does not exist", origin="--spec") from error
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+    except (ValueError, OSError) as error:  # a UnicodeDecodeError is a ValueError
         reason = " ".join(str(error).split())
         raise UserError(f"spec file {path} can't be read: {reason}", origin="--spec") from error
     if not isinstance(content, dict):
@@ -403,14 +417,18 @@ def parse_assignment(text: str) -> dict[str, Any]:
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
         raise UserError(
-            f"'{text}' is no key=value", origin="--set", hint="Example: --set train.batch_size=32"
+            f"'{_told(text)}' is no key=value", origin="--set", hint="Example: --set train.batch_size=32"
         )
     try:
-        parsed = yaml.safe_load(value)
-        if isinstance(parsed, str):  # YAML 1.1 reads 1e-3 as a string
-            parsed = _number(parsed)
-    except yaml.YAMLError as error:
-        raise UserError(f"'{value}' is no YAML value", origin=f"--set {key}") from error
+        parsed = read_yaml(value)
+    except ValueError as error:
+        raise UserError(
+            f"'{_told(value)}' is no YAML value: {error}", origin=f"--set {_told(key)}"
+        ) from error
+    if isinstance(parsed, str):  # YAML 1.1 reads 1e-3 as a string
+        parsed = _number(parsed)
+    if key.count(".") > DEEPEST:
+        raise UserError(f"'{_told(key)}' is no key", origin="--set")
     nested: Any = parsed
     for part in reversed(key.strip().split(".")):
         nested = {part: nested}
@@ -428,14 +446,15 @@ def make_spec(content: Mapping[str, Any], origin: str) -> RunSpec:
     """Validate a merged mapping, its settings sections included.
 
     Raises:
-        UserError: An unknown key (the nearest one is told) or a value out of its range.
+        UserError: An unknown key (the nearest one is told), a value out of its range, or a secret.
     """
     _known_keys(content, RunSpec, "", origin)
+    _no_secrets(content, origin)
     spec: RunSpec = _validated(RunSpec, content, origin)
     make_settings(origin, spec.sections())
     for name, section in spec.backbones.items():
         if not isinstance(section, Mapping):
-            raise UserError(f"backbones.{name} must hold settings, not {section!r}", origin=origin)
+            raise UserError(f"backbones.{name} must hold settings, not {_told(repr(section))}", origin=origin)
         make_settings(f"{origin}, backbones.{name}", section)
     return spec
 
@@ -459,13 +478,16 @@ def _known_keys(content: Mapping[str, Any], model: type[BaseModel], prefix: str,
             near = difflib.get_close_matches(str(key), list(fields), n=2, cutoff=0.5)
             meant = f"Did you mean {' or '.join(prefix + n for n in near)}?" if near else ""
             raise UserError(
-                f"unknown key '{prefix}{key}'", origin=origin, hint=meant or f"Known: {', '.join(fields)}."
+                f"unknown key '{prefix}{_told(str(key))}'",
+                origin=origin,
+                hint=meant or f"Known: {', '.join(fields)}.",
             )
         inner = Settings.model_fields.get(key) if model is RunSpec else None
         kind = (inner or fields[key]).annotation
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             if not isinstance(value, Mapping | BaseModel):
-                raise UserError(f"'{prefix}{key}' must hold keys of its own, not {value!r}", origin=origin)
+                problem = f"'{prefix}{key}' must hold keys of its own, not {_told(repr(value))}"
+                raise UserError(problem, origin=origin)
             if isinstance(value, Mapping):
                 _known_keys(value, kind, f"{prefix}{key}.", origin)
 
@@ -477,5 +499,30 @@ def _validated(model: type[Any], content: Mapping[str, Any], origin: str) -> Any
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise UserError(
-            f"'{where}' = {first['input']!r} is not valid: {first['msg']}", origin=origin
+            f"'{where}' = {_told(repr(first['input']))} is not valid: {_told(first['msg'])}", origin=origin
         ) from error
+
+
+def _no_secrets(content: Any, origin: str) -> None:
+    """A spec is stored beside its results, and shared with them.
+
+    Raises:
+        UserError: It holds a token, or a URL with a user.
+    """
+    if isinstance(content, Mapping):
+        for part in (*content.keys(), *content.values()):
+            _no_secrets(part, origin)
+    elif isinstance(content, list | tuple | set | frozenset):
+        for part in content:
+            _no_secrets(part, origin)
+    elif isinstance(content, str | Path) and redact(str(content)) != str(content):
+        raise UserError(
+            f"'{content}' holds a secret, and a spec is stored with its results",
+            origin=origin,
+            hint="Log in with 'hf auth login' or set HF_TOKEN; a spec needs neither.",
+        )
+
+
+def _told(text: str) -> str:
+    """A value in an error message, not longer than a line."""
+    return text if len(text) <= 200 else f"{text[:200]}…"

@@ -109,10 +109,7 @@ def check(folder: Path) -> Path:
             f"{folder} has schema version {version}, this program reads up to {SCHEMA_VERSION}",
             hint="Upgrade warmup-bench.",
         )
-    files = manifest.get("files")
-    if not isinstance(files, dict) or not all(isinstance(f, list) and len(f) == 2 for f in files.values()):
-        raise _corrupt(folder / DONE, "lists no files")
-    for name, (size, digest) in files.items():
+    for name, (size, digest) in _listed(folder, manifest).items():
         path = folder / name
         if not path.is_file():
             raise _corrupt(path, "is missing")
@@ -131,7 +128,8 @@ def read_json(path: Path) -> dict[str, Any]:
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        json.dumps(content, ensure_ascii=False).encode()  # lone surrogates can't be shown or stored again
+    except (OSError, ValueError, RecursionError) as error:
         raise _corrupt(path, f"can't be read ({error})") from error
     if not isinstance(content, dict):
         raise _corrupt(path, "holds no object")
@@ -241,6 +239,23 @@ def unwritable(path: Path, error: OSError) -> UserError:
     else:
         what, hint = error.strerror or str(error), "Choose another --out."
     return UserError(f"can't write {path}: {what}", origin="--out", hint=hint)
+
+
+def _listed(folder: Path, manifest: dict[str, Any]) -> dict[str, tuple[int, str]]:
+    """Size and digest of every file of a manifest.
+
+    Raises:
+        CorruptError: It lists none so, or one outside of the folder.
+    """
+    files = manifest.get("files")
+    if not isinstance(files, dict):
+        raise _corrupt(folder / DONE, "lists no files")
+    for name, facts in files.items():
+        inside = not Path(name).is_absolute() and ".." not in Path(name).parts and "\0" not in name
+        known = isinstance(facts, list) and [type(fact) for fact in facts] == [int, str]
+        if not inside or not known:
+            raise _corrupt(folder / DONE, f"lists {name[:80]!r}, which can't be one of its files")
+    return files
 
 
 def _write_manifest(folder: Path) -> None:

@@ -8,9 +8,11 @@ import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from harness.names import PATTERN
 
 Scale = Literal["mini", "small", "paper"]
 
@@ -117,7 +119,9 @@ class TaskCard(BaseModel):
     labels: tuple[str, ...] = Field(
         default=(), description="closed set of targets, for classification metrics"
     )
-    subsets: dict[str, Subset] = Field(min_length=1, description="the first one is the default")
+    subsets: dict[Annotated[str, Field(pattern=PATTERN)], Subset] = Field(
+        min_length=1, description="the first one is the default"
+    )
     scales: dict[Scale, ScaleCard] = Field(min_length=1, description="the first one is the default")
 
     @model_validator(mode="after")

@@ -65,7 +65,7 @@ def _unpacked(package: str, work: Path) -> Path:
     own.mkdir()
     _run(["apt-get", "download", package], own)
     for archive in own.glob("*.deb"):
-        _run(["dpkg-deb", "-x", archive.name, "unpacked"], own)
+        _run(["dpkg-deb", "-x", f"./{archive.name}", "unpacked"], own)
     return own / "unpacked" / "usr" / "share" / "libreoffice" / "help"
 
 
@@ -83,18 +83,31 @@ def _run(command: list[str], folder: Path) -> None:
 def read_pages(folder: Path) -> dict[str, Paragraphs]:
     """The paragraphs of every page below ``text/``, by the page's path and the paragraph's id, in order.
 
+    Links that lead out of the folder are left out: nothing but the package is read.
+
     Raises:
-        UserError: There is no page.
+        UserError: There is no page, or one is no UTF-8 text.
     """
     root = folder / "text"
-    paths = sorted(root.rglob("*.html"))
+    real = root.resolve()
+    paths = sorted(path for path in root.rglob("*.html") if path.resolve().is_relative_to(real))
     if not paths:
         raise UserError(
             f"the package has no help pages in {root}",
             origin="warmup-bench data build libreoffice-help",
             hint="Its layout has changed: please report it with the package's version.",
         )
-    return {path.relative_to(root).as_posix(): paragraphs(path.read_text(encoding="utf-8")) for path in paths}
+    return {path.relative_to(root).as_posix(): paragraphs(_text(path)) for path in paths}
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"page {path.name} of the package is no UTF-8 text",
+            origin="warmup-bench data build libreoffice-help",
+        ) from error
 
 
 def paragraphs(html: str) -> Paragraphs:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from harness.redact import visible
 from harness.report.numbers import format_p
 
 if TYPE_CHECKING:
@@ -133,9 +134,9 @@ def _print_text(outcome: "Outcome") -> None:
         main = outcome.lines[0].metric
         for moved in outcome.moved:
             console.print()
-            console.print(Text(_moved_title(moved, main), style="bold"))
+            console.print(Text(visible(_moved_title(moved, main)), style="bold"))
             for name, text in _texts(moved):
-                console.print(Text.assemble((f"  {name}: ", "dim"), _short(text)))
+                console.print(Text.assemble((f"  {name}: ", "dim"), visible(_short(text))))
 
 
 def _markdown(outcome: "Outcome") -> str:
@@ -225,7 +226,7 @@ def print_grid(
     console = Console()
     console.print()
     if title:
-        console.print(Text(title, style="bold"))
+        console.print(Text(visible(title), style="bold"))
     widths = [
         max(len(line) for cell in column for line in cell.split("\n")) + 3
         for column in zip(headers, *rows, strict=True)
@@ -235,13 +236,17 @@ def print_grid(
         grid = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False)
         for i in part:
             grid.add_column(
-                headers[i], justify="right" if i else "left", no_wrap=i > 0, overflow="fold", min_width=4
+                Text(visible(headers[i])),
+                justify="right" if i else "left",
+                no_wrap=i > 0,
+                overflow="fold",
+                min_width=4,
             )
         for row in rows:
-            grid.add_row(*(Text(row[i]) for i in part))
+            grid.add_row(*(Text(visible(row[i])) for i in part))
         console.print(grid)
     for note in notes:
-        console.print(Padding(Text(note, style="dim"), (0, 0, 0, 2)))
+        console.print(Padding(Text(visible(note), style="dim"), (0, 0, 0, 2)))
 
 
 def _parts(widths: Sequence[int], room: int) -> list[list[int]]:

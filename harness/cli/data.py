@@ -26,11 +26,16 @@ def build_command(name: str, out: Path | None) -> None:
         raise UserError(f"{out} is not a folder", origin="--out", hint="Name a folder.")
     console = Console()
     try:
-        folder = task.build(out, lambda step: console.print(step, highlight=False))
+        folder = task.build(out, lambda step: console.print(step, highlight=False, markup=False))
     except OSError as error:
         raise UserError(
             f"can't write the data: {error.strerror or error}", origin="--out", hint="Choose another --out."
         ) from error
     given = f" --data-dir {out}" if out is not None else ""
-    console.print(f"Built in {folder}.", highlight=False, soft_wrap=True)
-    console.print(f"Next: warmup-bench run --task {task.card.name}{given}", highlight=False, soft_wrap=True)
+    console.print(f"Built in {folder}.", highlight=False, markup=False, soft_wrap=True)
+    console.print(
+        f"Next: warmup-bench run --task {task.card.name}{given}",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )

@@ -9,6 +9,7 @@ from pathlib import Path
 from string import Template
 
 from rich.console import Console
+from rich.markup import escape
 
 from harness.errors import UserError
 from harness.registry import KINDS
@@ -41,8 +42,9 @@ def new_command(kind: str, name: str, into: Path) -> None:
     _write(folder, made)
     module = f"{kind}_{_identifier(name)}.py"
     say = Console(highlight=False, soft_wrap=True).print
-    say(f"Made [bold]{folder}[/] with {', '.join(made)}.")
-    say(f"Next: [bold]cd {folder}[/], [bold]python -m pytest[/], and change {module} to your own.")
+    shown = escape(str(folder))
+    say(f"Made [bold]{shown}[/] with {', '.join(made)}.")
+    say(f"Next: [bold]cd {shown}[/], [bold]python -m pytest[/], and change {module} to your own.")
     if kind == "task":
         say(
             f"Then: [bold]warmup-bench check task ./{module}[/]; [bold]pip install -e .[/] gives it its name."

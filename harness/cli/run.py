@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.text import Text
 
 from harness.cli.progress import ProgressDisplay
@@ -83,16 +84,17 @@ def run_command(
     for cell in failed:
         failure = failures[cell.id]
         console.print(Text(f"failed: {cell.id}: {failure.stage}: {failure.message.strip()}", style="red"))
+    shown = escape(str(plan.out))
     if failed:
         console.print(
-            f"{len(failed)} of {len(plan.cells)} cells failed; {plan.out}/cells/*/{FAILED} say more. "
+            f"{len(failed)} of {len(plan.cells)} cells failed; {shown}/cells/*/{FAILED} say more. "
             "The same command tries them again.",
             highlight=False,
         )
     console.print(
-        f"\nStored in [bold]{plan.out}[/] (predictions with their warmups, statistics, ledger, models)."
+        f"\nStored in [bold]{shown}[/] (predictions with their warmups, statistics, ledger, models)."
     )
-    following = f"warmup-bench report {plan.out} --format md"
+    following = f"warmup-bench report {shown} --format md"
     console.print(f"Next: [bold]{following}[/], or add seeds: the stored cells are kept.", highlight=False)
     return 1 if failed else 0
 
@@ -137,12 +139,12 @@ def _option(key: str, value: Any) -> Any:
         return [name for item in value for name in item.split(",") if name]
     if key == "seeds":
         try:
-            numbers = [int(part) for part in value.split(",") if part.strip()]
+            numbers = [int(part) for part in value.split(",") if part.strip() or "," not in value]
         except ValueError as error:
             raise UserError(f"'{value}' are no seeds", origin="--seeds", hint="Give 3, or 0,1,7.") from error
         return numbers if "," in value else numbers[0]
     if key in ("budget", "limit"):
-        if key == "limit" and value.isdigit():
+        if key == "limit" and value.isdecimal() and len(value) < 20:
             return {"test": int(value)}
         return merge(*(parse_assignment(part) for part in value.split(",")))
     return value

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.text import Text
 
 from harness.cli.progress import ProgressDisplay
@@ -50,6 +51,10 @@ def score_command(
     contexts = [read_facts(cell, settings) for cell in cells]
     references = list(dict.fromkeys(wanted or [m for _, of_task in contexts for m in of_task]))
     references += [m for m in settings.metrics if not wanted and m not in references]
+    named = {*wanted, *_settings(None, None, assignments).metrics}
+    for reference in references:
+        if reference not in named:
+            metrics().load_stored(reference)
     distinct = list(dict.fromkeys(context for context, _ in contexts))
     if fetch:
         _fetch(references, distinct, console)
@@ -61,7 +66,7 @@ def score_command(
     if not ready:
         raise UserError("none of the metrics can score here", origin="--metrics")
     score_with_progress(console, folder, cells, ready, settings, device)
-    console.print(f"Next: [bold]warmup-bench report {folder}[/]", highlight=False)
+    console.print(f"Next: [bold]warmup-bench report {escape(str(folder))}[/]", highlight=False)
     return 1 if left_out else 0
 
 
@@ -109,6 +114,9 @@ def _told(tally: Tally) -> str:
 def _settings(folder: Path | None, comet_python: str | None, assignments: Sequence[str]) -> Score:
     """The section ``score`` of the newest spec of a folder, under ``--set`` and ``--comet-python``.
 
+    What could run code is never read from a folder, which may come from someone else: neither the interpreter
+    of COMET nor the trust in its checkpoint.
+
     Raises:
         UserError: A key outside of ``score``, or one that nobody reads.
     """
@@ -123,7 +131,8 @@ def _settings(folder: Path | None, comet_python: str | None, assignments: Sequen
     if comet_python is not None:
         layers.append({"score": {"comet": {"python": comet_python}}})
     spec = newest_spec(folder) if folder is not None else None
-    stored = {} if spec is None else {"score": spec.score.model_dump(mode="json")}
+    run_code = {"comet": {"python", "trust_checkpoint"}}
+    stored = {} if spec is None else {"score": spec.score.model_dump(mode="json", exclude=run_code)}
     return make_spec({"task": "stored", **merge(stored, *layers)}, "--set").score
 
 

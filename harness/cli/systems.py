@@ -174,8 +174,6 @@ def read_stored_system(name: str, keys: Sequence[str] | None) -> System:
         UserError: Nothing is stored there, cells that do not belong together, a metric that is not stored.
         CorruptError: A stored file is damaged.
     """
-    from harness.store import read_table
-
     results = _results(name)
     first = results[0]
     seeds = [result.cell.seed for result in results]
@@ -191,8 +189,14 @@ def read_stored_system(name: str, keys: Sequence[str] | None) -> System:
             raise UserError(
                 f"{first.folder} has no scores of metric '{key}'", hint=f"Stored: {', '.join(stored)}."
             )
-    tables = [read_table(result.folder / "decode" / "predictions.parquet") for result in results]
-    ids = tables[0].column("id").to_pylist()
+    tables = [result.predictions() for result in results]
+    ids = tables[0]["id"]
+    for result in results:
+        if absent := set(keys or stored) - {entry["key"] for entry in result.scores}:
+            raise UserError(
+                f"{result.folder} has no scores of metric '{min(absent)}'",
+                hint="'warmup-bench score' makes them, or leave it out with --metric.",
+            )
     chosen = {key: first.metric(key) for key in keys or stored}
     statistics = {}
     for key, metric in chosen.items():
@@ -206,15 +210,17 @@ def read_stored_system(name: str, keys: Sequence[str] | None) -> System:
                 hint="Score the cells again with this version.",
             )
         statistics[key] = np.stack([values for _, values in found])
-    groups = tables[0].column("group").to_pylist()
+    if any(table["id"] != ids for table in tables):
+        raise UserError(f"the cells of {name} hold different examples", hint="Compare them one by one.")
+    groups = tables[0]["group"]
     return System(
         name=first.cell.label if ":" in name else name,
         runs=tuple(map(str, seeds)),
         ids=tuple(ids),
         groups=None if all(group is None for group in groups) else tuple(groups),
-        sources=tuple(tables[0].column("source").to_pylist()),
-        references=tuple(map(tuple, tables[0].column("references").to_pylist())),
-        outputs=tuple(tuple(table.column("hypothesis").to_pylist()) for table in tables),
+        sources=tuple(tables[0]["source"]),
+        references=tuple(map(tuple, tables[0]["references"])),
+        outputs=tuple(tuple(table["hypothesis"]) for table in tables),
         metrics=chosen,
         statistics=statistics,
     )

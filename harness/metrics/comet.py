@@ -15,13 +15,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
-import yaml
-
 from harness.errors import UserError
 from harness.metrics.base import FloatArray, MetricContext
 from harness.metrics.checkpoints import TOKENIZER, fetch, find_model, hash_files, matching, short_name
 from harness.metrics.inputs import check_inputs
 from harness.metrics.learned import Segment, best_of_each, mean_percent, score_all
+from harness.plain_yaml import read_yaml
 from harness.spec import CometOptions
 
 VARIABLE = "WARMUP_BENCH_COMET_PYTHON"
@@ -213,11 +212,11 @@ def _hparams(folder: Path) -> dict[str, Any]:
         UserError: They are no plain YAML mapping.
     """
     try:
-        content = yaml.safe_load((folder / HPARAMS).read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
+        content = read_yaml((folder / HPARAMS).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise UserError(f"{folder / HPARAMS} can't be read", origin="score.comet.model") from error
-    if not isinstance(content, dict):
-        raise UserError(f"{folder / HPARAMS} holds no settings", origin="score.comet.model")
+    if not isinstance(content, dict) or not isinstance(content.get("pretrained_model", ""), str):
+        raise UserError(f"{folder / HPARAMS} holds no settings of a model", origin="score.comet.model")
     return content
 
 

@@ -9,6 +9,9 @@ from harness.metrics.base import FloatArray
 from harness.results import Result
 from harness.spec import Stats
 from harness.stats import Comparison, compare
+from harness.store import CorruptError
+
+APART = "Move one of them away to have it made again."
 
 Runs = Mapping[str, Mapping[int, Result]]
 """Finished cells of one row, by subset, then seed."""
@@ -44,7 +47,7 @@ class Comparer:
         ids, groups, a = self._stacked(baseline, subsets, seeds, metric)
         other_ids, _, b = self._stacked(other, subsets, seeds, metric)
         if ids != other_ids:  # the same data fingerprint makes this a damaged store
-            raise AssertionError("stored cells of one data set hold different example ids")
+            raise CorruptError("stored cells of one data set hold different example ids", hint=APART)
         first = [next(iter(baseline[subset].values())) for subset in subsets]
         widths = [self._statistics(result, metric)[1].shape[1] for result in first]
         return compare(
@@ -69,7 +72,7 @@ class Comparer:
         for subset in subsets:
             loaded = [self._statistics(runs[subset][seed], metric) for seed in seeds]
             if any(found != loaded[0][0] for found, _ in loaded):
-                raise AssertionError("stored cells of one data set hold different example ids")
+                raise CorruptError("stored cells of one data set hold different example ids", hint=APART)
             ids.append(loaded[0][0])
             groups.append(runs[subset][seeds[0]].groups())
             parts.append(np.stack([statistics for _, statistics in loaded]))

@@ -13,8 +13,8 @@ import numpy as np
 
 from harness.metrics.base import FloatArray
 from harness.metrics.rouge import spaced
-from harness.results import Result
-from harness.store import CorruptError, read_table
+from harness.results import MORE_COLUMNS, Result
+from harness.store import CorruptError
 
 Pieces = tuple[str, ...]
 """A text cut at its marks: pieces 0, 2, 4, ... are plain, pieces 1, 3, 5, ... are marked."""
@@ -106,7 +106,7 @@ def example_set(title: str, methods: Mapping[str, Mapping[int, Result]], baselin
         CorruptError: A file can't be read, or holds other examples than the others of the same data.
     """
     first = next(result for runs in methods.values() for result in runs.values())
-    predictions = _predictions(first)
+    predictions = first.predictions()
     ids, sources = tuple(predictions["id"]), tuple(predictions["source"])
     references = tuple(tuple(golds) for golds in predictions["references"])
     entries: dict[str, dict[str, Any]] = {}  # by metric, as the first cell that has it was scored
@@ -199,7 +199,8 @@ def _run(
     counts: Sequence[Mapping[str, int]],
     entries: Mapping[str, Mapping[str, Any]],
 ) -> Run:
-    predictions = _predictions(result)
+    predictions = result.predictions(*MORE_COLUMNS)
+    count = len(predictions["id"])
     stored_ids = [predictions["id"]]
     scores = {}
     for entry in result.scores:
@@ -218,17 +219,12 @@ def _run(
         outputs=tuple(predictions["hypothesis"]),
         warmups=tuple(
             None if warmup is None else marked(warmup, known)
-            for warmup, known in zip(predictions["warmup"], counts, strict=True)
+            for warmup, known in zip(predictions.get("warmup", [None] * count), counts, strict=True)
         ),
-        forced=tuple(predictions["warmup_forced"]),
-        finished=tuple(predictions["finished"]),
+        forced=tuple(predictions.get("warmup_forced", [False] * count)),
+        finished=tuple(predictions.get("finished", [True] * count)),
         scores=scores,
     )
-
-
-def _predictions(result: Result) -> dict[str, list[Any]]:
-    columns: dict[str, list[Any]] = read_table(result.folder / "decode" / "predictions.parquet").to_pydict()
-    return columns
 
 
 def _distinct(methods: Iterable[Sequence[Run]], key: str) -> int:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from harness.cell import Cell
 from harness.errors import UserError
-from harness.results import Result
+from harness.results import Result, read_cell
 from harness.spec import RunSpec, Settings, make_settings, make_spec, read_spec
-from harness.store import check, is_done, read_json
+from harness.store import check, is_done
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +93,8 @@ def _half_way(out: Path, results: Sequence[Result]) -> Iterable[Planned]:
     for folder in sorted((out / "cells").glob("*")):
         decode = folder / "decode"
         if is_done(decode) and folder.name not in finished:
-            cell = Cell.model_validate(read_json(check(decode) / "cell.json"))
-            yield planned_of(cell, "decoded, but not scored")
+            check(decode)
+            yield planned_of(read_cell(folder), "decoded, but not scored")
 
 
 def _asked_for(out: Path, results: Sequence[Result]) -> Iterable[Planned]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.cell import content_hash
+from harness.errors import UserError
 from harness.report.planned import Planned
 from harness.results import Result
 from harness.spec import Settings
@@ -180,8 +181,9 @@ def _block(name: str, results: Sequence[Result], planned: Sequence[Planned]) -> 
         line = block.lines.setdefault(label, Line(label, label == result.cell.label))
         seeds = line.results[result.cell.subset]
         if result.cell.seed in seeds:
-            raise AssertionError(
-                f"{result.folder.name} and {seeds[result.cell.seed].folder.name} have one row"
+            raise UserError(
+                f"{result.folder} and {seeds[result.cell.seed].folder.name} hold the same cell",
+                hint="Move one of them away.",
             )
         seeds[result.cell.seed] = result
     rows: dict[str, set[str]] = defaultdict(set)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from harness.redact import visible
 from harness.report.lines import (
     COST_HEADERS,
     Line,
@@ -32,7 +33,7 @@ def print_tables(tables: Sequence[Table], console: "Console") -> None:
 
     for table in tables:
         console.print()
-        console.print(Text(heading(table), style="bold"))
+        console.print(Text(visible(heading(table)), style="bold"))
         _grids(console, [column.name for column in table.columns], list(score_lines(table)))
         if table.published:
             console.print(Text("The paper's gain and the one measured here", style="bold"))
@@ -40,12 +41,12 @@ def print_tables(tables: Sequence[Table], console: "Console") -> None:
         console.print(Text("What it cost", style="bold"))
         _grids(console, ["\n".join(header) for header in COST_HEADERS], list(cost_lines(table)))
         for finding in table.findings:
-            console.print(Padding(Text(finding, style="bold"), (0, 0, 0, 0)))
-        console.print(Text(table.scope))
+            console.print(Padding(Text(visible(finding), style="bold"), (0, 0, 0, 0)))
+        console.print(Text(visible(table.scope)))
         notes = table.notes
         listed = (*_joined("Signature", notes.signatures), *_joined("Test set", notes.data))
         for note in (*notes.sentences, *listed):
-            console.print(Padding(Text(note, style="dim"), (0, 0, 0, 2)))
+            console.print(Padding(Text(visible(note), style="dim"), (0, 0, 0, 2)))
 
 
 def _joined(what: str, pairs: Iterable[tuple[str, str]]) -> list[str]:
@@ -56,6 +57,7 @@ def _grids(console: "Console", headers: Sequence[str], lines: Sequence[Line]) ->
     """One grid, or several side by side's parts below one another where the terminal is too narrow."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table as Grid
+    from rich.text import Text
 
     widths = [
         max(*map(len, header.split("\n")), *(len(line.cells[i].text) for line in lines))
@@ -75,7 +77,7 @@ def _grids(console: "Console", headers: Sequence[str], lines: Sequence[Line]) ->
         grid = Grid(box=SIMPLE_HEAD, header_style="bold", padding=(0, 0, 0, gap - 1), pad_edge=False)
         grid.add_column("", min_width=name, max_width=name, overflow="fold")
         for header in headers[start:end]:
-            grid.add_column(header, justify="right", no_wrap=True)
+            grid.add_column(Text(visible(header)), justify="right", no_wrap=True)
         for line in lines:
             grid.add_row(_label_text(line), *(_text(cell) for cell in line.cells[start:end]))
         console.print(grid)
@@ -90,10 +92,10 @@ def _label_text(line: Line) -> "Text":
     from rich.text import Text
 
     styles = {"group": "bold", "gain": "dim", "interval": "dim"}
-    return Text(_label(line), style=styles.get(line.kind, ""))
+    return Text(visible(_label(line)), style=styles.get(line.kind, ""))
 
 
 def _text(cell: TextCell) -> "Text":
     from rich.text import Text
 
-    return Text(cell.text, style="bold" if cell.bold else "dim" if cell.missing else "")
+    return Text(visible(cell.text), style="bold" if cell.bold else "dim" if cell.missing else "")

@@ -2,14 +2,44 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, TypeVar
 
-import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from harness.errors import UserError
+from harness.plain_yaml import read_yaml
 from harness.stats.power import Plan, Variances
 
 PUBLISHED = Path(__file__).parents[2] / "results" / "published"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
+
+class _Gains(_Strict):
+    claim: str
+    backbone: str
+    task: str
+    gains: dict[str, float]
+
+
+class _ClaimsFile(_Strict):
+    source: str
+    claims: list[_Gains]
+
+
+class _Assumed(_Strict):
+    examples: int = Field(ge=2, le=10**8)
+    cells: int = Field(ge=1, le=10**4)
+    seed_sd: float = Field(ge=0, le=1e6)
+    sd: dict[str, list[Annotated[float, Field(ge=0, le=1e6)]]]
+    why: str
+
+
+class _AssumptionsFile(_Strict):
+    seeds: int = Field(ge=1, le=10**4)
+    claims: dict[str, _Assumed]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,15 +119,12 @@ def read_claims(path: Path = PUBLISHED / "claims.yaml") -> list[Claim]:
     Raises:
         UserError: The file is missing or is no list of claims.
     """
-    content = _read(path)
-    try:
-        return [
-            Claim(item["claim"], item["backbone"], item["task"], metric, float(gain), content["source"])
-            for item in content["claims"]
-            for metric, gain in item["gains"].items()
-        ]
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(f"{path} holds no claims as expected: {error!r}") from error
+    content = _read(path, _ClaimsFile)
+    return [
+        Claim(item.claim, item.backbone, item.task, metric, gain, content.source)
+        for item in content.claims
+        for metric, gain in item.gains.items()
+    ]
 
 
 def read_assumption(
@@ -108,20 +135,17 @@ def read_assumption(
     Raises:
         UserError: The file is missing or says nothing of the claim.
     """
-    content = _read(path)
-    try:
-        given = content["claims"][claim.name]
-        low, high = (
-            Variances(examples=float(deviation) ** 2, seeds=float(given["seed_sd"]) ** 2)
-            for deviation in given["sd"][claim.metric]
-        )
-        count = content["seeds"] if seeds is None else seeds
-        return Assumption(given["examples"], given["cells"], count, low, high, given["why"])
-    except (KeyError, TypeError, ValueError) as error:
+    content = _read(path, _AssumptionsFile)
+    given = content.claims.get(claim.name)
+    deviations = [] if given is None else given.sd.get(claim.metric, [])
+    if given is None or len(deviations) != 2:
         raise UserError(
-            f"{path} assumes nothing for {claim.metric} of '{claim.name}' ({error!r})",
+            f"{path} assumes nothing for {claim.metric} of '{claim.name}'",
             hint="Give examples, cells, seed_sd and sd: [low, high] of the metric.",
-        ) from error
+        )
+    low, high = (Variances(examples=sd**2, seeds=given.seed_sd**2) for sd in deviations)
+    count = content.seeds if seeds is None else seeds
+    return Assumption(given.examples, given.cells, count, low, high, given.why)
 
 
 def assess(claim: Claim, assumption: Assumption, *, averaged: bool, level: float = 0.05) -> Finding:
@@ -158,11 +182,20 @@ def _averaged(variances: Variances, cells: int) -> Variances:
     )
 
 
-def _read(path: Path) -> dict[str, Any]:
+File = TypeVar("File", bound=BaseModel)
+
+
+def _read(path: Path, kind: type[File]) -> File:
+    """A file in the layout of a model.
+
+    Raises:
+        UserError: It can't be read, or is laid out otherwise.
+    """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
+        return kind.model_validate(read_yaml(path.read_text(encoding="utf-8")))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise UserError(f"{path} is not laid out as expected: {where}: {first['msg']}") from error
+    except (OSError, ValueError) as error:
         raise UserError(f"can't read {path}: {' '.join(str(error).split())}") from error
-    if not isinstance(content, dict):
-        raise UserError(f"{path} holds no mapping")
-    return content

@@ -240,3 +240,11 @@ def test_a_drawing_keeps_its_look_without_style_attributes() -> None:
     assert (path.get("stroke"), path.get("stroke-width"), path.get("id")) == ("#000000", "0.8", "p-m")
     assert root.find(f"{svg}g").get("clip-path") == "url(#p-c1)"
     assert root.find(f"{svg}g/{svg}use").get("{http://www.w3.org/1999/xlink}href") == "#p-m"
+
+
+def test_control_characters_in_a_name_leave_the_drawings_readable() -> None:
+    from harness.report.html.svg import strict_svg
+
+    drawing = '<svg xmlns="http://www.w3.org/2000/svg"><!-- a\x00\x1b[0m --><g id="x"/></svg>'
+    assert strict_svg(drawing, "p", "a\x00b").startswith("<svg")
+    assert "\x00" not in strict_svg(drawing, "p", "a\x00b")

@@ -51,10 +51,13 @@ def test_files_that_can_not_be_used(tmp_path):
     with pytest.raises(UserError, match="can't read"):
         read_claims(tmp_path / "none.yaml")
     (tmp_path / "list.yaml").write_text("- 1\n")
-    with pytest.raises(UserError, match="no mapping"):
+    with pytest.raises(UserError, match="not laid out as expected"):
         read_claims(tmp_path / "list.yaml")
     (tmp_path / "odd.yaml").write_text("claims: [{claim: x}]\n")
-    with pytest.raises(UserError, match="no claims as expected"):
+    with pytest.raises(UserError, match="not laid out as expected: source"):
         read_claims(tmp_path / "odd.yaml")
+    (tmp_path / "less.yaml").write_text(
+        "seeds: 3\nclaims: {logic: {examples: 9, cells: 1, seed_sd: 1, sd: {BLEU: [1, 2]}, why: x}}\n"
+    )
     with pytest.raises(UserError, match="assumes nothing for BLEU"):
-        read_assumption(read_claims()[0], tmp_path / "odd.yaml")
+        read_assumption(read_claims()[0], tmp_path / "less.yaml")
