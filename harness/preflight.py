@@ -185,7 +185,7 @@ def checkpoint_state(preset: "Preset", *, offline: bool) -> Finding:
 def machine(out: Path) -> Iterator[Finding]:
     """Everything that this program can use on this machine; nothing is fetched."""
     yield Finding("python", "ok", f"{platform.python_version()}, {platform.platform()}")
-    for package in ("warmup-bench", "torch", "transformers", "accelerate", "datasets"):
+    for package in ("warmup-bench", "torch", "transformers", "accelerate", "sacrebleu"):
         yield _package(package)
     yield _device()
     yield from _extras()
@@ -194,7 +194,7 @@ def machine(out: Path) -> Iterator[Finding]:
     yield _hub_cache()
     yield writable(out)
     yield room(out, MARGIN)
-    yield Finding("trackers", "ok", "none: a training logs to JSON lines in its folder")
+    yield _trackers()
 
 
 def _package(name: str, state: State = "missing", hint: str = "pip install warmup-bench") -> Finding:
@@ -270,16 +270,35 @@ def _metric_models() -> Iterator[Finding]:
 
 
 def _backbones() -> Iterator[Finding]:
-    """Pretrained backbones that are registered: whether they are in the cache."""
+    """Pretrained backbones that are registered: those in the cache, and in one row those that are not."""
     from harness.registry import backbones
 
+    away = []
     for name, entry in backbones().entries():
         if isinstance(entry, UserError):
             yield Finding(f"backbone {name}", "absent", str(entry))
         elif entry.value.checkpoint is not None:
             found = checkpoint_state(entry.value, offline=True)
-            state: State = "ok" if found.state == "ok" else "absent"
-            yield Finding(found.what, state, found.detail, "" if state == "ok" else "A run fetches it.")
+            if found.state == "ok":
+                yield found
+            else:
+                away.append(name)
+    if away:
+        yield Finding(
+            "other backbones",
+            "absent",
+            f"not in the cache: {', '.join(away)}",
+            "A run fetches what it needs.",
+        )
+
+
+def _trackers() -> Finding:
+    """The trackers that ``track`` may name here; without one a training logs to its folder alone."""
+    from harness.tracking import PACKAGES
+
+    here = [name for name, packages in PACKAGES.items() if any(map(find_spec, packages))]
+    told = ", ".join(here) or "none"
+    return Finding("trackers", "ok", f"{told}; off unless 'track' names them")
 
 
 def _hub_cache() -> Finding:
