@@ -9,7 +9,6 @@ allocator on a GPU; the net figure leaves out what was there before the step: li
 
 import gc
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -23,7 +22,7 @@ from benchmarks.record import Options, Record, judge
 from benchmarks.training_step import loss_by_hand
 from harness.backbones.base import EncoderDecoder
 from harness.batching import Batch
-from harness.ledger import peak_memory
+from harness.ledger import peak_memory, process_memory
 from harness.loss import Objective, batch_loss
 from harness.rollout import sample_warmups
 from harness.spec import Warmup
@@ -85,11 +84,11 @@ def peak(name: str, loss: str, options: Options) -> dict[str, Any]:
     gc.collect()
     if device == "cuda":
         torch.cuda.reset_peak_memory_stats()
-    before, loaded = in_use(device), most_in_use(device)
+    before, loaded = in_use(device), peak_memory(device)
     with backbone.autocast(options.dtype):
         value = step(backbone, batch, uniform)
     value.backward()
-    reached = most_in_use(device)
+    reached = peak_memory(device)
     if not reached > loaded:
         raise AssertionError(f"loading the model took {loaded} bytes, the step no more: enlarge the batch")
     gradients = sum(
@@ -109,22 +108,7 @@ def in_use(device: str) -> int:
     """Bytes in use now: those that are allocated on a GPU, else those of this process in memory."""
     if device == "cuda":
         return torch.cuda.memory_allocated()
-    return _status("VmRSS") or peak_memory(device)
-
-
-def most_in_use(device: str) -> int:
-    """The most bytes in use so far.
-
-    Linux's ``ru_maxrss`` of a new process starts at the peak of the one that started it; ``VmHWM`` does not.
-    """
-    return (_status("VmHWM") if device == "cpu" else None) or peak_memory(device)
-
-
-def _status(field: str) -> int | None:
-    """A field of this process's status in bytes; None where the system has no such file."""
-    status = Path("/proc/self/status")
-    lines = status.read_text(encoding="ascii").splitlines() if status.is_file() else []
-    return next((1024 * int(line.split()[1]) for line in lines if line.startswith(f"{field}:")), None)
+    return process_memory("VmRSS") or peak_memory(device)
 
 
 def our_loss(backbone: EncoderDecoder, batch: Batch, uniform: Tensor) -> Tensor:

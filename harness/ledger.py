@@ -53,10 +53,14 @@ def peak_memory(device: str) -> int:
 
         return int(torch.cuda.max_memory_allocated())
     # Linux starts a process's ru_maxrss at the peak of the one that started it; VmHWM is its own.
-    status = Path("/proc/self/status")
-    if status.is_file():
-        for line in status.read_text(encoding="ascii").splitlines():
-            if line.startswith("VmHWM:"):
-                return 1024 * int(line.split()[1])
+    if own := process_memory("VmHWM"):
+        return own
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def process_memory(field: str) -> int | None:
+    """A field of this process's status in bytes, e.g. VmRSS; None where the system has no such file."""
+    status = Path("/proc/self/status")
+    lines = status.read_text(encoding="ascii").splitlines() if status.is_file() else []
+    return next((1024 * int(line.split()[1]) for line in lines if line.startswith(f"{field}:")), None)

@@ -15,6 +15,19 @@ app = typer.Typer(
 )
 
 Names = Optional[list[str]]  # noqa: UP045 - read by Typer at run time
+# Options that more than one command has.
+Seeds = Annotated[str | None, typer.Option(help="How many seeds (3), or which (0,1,7).")]
+DataDir = Annotated[
+    Path | None, typer.Option(help="Folder with the task's files.", envvar="WARMUP_BENCH_DATA")
+]
+Offline = Annotated[bool | None, typer.Option("--offline", help="Fetch nothing; use what is cached.")]
+Device = Annotated[str | None, typer.Option(help="auto, cpu or cuda.")]
+Workers = Annotated[int | None, typer.Option(help="Cells at once. Default: one a core, one a GPU.")]
+CometPython = Annotated[str | None, typer.Option(help="Python interpreter of an environment that has COMET.")]
+Assignments = Annotated[
+    Names,
+    typer.Option("--set", metavar="KEY=VALUE", help="Any spec key, e.g. warmup.samples=8; repeatable."),
+]
 
 
 @app.command()
@@ -31,7 +44,7 @@ def run(
     method: Annotated[
         Names, typer.Option(help="Training method, or path of a method file; repeatable.")
     ] = None,
-    seeds: Annotated[str | None, typer.Option(help="How many seeds (3), or which (0,1,7).")] = None,
+    seeds: Seeds = None,
     budget: Annotated[
         str | None, typer.Option(help="What each method may spend: steps=N, flops=F, seconds=S or tokens=T.")
     ] = None,
@@ -42,24 +55,13 @@ def run(
         str | None, typer.Option(help="Examples: N for the test split, or train=N,validation=N,test=N.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Results folder. Default: runs/TASK-SCALE.")] = None,
-    data_dir: Annotated[
-        Path | None, typer.Option(help="Folder with the task's files.", envvar="WARMUP_BENCH_DATA")
-    ] = None,
-    offline: Annotated[
-        bool | None, typer.Option("--offline", help="Fetch nothing; use what is cached.")
-    ] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
-    workers: Annotated[
-        int | None, typer.Option(help="Cells at once. Default: one a core, one a GPU.")
-    ] = None,
-    comet_python: Annotated[
-        str | None, typer.Option(help="Python interpreter of an environment that has COMET.")
-    ] = None,
+    data_dir: DataDir = None,
+    offline: Offline = None,
+    device: Device = None,
+    workers: Workers = None,
+    comet_python: CometPython = None,
     spec: Annotated[Path | None, typer.Option(help="YAML file; the options here win over it.")] = None,
-    set_: Annotated[
-        Names,
-        typer.Option("--set", metavar="KEY=VALUE", help="Any spec key, e.g. warmup.samples=8; repeatable."),
-    ] = None,
+    set_: Assignments = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the plan (cells, FLOPs, time, disk) and stop.")
     ] = False,
@@ -102,25 +104,14 @@ def reproduce(
     direction: Annotated[
         Names, typer.Option("--direction", "--subset", help="Only these; repeat, or separate by commas.")
     ] = None,
-    seeds: Annotated[str | None, typer.Option(help="How many seeds (3), or which (0,1,7).")] = None,
+    seeds: Seeds = None,
     out: Annotated[Path | None, typer.Option(help="Results folder. Default: runs/TABLE-SCALE.")] = None,
-    data_dir: Annotated[
-        Path | None, typer.Option(help="Folder with the task's files.", envvar="WARMUP_BENCH_DATA")
-    ] = None,
-    offline: Annotated[
-        bool | None, typer.Option("--offline", help="Fetch nothing; use what is cached.")
-    ] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
-    workers: Annotated[
-        int | None, typer.Option(help="Cells at once. Default: one a core, one a GPU.")
-    ] = None,
-    comet_python: Annotated[
-        str | None, typer.Option(help="Python interpreter of an environment that has COMET.")
-    ] = None,
-    set_: Annotated[
-        Names,
-        typer.Option("--set", metavar="KEY=VALUE", help="Any spec key, e.g. warmup.samples=8; repeatable."),
-    ] = None,
+    data_dir: DataDir = None,
+    offline: Offline = None,
+    device: Device = None,
+    workers: Workers = None,
+    comet_python: CometPython = None,
+    set_: Assignments = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the plan with its FLOPs and GPU hours, and stop.")
     ] = False,
@@ -315,9 +306,7 @@ def score(
     metrics: Annotated[
         Names, typer.Option(help="Metrics, e.g. comet,bertscore; repeatable. Default: those of the task.")
     ] = None,
-    comet_python: Annotated[
-        str | None, typer.Option(help="Python interpreter of an environment that has COMET.")
-    ] = None,
+    comet_python: CometPython = None,
     set_: Annotated[
         Names,
         typer.Option("--set", metavar="KEY=VALUE", help="A key under score, e.g. score.batch_size=8."),
@@ -385,9 +374,7 @@ def check(
         Names,
         typer.Option("--subset", "--direction", help="Default: the first; repeat, or separate by commas."),
     ] = None,
-    data_dir: Annotated[
-        Path | None, typer.Option(help="Folder with the task's files.", envvar="WARMUP_BENCH_DATA")
-    ] = None,
+    data_dir: DataDir = None,
     offline: Annotated[bool, typer.Option("--offline", help="Fetch nothing; use what is cached.")] = False,
 ) -> None:
     """Check a task: card, examples, overlap of train and test, metrics, a short run; exit code 1: failed."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from harness.cli.formats import check_format
 from harness.cli.systems import System, make_metrics, matched, read_stored_system, read_text_systems
 from harness.errors import UserError
 from harness.stats import Comparison, compare, holm
@@ -74,10 +75,7 @@ def compare_command(
     """
     from harness.cli.compare_view import print_compat, print_outcome
 
-    if format_ not in FORMATS:
-        raise UserError(
-            f"unknown format '{format_}'", origin="--format", hint=f"Formats: {', '.join(FORMATS)}."
-        )
+    check_format(format_, FORMATS)
     if len(names) < 2:
         raise UserError("one system is nothing to compare", hint="Name the baseline and another system.")
     if compat not in (None, "sacrebleu", "sacrebleu-bs"):

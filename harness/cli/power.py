@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.cli.formats import check_format
 from harness.errors import UserError
 from harness.stats.claims import Finding, assess, read_assumption, read_claims
 from harness.stats.power import (
@@ -78,10 +79,7 @@ def power_command(
     """
     from harness.cli import power_plot, power_view
 
-    if format_ not in FORMATS:
-        raise UserError(
-            f"unknown format '{format_}'", origin="--format", hint=f"Formats: {', '.join(FORMATS)}."
-        )
+    check_format(format_, FORMATS)
     if plot is not None and plot.suffix not in (".png", ".svg", ".pdf"):
         raise UserError(f"can't plot into {plot}", origin="--plot", hint="Name a .png, .svg or .pdf file.")
     level = options["level"] / options["comparisons"]

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from harness.cli.formats import check_format
 from harness.errors import UserError
 from harness.report.build import build_tables
 from harness.report.layouts import layout, metric_keys
@@ -28,10 +29,7 @@ def report_command(
         CorruptError: A stored cell is damaged.
     """
     formats = ("text", *RENDERERS, "html")
-    if format_ not in formats:
-        raise UserError(
-            f"unknown format '{format_}'", origin="--format", hint=f"Formats: {', '.join(formats)}."
-        )
+    check_format(format_, formats)
     tables, results = stored_tables(folder, baseline, table, metrics)
     if format_ == "text":
         from rich.console import Console
