@@ -8,11 +8,14 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from harness.spec import Settings
+from harness.spec import Settings, Warmup
 from harness.task import Scale
 
 HASH_VERSION = 1
 """Raise it when the harness changes the numbers of an unchanged spec: older cells are then remade."""
+
+LATER = ("format_share", "direct_weight", "credit")
+"""Keys of ``warmup`` that came after results were stored: at their defaults they are no part of a name."""
 
 
 class Cell(BaseModel):
@@ -44,6 +47,12 @@ class Cell(BaseModel):
             payload.pop("matched")
         if self.warmup == "none":
             payload["settings"].pop("warmup")
+        else:
+            warmup = payload["settings"]["warmup"]
+            for key in LATER:
+                unread = self.warmup == "given" and key != "direct_weight"
+                if unread or warmup[key] == Warmup.model_fields[key].default:
+                    del warmup[key]
         if not self.settings.lora.rank:
             payload["settings"].pop("lora")
         for key in ("log_every", "eval_every", "eval_examples", "checkpoint_every"):

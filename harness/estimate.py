@@ -92,9 +92,10 @@ def per_example(costs: Costs, settings: Settings, source: IntArray, target: IntA
     answer = (costs.advance(source, target) + costs.predict(target.sum())) / count
     draft = (costs.advance(source, c) + costs.predict(c.sum())) / count
     planned = (costs.advance(source, c + target) + costs.predict((c + target).sum())) / count
+    scored = read + n * planned + (answer if settings.warmup.direct_weight else 0.0)
     return PerExample(
         direct=Operations(scored=costs.backward * (read + answer)),
-        warmup=Operations(scored=costs.backward * (read + n * planned), written=n * draft),
+        warmup=Operations(scored=costs.backward * scored, written=n * draft),
         decode_direct=Operations(written=read + answer),
         decode_warmup=Operations(written=read + planned),
         target_tokens=float(target.mean()),

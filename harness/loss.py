@@ -17,11 +17,13 @@ __all__ = ["Loss", "Objective", "Turn", "batch_loss"]
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """The loss of a batch in its two parts, its rollouts and its costs.
+    """The loss of a batch in its parts, its rollouts and its costs.
 
     Attributes:
         credit: - sum A_i lc_i, a scalar with its graph, summed over inputs.
         likelihood: - sum B_i ly_i, likewise.
+        direct: - log p(y | x) of the path without a warmup, likewise; 0 where it has no weight.
+        direct_weight: Its weight; the other two share the rest.
         rollouts: What the method saw: the inputs with one number of warmups together.
         warmups: The warmups, a row each, in the order of the inputs.
         flops: Floating-point operations of sampling, forward and backward pass.
@@ -29,6 +31,8 @@ class Loss:
 
     credit: Tensor
     likelihood: Tensor
+    direct: Tensor
+    direct_weight: float
     rollouts: tuple[Rollout, ...]
     warmups: Warmups
     flops: float
@@ -47,7 +51,7 @@ class Loss:
     @property
     def value(self) -> Tensor:
         """The loss."""
-        return self.credit + self.likelihood
+        return (1 - self.direct_weight) * (self.credit + self.likelihood) + self.direct_weight * self.direct
 
 
 def batch_loss(
@@ -86,7 +90,8 @@ def batch_loss(
         draw_rounds(rounds, draws[..., :-1])
     else:
         rounds.score(torch.arange(batch.size, device=draws.device), _one_each(backbone, batch, objective), 1)
-    return _weighed(rounds, draws[..., -1], flops + rounds.flops)
+    direct = -rounds.score_direct().sum() if objective.direct_weight else None
+    return _weighed(rounds, draws[..., -1], direct, flops + rounds.flops)
 
 
 def _one_each(backbone: Backbone, batch: Batch, objective: Objective) -> Warmups:
@@ -99,9 +104,11 @@ def _one_each(backbone: Backbone, batch: Batch, objective: Objective) -> Warmups
     return given_warmups(batch.given, objective.warmup.max_tokens, backbone.tokens.pad, device)
 
 
-def _weighed(found: Rounds, noise: Tensor, flops: float) -> Loss:
+def _weighed(found: Rounds, noise: Tensor, direct: Tensor | None, flops: float) -> Loss:
     """The coefficients of the method on all rounds; inputs with one number of warmups go to it together."""
-    method, rounds = found.objective.method, found.scored
+    objective, rounds = found.objective, found.scored
+    method = objective.method
+    weigh = objective.coefficients(1.0 if found.turn is None else found.turn.share)
     inputs = torch.cat([part.inputs for part in rounds])
     order = inputs.argsort(stable=True)  # the rows of an input together, in the order of their rounds
     warmups = concatenate([part.warmups for part in rounds]).select(order)
@@ -125,10 +132,12 @@ def _weighed(found: Rounds, noise: Tensor, flops: float) -> Loss:
             noise=noise[which, :n],
             lc_reference=None if lc_reference is None else lc_reference[rows],
         )
-        coefficients = method.coefficients(rollout)
+        coefficients = weigh(rollout)
         a, b = coefficients.a.detach() * ratio[rows], coefficients.b.detach() * ratio[rows]
         # A row whose coefficient is 0 must not turn an infinite log-probability into a NaN.
         credit = credit - torch.where(a == 0, 0.0, a * lc[rows]).sum()
         likelihood = likelihood - torch.where(b == 0, 0.0, b * ly[rows]).sum()
         rollouts.append(rollout)
-    return Loss(credit, likelihood, tuple(rollouts), warmups, flops)
+    weight = 0.0 if direct is None else objective.direct_weight
+    direct = lc.new_zeros(()) if direct is None else direct
+    return Loss(credit, likelihood, direct, weight, tuple(rollouts), warmups, flops)

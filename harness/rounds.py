@@ -15,7 +15,15 @@ from harness.backbones.base import Backbone, State
 from harness.backbones.costs import IntArray
 from harness.batching import Batch
 from harness.objective import Objective
-from harness.rollout import Warmups, concatenate, lay_out, merge_equals, sample_warmups, score
+from harness.rollout import (
+    Warmups,
+    concatenate,
+    lay_out,
+    merge_equals,
+    no_warmups,
+    sample_warmups,
+    score,
+)
 
 
 @dataclass(slots=True)
@@ -165,8 +173,29 @@ class Rounds:
 
     def score(self, inputs: Tensor, warmups: Warmups, each: int, *, then: Tensor | None = None) -> Round:
         """Score ``each`` warmups of every input, [inputs]; ``then``: their log-probabilities when drawn."""
-        method, costs = self.objective.method, self.backbone.costs
-        direct = method.warmup == "none"
+        method = self.objective.method
+        part = self._pass(inputs, warmups, each, direct=method.warmup == "none", reference=self.reference)
+        if then is not None and method.sampler is not None:
+            part = replace(part, ratio=(part.lc.detach() - then).exp().clamp(max=method.sampler.clip))
+        self.scored.append(part)
+        return part
+
+    def score_direct(self) -> Tensor:
+        """log p(y | x) of every input without a warmup, [batch]; none of the rounds."""
+        every = torch.arange(self.batch.size, device=self.batch.source.device)
+        nothing = no_warmups(self.batch.size, every.device)
+        return self._pass(every, nothing, 1, direct=True, reference=None).ly
+
+    def _pass(
+        self,
+        inputs: Tensor,
+        warmups: Warmups,
+        each: int,
+        *,
+        direct: bool,
+        reference: tuple[Backbone, State] | None,
+    ) -> Round:
+        costs = self.backbone.costs
         part = scored_round(
             self.backbone,
             self.state,
@@ -178,18 +207,15 @@ class Rounds:
             merge=self.dropout == 0,
             temperature=self.objective.warmup.temperature,
             rows_at_once=None if self.turn is None else self.turn.rows_at_once,
-            reference=self.reference,
+            reference=reference,
         )
-        if then is not None and method.sampler is not None:
-            part = replace(part, ratio=(part.lc.detach() - then).exp().clamp(max=method.sampler.clip))
-        self.scored.append(part)
         rows, warmups = part.inputs[part.kept], part.warmups.select(part.kept)
         target, gap = self.batch.target_lengths[rows], 0 if direct else 1
         per_row = self.source[rows.cpu().numpy()]
         fed = (warmups.lengths + target + gap - 1).cpu().numpy()
         positions = float((target + warmups.lengths + warmups.ended).sum())
         once = costs.advance(per_row, fed) + costs.predict(positions)
-        self.flops += once * (costs.backward + (self.reference is not None))
+        self.flops += once * (costs.backward + (reference is not None))
         return part
 
     def draw(self, inputs: Tensor, draws: Tensor) -> Round:

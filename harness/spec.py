@@ -112,6 +112,13 @@ class Warmup(_Section):
     samples: int = Field(default=4, ge=1, description="warmups an input, n")
     max_tokens: int = Field(default=6, ge=1, description="length cap, the separator not counted")
     temperature: float = Field(default=1.0, gt=0, description="the score uses the same temperature")
+    format_share: float = Field(
+        default=0.0, ge=0, lt=1, description="share of the budget, first, without credit to the sampler"
+    )
+    direct_weight: float = Field(
+        default=0.0, ge=0, lt=1, description="weight of the path without a warmup in the loss"
+    )
+    credit: float = Field(default=1.0, ge=0, description="the sampler's part of the loss, A, times this")
 
 
 class Decode(_Section):
