@@ -33,6 +33,8 @@ class Cell(BaseModel):
     matched: str = Field(default="", description="method whose training FLOPs are this cell's budget")
     settings: Settings
     data: str = Field(description="fingerprint of the examples after limits")
+    trained_as: str = Field(default="", description="subset whose model is this one's too; empty: its own")
+    training_data: str = Field(default="", description="fingerprint of what that model is trained on")
     code: dict[str, str] = Field(description="version or file hash of the task, backbone and method plugins")
 
     @property
@@ -42,7 +44,7 @@ class Cell(BaseModel):
 
     def identity(self) -> dict[str, Any]:
         """What the numbers depend on: without the warmup settings where the method has no warmup."""
-        payload = self.model_dump(mode="json", exclude_none=True)
+        payload = self.model_dump(mode="json", exclude_none=True, exclude={"trained_as", "training_data"})
         if not self.matched:
             payload.pop("matched")
         if self.warmup == "none":
@@ -62,14 +64,20 @@ class Cell(BaseModel):
     @property
     def id(self) -> str:
         """Folder name: readable coordinates and the first 8 digits of the content hash."""
-        return f"{self._slug(self.method)}-{content_hash(self.identity())}"
+        return f"{self._slug(self.method, subset=self.subset)}-{content_hash(self.identity())}"
 
     @property
     def training_id(self) -> str:
         """Folder name of the trained model, the same however it is decoded."""
         payload = self.identity()
         payload["settings"].pop("decode")
-        return f"{self._slug(self.method)}-{content_hash(payload)}"
+        return self._named(payload, self.method)
+
+    def _named(self, payload: dict[str, Any], *method: str) -> str:
+        """Folder name of what subsets that are trained as one share."""
+        if self.trained_as:
+            payload |= {"subset": self.trained_as, "data": self.training_data}
+        return f"{self._slug(*method)}-{content_hash(payload)}"
 
     @property
     def warm_start_id(self) -> str:
@@ -83,11 +91,17 @@ class Cell(BaseModel):
         for key in ("method", "warmup", "matched"):
             payload.pop(key, None)
         payload["code"].pop("method")
-        return f"{self._slug()}-{content_hash(payload)}"
+        return self._named(payload)
 
-    def _slug(self, *method: str) -> str:
+    def _slug(self, *method: str, subset: str = "") -> str:
         """Coordinates as a file name: letters, digits and ``. _ + = -``."""
-        parts = (self.task, self.subset, self.backbone, *method, f"seed{self.seed}")
+        parts = (
+            self.task,
+            subset or self.trained_as or self.subset,
+            self.backbone,
+            *method,
+            f"seed{self.seed}",
+        )
         return re.sub(r"[^\w.+=-]", "-", ".".join(parts), flags=re.ASCII)
 
 

@@ -113,6 +113,10 @@ def make_plan(spec: RunSpec, data: Mapping[str, Splits] | None = None) -> Plan:
     else:
         data = {s: limited(data[s], limit) for s in subsets}
     fingerprints = {subset: splits.fingerprint() for subset, splits in data.items()}
+    trained_on = {
+        subset: splits.training_fingerprint() if card.subsets[subset].trained_as else ""
+        for subset, splits in data.items()
+    }
     out = spec.out or Path("runs") / f"{card.name}-{scale}"
     matched = _matched(spec, chosen_methods)
     cells = tuple(
@@ -128,6 +132,8 @@ def make_plan(spec: RunSpec, data: Mapping[str, Splits] | None = None) -> Plan:
             matched=match,
             settings=_read_by(method.value, settings[reference]),
             data=fingerprints[subset],
+            trained_as=card.subsets[subset].trained_as,
+            training_data=trained_on[subset],
             code={"task": task.code, "backbone": preset.code, "method": method.code},
         )
         for subset in subsets

@@ -63,6 +63,10 @@ class Splits:
                 digest.update(("\x1f".join(fields) + options + "\x1e").encode())
         return digest.hexdigest()[:16]
 
+    def training_fingerprint(self) -> str:
+        """The same of what training may look at, the training and validation examples."""
+        return Splits(self.train, self.validation, []).fingerprint()
+
 
 @dataclass(frozen=True, slots=True)
 class LoadRequest:
@@ -88,6 +92,11 @@ class Subset(BaseModel):
     source_language: str = Field(default="en", description="ISO 639-1 code of the source")
     target_language: str = Field(default="en", description="ISO 639-1 code of the target")
     note: str = Field(default="", description="what is special about it, e.g. which test set it has")
+    trained_as: str = Field(
+        default="",
+        description="subset with the same training and validation examples, this one or another: they differ "
+        "in their test sets alone, so one model is trained for all. Empty: a model of its own",
+    )
 
 
 class ScaleCard(BaseModel):
@@ -130,6 +139,12 @@ class TaskCard(BaseModel):
             values = getattr(self, what)
             if len(set(values)) != len(values):
                 raise ValueError(f"{what} repeats a value: {values}")
+        for name, subset in self.subsets.items():
+            own = self.subsets.get(subset.trained_as)
+            if subset.trained_as and (own is None or own.trained_as != subset.trained_as):
+                raise ValueError(
+                    f"subset {name} is trained as {subset.trained_as}, which is no subset that is so itself"
+                )
         return self
 
     @property

@@ -2,7 +2,7 @@
 
 It has four test sets, and each is reported by itself, as a subset: ``de-en`` is tested on test_2016_flickr,
 ``de-en-2017`` on test_2017_flickr, ``de-en-coco`` on test_2017_mscoco (captions with ambiguous verbs) and
-``de-en-2018`` on test_2018_flickr. Training and validation are the same in all four.
+``de-en-2018`` on test_2018_flickr. Training and validation are the same in all four, and so is the model.
 
 The files are those of the repository ``multi30k/dataset`` (``train.de.gz``, one caption a line).
 """
@@ -75,8 +75,11 @@ def _missing(request: LoadRequest) -> list[str]:
 def _subsets() -> dict[str, Subset]:
     found: dict[str, Subset] = {}
     for ending, test_set in TEST_SETS.items():
-        names = [f"{direction}-{ending}" if ending else direction for direction in _DIRECTIONS]
-        found |= subsets(names, f"tested on {test_set}")
+        names = {direction: f"{direction}-{ending}" if ending else direction for direction in _DIRECTIONS}
+        each = subsets(names.values(), f"tested on {test_set}")
+        found |= {
+            name: each[name].model_copy(update={"trained_as": direction}) for direction, name in names.items()
+        }
     return found
 
 

@@ -58,6 +58,7 @@ def test_limits_cut_every_split_and_change_the_fingerprint(tmp_path: Path) -> No
         (("pairs[20:60]", "pairs[20:20]"), "split 'test' .* is empty"),
         (('numbered("e", pairs[20:60])', 'numbered("e", pairs[20:60]) * 2'), "repeats an id"),
         (('"bleu")', '"blue")'), "Did you mean bleu"),
+        (("Subset()", 'Subset(trained_as="other")'), "subset all is trained as other, which is no subset"),
     ],
 )
 def test_a_task_that_breaks_its_contract_is_named(
@@ -84,3 +85,42 @@ def test_a_loader_sees_the_data_folder_of_the_environment(
     monkeypatch.setenv("WARMUP_BENCH_DATA", str(tmp_path))
     with pytest.raises(RuntimeError, match=str(tmp_path)):
         make_plan(make_spec({"task": str(path), "backbones": [files["backbone"]]}, "a test"))
+
+
+def _with_two_test_sets(folder: Path) -> dict[str, str]:
+    """The plugins, with a second subset that is trained as the first and tested on its validation words."""
+    files = write_plugins(folder)
+    path = Path(files["task"])
+    text = path.read_text(encoding="utf-8")
+    one = 'subsets={"all": Subset()}'
+    two = 'subsets={"all": Subset(trained_as="all"), "again": Subset(trained_as="all")}'
+    split = 'numbered("e", pairs[20:60])'
+    other = 'numbered("e", pairs[20:60] if request.subset == "all" else pairs[30:60])'
+    assert one in text and split in text
+    path.write_text(text.replace(one, two).replace(split, other), encoding="utf-8")
+    return files
+
+
+def test_test_sets_of_one_training_share_its_model(tmp_path: Path) -> None:
+    files = _with_two_test_sets(tmp_path)
+    content = {"task": files["task"], "backbones": [files["backbone"]], "out": str(tmp_path / "out")}
+    both = make_plan(make_spec(content | {"subsets": ["all", "again"], "match": ["warmup"]}, "a test"))
+    work = outstanding(both)
+    kinds = [step.kind for step in work.steps]
+    # Two seeds: a warm start each; sft, warmup, and sft at the FLOPs of warmup; each decodes both test sets.
+    assert [kinds.count(kind) for kind in ("warm start", "training", "cell")] == [2, 6, 12]
+    assert len({cell.id for cell in both.cells}) == 12
+    alone = make_plan(make_spec(content | {"subsets": ["again"], "seeds": 1}, "a test"))
+    assert {cell.training_id for cell in alone.cells} < {cell.training_id for cell in both.cells}
+    assert {cell.warm_start_id for cell in alone.cells} < {cell.warm_start_id for cell in both.cells}
+
+
+def test_a_shared_model_is_named_by_what_it_is_trained_on(tmp_path: Path) -> None:
+    files = _with_two_test_sets(tmp_path)
+    cell = make_plan(make_spec({"task": files["task"], "backbones": [files["backbone"]]}, "a test")).cells[0]
+    other_test = cell.model_copy(update={"data": "0" * 16})
+    assert (other_test.training_id, other_test.warm_start_id) == (cell.training_id, cell.warm_start_id)
+    assert other_test.id != cell.id
+    other_training = cell.model_copy(update={"training_data": "0" * 16})
+    assert other_training.training_id != cell.training_id
+    assert other_training.warm_start_id != cell.warm_start_id

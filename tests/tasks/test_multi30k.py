@@ -28,6 +28,7 @@ def test_every_test_set_is_a_subset(tmp_path: Path, direction: str) -> None:
         subset = multi30k.TASK.card.subsets[direction + ending]
         assert (subset.source_language, subset.target_language) == (source, target)
         assert stem in subset.note
+        assert subset.trained_as == direction
         splits = load(tmp_path, direction + ending)
         expected = Example(f"{stem}-00002", sentence(source, stem, 2), sentence(target, stem, 2))
         assert splits.test[2] == expected
