@@ -13,6 +13,8 @@ from harness.task import Scale
 
 HASH_VERSION = 1
 """Raise it when the harness changes the numbers of an unchanged spec: older cells are then remade."""
+NO_NUMBER = ("log_every", "eval_every", "eval_examples", "checkpoint_every")
+"""Keys of ``train`` that change no number of a model."""
 
 LATER = ("format_share", "direct_weight", "credit")
 """Keys of ``warmup`` that came after results were stored: at their defaults they are no part of a name."""
@@ -57,7 +59,9 @@ class Cell(BaseModel):
                     del warmup[key]
         if not self.settings.lora.rank:
             payload["settings"].pop("lora")
-        for key in ("log_every", "eval_every", "eval_examples", "checkpoint_every"):
+        if self.settings.decode.split == "test":
+            payload["settings"]["decode"].pop("split")
+        for key in NO_NUMBER:
             payload["settings"]["train"].pop(key)
         return payload
 

@@ -1,14 +1,15 @@
 """What a plan will cost, before it runs: operations, time on this machine, disk."""
 
 import time
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from harness.backbones.costs import Costs, IntArray
 from harness.cell import Cell
 from harness.plan import Plan
-from harness.spec import Budget, Settings
+from harness.spec import Budget, Lora, Settings
 
 UTILISATION = 0.35
 """Share of a matrix rate that training reaches (our choice; printed with every estimate)."""
@@ -157,38 +158,31 @@ def estimate(
         workers: Processes that share the work.
     """
     import numpy as np
-    import torch
 
-    from harness.backbones.load import make_backbone
     from harness.batching import encode_examples
+
+    own = {(c.subset, c.backbone, c.seed, c.method): c.settings for c in plan.cells if not c.matched}
+
+    def spent_by(cell: Cell) -> Settings:
+        """A matched cell spends what the other method's settings make that one spend."""
+        where = cell.subset, cell.backbone, cell.seed, cell.matched
+        return own[where] if cell.matched else cell.settings
 
     spent, disk = Operations(), 0
     rate = UTILISATION * _matrix_rate(plan.device)
-    for reference, preset in plan.presets.items():
-        for subset, splits in plan.data.items():
-            starts, trained, decoded = (
-                [c for c in kind if (c.backbone, c.subset) == (preset.name, subset)]
-                for kind in (warm_starts, trainings, cells)
+    for (preset, subset, lora), alike in _alike(cells, lambda c: (c.backbone, c.subset, c.settings.lora)):
+        splits = plan.data[subset]
+        backbone = _backbone(plan, preset, subset, lora)
+        limits = alike[0].settings.train.max_source_tokens, alike[0].settings.train.max_target_tokens
+        sample, _ = encode_examples(backbone, splits.train[:200], *limits)
+        source = np.array([len(item.source) for item in sample])
+        target = np.array([len(item.target) for item in sample])
+        for settings, decoded in _alike(alike, spent_by):
+            starts, trained = (
+                [c for c in kind if (c.backbone, c.subset, spent_by(c)) == (preset, subset, settings)]
+                for kind in (warm_starts, trainings)
             )
-            if not decoded:
-                continue
-            settings = plan.settings(reference)
-            texts = [t for ex in splits.train[:200] for t in (ex.source, ex.target)]
-            torch.manual_seed(0)
-            card = plan.task.value.card.subsets[subset]
-            backbone = make_backbone(
-                preset.value,
-                texts,
-                dropout=0.0,
-                offline=plan.spec.offline,
-                languages=(card.source_language, card.target_language),
-                lora=settings.lora,
-            )
-            limits = settings.train.max_source_tokens, settings.train.max_target_tokens
-            sample, _ = encode_examples(backbone, splits.train[:200], *limits)
-            source = np.array([len(item.source) for item in sample])
-            target = np.array([len(item.target) for item in sample])
-            tests = len(splits.test)
+            tests = len(getattr(splits, settings.decode.split))
             spent += operations(
                 per_example(backbone.costs, settings, source, target),
                 settings,
@@ -208,6 +202,33 @@ def estimate(
                 decoded=len(decoded),
             )
     return Estimate(spent.total, spent.total / rate / max(1, workers), disk, rate)
+
+
+def _alike(cells: list[Cell], by: Callable[[Cell], Any]) -> list[tuple[Any, list[Cell]]]:
+    """Cells that share something, together."""
+    together: dict[Any, list[Cell]] = defaultdict(list)
+    for cell in cells:
+        together[by(cell)].append(cell)
+    return list(together.items())
+
+
+def _backbone(plan: Plan, preset: str, subset: str, lora: Lora) -> Any:
+    """A model of a preset, with a tokenizer of some of the training examples."""
+    import torch
+
+    from harness.backbones.load import make_backbone
+
+    texts = [t for ex in plan.data[subset].train[:200] for t in (ex.source, ex.target)]
+    torch.manual_seed(0)
+    card = plan.task.value.card.subsets[subset]
+    return make_backbone(
+        next(entry.value for entry in plan.presets.values() if entry.name == preset),
+        texts,
+        dropout=0.0,
+        offline=plan.spec.offline,
+        languages=(card.source_language, card.target_language),
+        lora=lora,
+    )
 
 
 def _steps(budget: Budget, step: float, tokens: float, rate: float) -> float:

@@ -3,7 +3,9 @@
 Neither the data nor a checkpoint is needed: sizes stand on the task's card, shapes in the backbone's preset.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from harness.backbones.load import resolve_preset
 from harness.backbones.shapes import shape_costs
@@ -12,7 +14,7 @@ from harness.estimate import Kind, Operations, disk_bytes, operations, per_examp
 from harness.methods import resolve_method
 from harness.registry import tasks
 from harness.selection import choose_scale, choose_subsets
-from harness.spec import Limit, RunSpec, make_settings
+from harness.spec import RunSpec, Settings, make_settings
 from harness.studies import Lengths
 
 A100_TFLOPS = 312.0
@@ -90,39 +92,47 @@ def forecast(spec: RunSpec, lengths: Lengths, device: Device) -> Forecast:
     subsets = len(choose_subsets(card, spec.subsets))
     scale_card = card.scales[scale]
     methods = [resolve_method(reference).value for reference in spec.methods]
-    rows: list[tuple[str, Kind]] = [(m.name, "direct" if m.warmup == "none" else "warmup") for m in methods]
-    rows += [(f"{spec.stats.baseline} (FLOPs of {name})", "matched") for name in spec.match]
+    own = dict(zip((m.name for m in methods), spec.methods.values(), strict=True))
+    rows: list[tuple[str, Kind, Mapping[str, Any]]] = [
+        (m.name, "direct" if m.warmup == "none" else "warmup", own[m.name]) for m in methods
+    ]
+    # A matched row spends what the other method's settings make that one spend.
+    rows += [
+        (f"{spec.stats.baseline} (FLOPs of {name})", "matched", own.get(name, {})) for name in spec.match
+    ]
     parts: dict[str, Part] = {}
     parameters: dict[str, int] = {}
     disk = cells = 0
     sizes = (0, 0)
     for reference, section in (spec.backbones or {scale_card.backbone: {}}).items():
         preset = resolve_preset(reference).value
-        settings = make_settings(
-            f"settings of {reference}", scale_card.settings, preset.settings, spec.sections(), section
-        )
+        layers = scale_card.settings, preset.settings, spec.sections(), section
+        settings = make_settings(f"settings of {reference}", *layers)
         if scale_card.sizes is None:
             raise UserError(
                 f"the card of task '{card.name}' tells no sizes at scale {scale}", origin=spec.task
             )
-        sizes = _sizes(scale_card.sizes, settings.limit)
-        costs = shape_costs(preset, settings.lora)
-        parameters[preset.name] = costs.parameters
-        each = per_example(
-            costs,
-            settings,
-            np.array([min(lengths.source, settings.train.max_source_tokens)]),
-            np.array([min(lengths.target, settings.train.max_target_tokens)]),
-        )
+        sizes = _sizes(scale_card.sizes, settings)
+        parameters[preset.name] = shape_costs(preset, settings.lora).parameters
         rate = device.tflops * 1e12 * device.utilisation
         runs = subsets * len(spec.seeds)
-        jobs: list[tuple[str, int, list[Kind], list[Kind]]] = [("warm start", runs, [], [])]
-        jobs += [(f"training {name}", 0, [kind], []) for name, kind in rows]
-        jobs += [(f"decoding {name}", 0, [], [kind]) for name, kind in rows]
-        for name, starts, trained, decoded in jobs:
+        told = {name: make_settings(f"settings of {name}", *layers, given) for name, _, given in rows}
+        jobs: list[tuple[str, Settings, int, list[Kind], list[Kind]]] = [
+            ("warm start", settings, runs, [], [])
+        ]
+        jobs += [(f"training {name}", told[name], 0, [kind], []) for name, kind, _ in rows]
+        jobs += [(f"decoding {name}", told[name], 0, [], [kind]) for name, kind, _ in rows]
+        for name, held, starts, trained, decoded in jobs:
+            costs = shape_costs(preset, held.lora)
+            each = per_example(
+                costs,
+                held,
+                np.array([min(lengths.source, held.train.max_source_tokens)]),
+                np.array([min(lengths.target, held.train.max_target_tokens)]),
+            )
             spent = operations(
                 each,
-                settings,
+                held,
                 train=sizes[0],
                 test=sizes[1],
                 starts=starts,
@@ -132,19 +142,23 @@ def forecast(spec: RunSpec, lengths: Lengths, device: Device) -> Forecast:
             )
             before = parts.get(name, Part(name, 0, Operations()))
             parts[name] = Part(name, before.count + runs, before.spent + spent)
+            disk += disk_bytes(
+                costs,
+                held,
+                test=sizes[1],
+                starts=starts,
+                trainings=runs * len(trained),
+                decoded=runs * len(decoded),
+            )
         cells += runs * len(rows)
-        disk += disk_bytes(
-            costs,
-            settings,
-            test=sizes[1],
-            starts=runs,
-            trainings=runs * len(rows),
-            decoded=runs * len(rows),
-        )
     return Forecast(cells, tuple(parts.values()), disk, sizes, parameters)
 
 
-def _sizes(declared: tuple[int, int, int], limit: Limit) -> tuple[int, int]:
-    """Training and test examples, by the card and the limits."""
-    train, _, test = declared
-    return min(train, limit.train or train), min(test, limit.test or test)
+def _sizes(declared: tuple[int, int, int], settings: Settings) -> tuple[int, int]:
+    """Training examples and decoded ones, by the card and the limits."""
+    sizes = dict(zip(("train", "validation", "test"), declared, strict=True))
+    train, decoded = (
+        min(sizes[name], getattr(settings.limit, name) or sizes[name])
+        for name in ("train", settings.decode.split)
+    )
+    return train, decoded

@@ -7,7 +7,7 @@ from typing import Any
 
 from harness.backbones.load import resolve_preset
 from harness.backbones.presets import Preset
-from harness.cell import Cell
+from harness.cell import NO_NUMBER, Cell
 from harness.errors import UserError
 from harness.examples import limited
 from harness.methods import resolve_method
@@ -52,10 +52,6 @@ class Plan:
     learned: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
 
-    def settings(self, backbone: str) -> Settings:
-        """The full settings of one backbone."""
-        return make_settings("the resolved spec", self.spec.backbones[backbone])
-
     def data_folder(self, subset: str) -> Path:
         """Where the examples of a subset are kept."""
         name = self.task.value.card.name
@@ -71,8 +67,14 @@ def make_plan(spec: RunSpec, data: Mapping[str, Splits] | None = None) -> Plan:
 
     Raises:
         UserError: Anything that the user can mend: unknown names, a scale or subset that the task does not
-            have, data that are not there, trackers that are not installed.
+            have, data that are not there, trackers that are not installed, methods with unlike starts.
     """
+    if spec.tune is not None:
+        raise UserError(
+            "this spec holds a sweep that is still to choose settings",
+            origin="tune",
+            hint="Run 'warmup-bench tune' and then the spec that it writes, or pass --set tune=null.",
+        )
     require_trackers(spec.track)
     task: Entry[Task] = tasks().load(spec.task)
     card = task.value.card
@@ -86,25 +88,19 @@ def make_plan(spec: RunSpec, data: Mapping[str, Splits] | None = None) -> Plan:
     references = spec.backbones or {scale_card.backbone: {}}
     resolved = {reference: resolve_preset(reference) for reference in references}
     device = choose_device(spec.device)
-    settings: dict[str, Settings] = {}
+    shared: dict[str, Settings] = {}
+    own: dict[tuple[str, str], Settings] = {}
     for reference, entry in resolved.items():
-        merged = make_settings(
-            f"settings of {reference}",
-            scale_card.settings,
-            entry.value.settings,
-            spec.sections(),
-            references[reference],
-        )
-        if merged.lora.rank and merged.warm_start.steps:
-            raise UserError(
-                f"lora.rank={merged.lora.rank} needs warm_start.steps=0, not {merged.warm_start.steps}",
-                origin=f"settings of {reference}",
-                hint="Adapters stand on the checkpoint as it is.",
-            )
-        settings[reference] = _with_dtype(merged, device)
-    limits = {entry.limit for entry in settings.values()}
+        layers = scale_card.settings, entry.value.settings, spec.sections(), references[reference]
+        shared[reference] = _resolved(f"settings of {reference}", device, *layers)
+        for (name, _), section in zip(chosen_methods.items(), spec.methods.values(), strict=True):
+            origin = f"settings of {reference}, methods.{name}"
+            own[reference, name] = _resolved(origin, device, *layers, section)
+    limits = {settings.limit for settings in (*shared.values(), *own.values())}
     if len(limits) > 1:
-        raise UserError("backbones of one run must share their limits", hint="Give 'limit' at the top level.")
+        raise UserError(
+            "backbones and methods of one run must share their limits", hint="Give 'limit' at the top level."
+        )
     limit = limits.pop()
     data_dir = find_data_dir(spec.data_dir)
     offline = is_offline(spec.offline)
@@ -130,7 +126,7 @@ def make_plan(spec: RunSpec, data: Mapping[str, Splits] | None = None) -> Plan:
             warmup=method.value.warmup,
             seed=seed,
             matched=match,
-            settings=_read_by(method.value, settings[reference]),
+            settings=_read_by(method.value, own[reference, method.name]),
             data=fingerprints[subset],
             trained_as=card.subsets[subset].trained_as,
             training_data=trained_on[subset],
@@ -141,12 +137,13 @@ def make_plan(spec: RunSpec, data: Mapping[str, Splits] | None = None) -> Plan:
         for seed in spec.seeds
         for method, match in [*((m, "") for m in chosen_methods.values()), *matched]
     )
+    require_one_start(cells)
     full = spec.model_copy(
         update={
             "scale": scale,
             "subsets": tuple(subsets),
             "backbones": {
-                reference: s.model_dump(mode="json", exclude_none=True) for reference, s in settings.items()
+                reference: s.model_dump(mode="json", exclude_none=True) for reference, s in shared.items()
             },
             **{name: {} for name in Settings.model_fields},
             "out": out,
@@ -168,6 +165,48 @@ def make_plan(spec: RunSpec, data: Mapping[str, Splits] | None = None) -> Plan:
         learned=learned,
         left_out=left_out,
     )
+
+
+def require_one_start(cells: Sequence[Cell]) -> None:
+    """See that every method of a seed starts from the same weights.
+
+    Raises:
+        UserError: Their settings make warm starts of their own.
+    """
+    starts: dict[tuple[str, str, int], Cell] = {}
+    for cell in cells:
+        first = starts.setdefault((cell.subset, cell.backbone, cell.seed), cell)
+        if cell.warm_start_id == first.warm_start_id:
+            continue
+        apart = {f"train.{key}" for key in ("learning_rate", *NO_NUMBER)}
+        differing = [
+            f"{section}.{key}={value}"
+            for section in ("warm_start", "train")
+            for key, value in getattr(cell.settings, section).model_dump().items()
+            if value != getattr(getattr(first.settings, section), key) and f"{section}.{key}" not in apart
+        ]
+        raise UserError(
+            f"methods of one seed must share its warm start, and {cell.label} has one of its own: "
+            f"{', '.join(differing)}",
+            origin=f"settings of methods.{cell.method}",
+            hint="Give what shapes the warm start at the top level, or under the backbone.",
+        )
+
+
+def _resolved(origin: str, device: str, *layers: Mapping[str, Any]) -> Settings:
+    """Merged settings, with "auto" resolved.
+
+    Raises:
+        UserError: They are not valid, or ask for adapters on a warm start.
+    """
+    merged = make_settings(origin, *layers)
+    if merged.lora.rank and merged.warm_start.steps:
+        raise UserError(
+            f"lora.rank={merged.lora.rank} needs warm_start.steps=0, not {merged.warm_start.steps}",
+            origin=origin,
+            hint="Adapters stand on the checkpoint as it is.",
+        )
+    return _with_dtype(merged, device)
 
 
 def _choose_metrics(

@@ -61,7 +61,8 @@ def missing_pieces(plan: "Plan", work: "Work") -> Iterator[Finding]:
     }
     for reference in sorted({*starts, *sizes}):
         preset = plan.presets[reference].value
-        if plan.settings(reference).lora.rank and find_spec("peft") is None:
+        own = [cell.settings for cell in plan.cells if cell.backbone == preset.name]
+        if any(settings.lora.rank for settings in own) and find_spec("peft") is None:
             yield Finding(
                 "LoRA", "missing", "package peft is not installed", "pip install 'warmup-bench[lora]'"
             )

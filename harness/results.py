@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from harness.asked import Asked, read_asked
 from harness.cell import Cell
 from harness.errors import UserError
 from harness.metrics.base import FloatArray, Metric, MetricContext
@@ -39,6 +40,7 @@ class Result:
             those of the task's card first, in its order.
         context: What its metrics were made with.
         provenance: Machine and versions.
+        asked: What the specs of its folder compare although training settings differ.
     """
 
     cell: Cell
@@ -47,6 +49,7 @@ class Result:
     scores: tuple[dict[str, Any], ...]
     context: MetricContext
     provenance: dict[str, Any]
+    asked: tuple[Asked, ...] = ()
 
     def statistics(self, key: str) -> tuple[list[str], FloatArray]:
         """Ids and per-example statistics [examples, k] of one metric.
@@ -152,4 +155,5 @@ def read_results(out: Path, only: Iterable[str] | None = None) -> list[Result]:
     finished = [folder for folder in folders if is_done(folder / "decode") and is_scored_at_all(folder)]
     if not finished:
         raise UserError(f"{out} holds no finished cell", hint="Run 'warmup-bench run' to its end.")
-    return [read_result(folder) for folder in finished]
+    asked = read_asked(out)
+    return [replace(read_result(folder), asked=asked) for folder in finished]

@@ -1,17 +1,27 @@
 """What a user asks for: the run spec and its settings, read, merged and validated.
 
 Settings are merged in one order, the later winning: this module's defaults, the task's scale, the
-backbone's preset, the spec file, ``--set`` and the command-line options. A key that nobody reads is an
-error. Defaults not marked otherwise are our choice: the paper's own values are not known to us.
+backbone's preset, the spec file, ``--set`` and the command-line options; of a spec, what stands at the top
+level, under the backbone's name, under the method's. A key that nobody reads is an error. Defaults not marked
+otherwise are our choice: the paper's own values are not known to us.
 """
 
 import copy
 import difflib
 from collections.abc import Mapping
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
 
 from harness.errors import UserError
 from harness.plain_yaml import DEEPEST, read_yaml
@@ -124,6 +134,9 @@ class Warmup(_Section):
 class Decode(_Section):
     """Inference: where the warmup comes from (where the method has one), and how its output is written."""
 
+    split: Literal["validation", "test"] = Field(
+        default="test", description="what is decoded and scored; validation: to choose settings by"
+    )
     batch_size: int = Field(default=128, ge=1, description="rows at once: inputs times beams or samples")
     max_tokens: int = Field(default=64, ge=1, description="length cap of the output")
     beams: int = Field(default=1, ge=1, description="beam search for the output; 1: greedy")
@@ -256,6 +269,14 @@ class CometOptions(_Section):
     )
 
 
+def _in_range(seeds: tuple[int, ...]) -> tuple[int, ...]:
+    if wrong := [seed for seed in seeds if not 0 <= seed <= LARGEST_SEED]:
+        raise ValueError(f"a seed is a number from 0 to {LARGEST_SEED}, not {wrong[0]}")
+    if len(set(seeds)) != len(seeds):
+        raise ValueError(f"a value is repeated: {list(seeds)}")
+    return seeds
+
+
 def _names(value: Any) -> Any:
     """Names joined by commas as a list of them."""
     if not isinstance(value, str):
@@ -288,11 +309,51 @@ class Stats(_Section):
     seed: int = Field(default=12345, ge=0)
 
 
+class Tune(_Section):
+    """A sweep that chooses settings for each method on validation: ``warmup-bench tune``.
+
+    Every method is run at every point, the product of the grid's values.
+    """
+
+    seeds: tuple[int, ...] = Field(description="of the sweep alone: none of the run's")
+    grid: dict[str, tuple[Any, ...]] = Field(description="settings with dots -> values to try")
+    budget: dict[str, Any] = Field(
+        default_factory=dict, description="what each cell of the sweep may spend; {}: the run's"
+    )
+    metric: str | None = Field(default=None, description="key or name; None: the task's first")
+
+    @field_validator("seeds", "grid")
+    @classmethod
+    def _some(cls, value: Any) -> Any:
+        if not value:
+            raise ValueError("at least one is needed")
+        return value
+
+    @field_validator("seeds")
+    @classmethod
+    def _seeds(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        return _in_range(value)
+
+    @field_validator("grid")
+    @classmethod
+    def _values(cls, value: dict[str, tuple[Any, ...]]) -> dict[str, tuple[Any, ...]]:
+        for key, values in value.items():
+            if not values:
+                raise ValueError(f"{key} has no value")
+            if key in ("decode", "decode.split") or key.split(".")[0] == "limit":
+                raise ValueError(f"{key} is no setting of a method: every point sees the same data")
+        return value
+
+    def points(self) -> list[dict[str, Any]]:
+        """The settings of every point, dotted keys to values, the last key changing fastest."""
+        return [dict(zip(self.grid, values, strict=True)) for values in product(*self.grid.values())]
+
+
 class RunSpec(BaseModel):
     """A run: every combination of subset, backbone, method and seed is one cell.
 
-    The seven sections of :class:`Settings` may stand at the top level (for all backbones) and under a
-    backbone's name (for it alone); both hold only what should differ from the defaults.
+    The seven sections of :class:`Settings` may stand at the top level (for all backbones), under a
+    backbone's name and under a method's (for it alone); each holds only what should differ.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -304,7 +365,9 @@ class RunSpec(BaseModel):
     backbones: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="name -> settings for it alone"
     )
-    methods: tuple[str, ...] = ("sft", "warmup")
+    methods: dict[str, dict[str, Any]] = Field(
+        default={"sft": {}, "warmup": {}}, description="name -> settings for it alone"
+    )
     match: tuple[str, ...] = Field(
         default=(),
         description="methods whose training FLOPs the baseline is given too, each in a row of its own",
@@ -330,14 +393,24 @@ class RunSpec(BaseModel):
     track: tuple[str, ...] = Field(
         default=(), description="where run logs go too: tensorboard, wandb, mlflow; changes no number"
     )
+    tune: Tune | None = Field(default=None, description="a sweep that chooses settings of methods first")
 
-    @field_validator("backbones", mode="before")
+    @field_validator("backbones", "methods", mode="before")
     @classmethod
     def _named(cls, value: Any) -> Any:
         """A list of names is a mapping without settings."""
         if isinstance(value, str):
             value = [value]
-        return {str(name): {} for name in value} if isinstance(value, list | tuple) else value
+        if not isinstance(value, list | tuple):
+            return value
+        if len(set(map(str, value))) != len(value):
+            raise ValueError(f"a value is repeated: {list(value)}")
+        return {str(name): {} for name in value}
+
+    @field_serializer("methods")
+    def _unnamed(self, value: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]] | list[str]:
+        """A mapping without settings is a list of names."""
+        return value if any(value.values()) else list(value)
 
     @field_validator("seeds", mode="before")
     @classmethod
@@ -350,9 +423,7 @@ class RunSpec(BaseModel):
     @field_validator("seeds")
     @classmethod
     def _seeds(cls, value: tuple[int, ...]) -> tuple[int, ...]:
-        if wrong := [seed for seed in value if not 0 <= seed <= LARGEST_SEED]:
-            raise ValueError(f"a seed is a number from 0 to {LARGEST_SEED}, not {wrong[0]}")
-        return value
+        return _in_range(value)
 
     @field_validator("track", mode="before")
     @classmethod
@@ -360,7 +431,7 @@ class RunSpec(BaseModel):
         """``track: tensorboard`` is a list too."""
         return _names(value)
 
-    @field_validator("subsets", "methods", "match", "seeds", "track")
+    @field_validator("subsets", "match", "seeds", "track")
     @classmethod
     def _distinct(cls, value: tuple[Any, ...]) -> tuple[Any, ...]:
         if len(set(value)) != len(value):
@@ -369,10 +440,17 @@ class RunSpec(BaseModel):
 
     @field_validator("methods", "seeds")
     @classmethod
-    def _some(cls, value: tuple[Any, ...]) -> tuple[Any, ...]:
+    def _some(cls, value: Any) -> Any:
         if not value:
             raise ValueError("at least one is needed")
         return value
+
+    @model_validator(mode="after")
+    def _apart(self) -> "RunSpec":
+        """A setting that was chosen on the seeds of the run would favour what was tried on them."""
+        if self.tune and (shared := set(self.tune.seeds) & set(self.seeds)):
+            raise ValueError(f"tune.seeds must be none of the run's seeds, and both have {min(shared)}")
+        return self
 
     def sections(self) -> dict[str, Any]:
         """The settings given for all backbones."""
@@ -382,7 +460,8 @@ class RunSpec(BaseModel):
 def merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
     """Merge nested mappings, the later winning key by key; the arguments stay as they are.
 
-    A budget is one thing in one of several units: the later one replaces the earlier whole.
+    A budget is one thing in one of several units: the later one replaces the earlier whole. A later list of
+    backbones or methods chooses: those that it names keep their settings.
     """
     merged: dict[str, Any] = {}
     for layer in layers:
@@ -390,6 +469,12 @@ def merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
             if key == "budget" and not value:
                 continue
             old = None if key == "budget" else merged.get(key)
+            if key in ("backbones", "methods"):
+                if isinstance(old, Mapping) and isinstance(value, list | tuple):
+                    merged[key] = {str(name): copy.deepcopy(old.get(str(name), {})) for name in value}
+                    continue
+                if isinstance(old, list | tuple) and isinstance(value, Mapping):
+                    old = {str(name): {} for name in old}
             nested = isinstance(old, Mapping) and isinstance(value, Mapping)
             merged[key] = merge(old, value) if nested else copy.deepcopy(value)  # type: ignore[arg-type]
     return merged
@@ -436,10 +521,18 @@ def parse_assignment(text: str) -> dict[str, Any]:
         parsed = _number(parsed)
     if key.count(".") > DEEPEST:
         raise UserError(f"'{_told(key)}' is no key", origin="--set")
-    nested: Any = parsed
-    for part in reversed(key.strip().split(".")):
-        nested = {part: nested}
-    return dict(nested)
+    return nested({key.strip(): parsed})
+
+
+def nested(dotted: Mapping[str, Any]) -> dict[str, Any]:
+    """``{"train.learning_rate": 0.01}`` as ``{"train": {"learning_rate": 0.01}}``."""
+    layers = []
+    for key, value in dotted.items():
+        layer: Any = value
+        for part in reversed(key.split(".")):
+            layer = {part: layer}
+        layers.append(layer)
+    return merge(*layers)
 
 
 def _number(text: str) -> Any:
@@ -459,10 +552,13 @@ def make_spec(content: Mapping[str, Any], origin: str) -> RunSpec:
     _no_secrets(content, origin)
     spec: RunSpec = _validated(RunSpec, content, origin)
     make_settings(origin, spec.sections())
-    for name, section in spec.backbones.items():
-        if not isinstance(section, Mapping):
-            raise UserError(f"backbones.{name} must hold settings, not {_told(repr(section))}", origin=origin)
-        make_settings(f"{origin}, backbones.{name}", section)
+    for kind, named in (("backbones", spec.backbones), ("methods", spec.methods)):
+        for name, section in named.items():
+            make_settings(f"{origin}, {kind}.{name}", section)
+    if spec.tune is not None:
+        for point in spec.tune.points():
+            make_settings(f"{origin}, tune.grid", nested(point))
+        make_settings(f"{origin}, tune.budget", {"budget": spec.tune.budget})
     return spec
 
 

@@ -155,7 +155,7 @@ def run_warm_start(job: Job, report: Report) -> None:
 
 
 def run_cell(job: Job, report: Report) -> None:
-    """Decode the test set and score it, unless that is there."""
+    """Decode the test set, or what ``decode.split`` says, and score it, unless that is there."""
     for folder in (job.folder, job.folder / "scores"):
         clear_unfinished(folder)
     if is_done(job.folder / "decode"):
@@ -237,7 +237,7 @@ def _decode(job: Job, report: Report) -> None:
     gives = method.warmup == "given" and method.given_at_inference
     check(job.training_folder)
     backbone = _load(job, job.training_folder / "model")
-    examples = read_split(job.data, "test")
+    examples = read_split(job.data, settings.decode.split)
     encoded = [backbone.source_ids(example.source, settings.train.max_source_tokens) for example in examples]
     started = time.perf_counter()
     given, given_flops = None, 0.0

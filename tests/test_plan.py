@@ -33,7 +33,7 @@ def test_cells_are_the_product_in_a_fixed_order(tmp_path: Path) -> None:
 def test_the_backbone_wins_over_the_task_and_the_spec_over_both(tmp_path: Path) -> None:
     reference = write_plugins(tmp_path)["backbone"]
     common = plan(tmp_path, train={"batch_size": 5}, backbones={reference: {"budget": {"steps": 2}}})
-    settings = common.settings(reference)
+    settings = common.cells[0].settings
     assert settings.train.batch_size == 5  # the spec
     assert settings.budget.steps == 2  # the spec, for this backbone
     assert settings.warm_start.steps == 12  # the preset

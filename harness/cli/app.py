@@ -90,6 +90,30 @@ def run(
 
 
 @app.command()
+def tune(
+    spec: Annotated[Path, typer.Option(help="YAML file with a section 'tune'.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the sweep. Default: the run's, and -tune.")
+    ] = None,
+    backbone: Annotated[Names, typer.Option(help="Which of the spec's backbones to tune.")] = None,
+    data_dir: DataDir = None,
+    offline: Offline = None,
+    device: Device = None,
+    workers: Workers = None,
+    set_: Assignments = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the plan (cells, FLOPs, time, disk) and stop.")
+    ] = False,
+) -> None:
+    """Choose settings for every method by one sweep on validation, and write the spec that has them."""
+    from harness.cli.tune import tune_command
+
+    machine = {"data_dir": data_dir, "offline": offline, "device": device, "workers": workers}
+    code = tune_command({"backbones": backbone}, machine, spec, set_ or [], out, dry_run=dry_run)
+    raise typer.Exit(code)
+
+
+@app.command()
 def reproduce(
     table: Annotated[
         str | None,

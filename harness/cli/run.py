@@ -47,7 +47,7 @@ def run_command(
     for sentence in plan.left_out:
         console.print(Text(sentence, style="yellow"))
     if dry_run:
-        _print_plan(console, plan, work)
+        print_plan(console, plan, work)
         return 0
     failures: dict[str, Failure] = {}
     if work.pending:
@@ -57,7 +57,7 @@ def run_command(
             with ProgressDisplay(console, len(work.steps)) as display:
                 failures = execute(plan, work, display)
         except KeyboardInterrupt as stopped:
-            _print_stopped(console, len(outstanding(plan).done), len(plan.cells))
+            print_stopped(console, len(outstanding(plan).done), len(plan.cells))
             return 128 + int(stopped.args[0] if stopped.args else signal.SIGINT)
     else:
         console.print(f"All {len(work.done)} cells are stored already; nothing is trained.")
@@ -99,7 +99,7 @@ def run_command(
     return 1 if failed else 0
 
 
-def _print_stopped(console: Console, done: int, cells: int) -> None:
+def print_stopped(console: Console, done: int, cells: int) -> None:
     """Say what is kept and how to go on."""
     command = shlex.join(["warmup-bench", *sys.argv[1:]])
     console.print(
@@ -160,7 +160,8 @@ def print_counts(console: Console, work: "Work") -> None:
     )
 
 
-def _print_plan(console: Console, plan: "Plan", work: "Work") -> None:
+def print_plan(console: Console, plan: "Plan", work: "Work") -> None:
+    """Print the cells of a plan and what they will cost."""
     from harness.estimate import estimate
     from harness.report.numbers import flops
 

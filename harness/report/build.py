@@ -115,9 +115,10 @@ def _table(
     )
     what = columns[0].metric_name if by_subset else columns[0].subset
     title = f"{sheet.task}, {what}" if by_subset else f"{sheet.task} {what}"
+    part = () if sheet.split == "test" else (sheet.split,)
     blocks = [block for block, _ in drafts]
     table = Table(
-        name=slug(sheet.task, sheet.scale, columns[0].metric if by_subset else str(what)),
+        name=slug(sheet.task, sheet.scale, *part, columns[0].metric if by_subset else str(what)),
         title=f"{title}, {groups[0].name}" if len(groups) == 1 else title,
         task=sheet.task,
         scale=sheet.scale,
@@ -128,6 +129,7 @@ def _table(
         findings=findings(groups, columns, stats),
         scope=scope(groups, columns, sheet.scale),
         notes=notes(groups, columns, stats, blocks, said_by_metrics(sheet.results, columns)),
+        split=sheet.split,
     )
     return with_published(table, paper_studies(), smaller_studies(), [block.settings for block in blocks])
 

@@ -108,6 +108,7 @@ def _table(table: Table) -> dict[str, Any]:
         "title": table.title,
         "task": table.task,
         "scale": table.scale,
+        "split": table.split,
         "baseline": table.baseline,
         "confidence": table.confidence,
         "columns": [asdict(column) for column in table.columns],

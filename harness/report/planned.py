@@ -1,14 +1,13 @@
 """Cells that were asked for and are not there, so that a table can say why."""
 
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.asked import backbone_name, is_file, labels, read_specs
 from harness.cell import Cell
-from harness.errors import UserError
 from harness.results import Result, read_cell
-from harness.spec import RunSpec, Settings, make_settings, make_spec, read_spec
+from harness.spec import Settings, make_settings
 from harness.store import check, is_done
 
 
@@ -68,24 +67,17 @@ def in_asked_order(out: Path, results: Sequence[Result]) -> list[Result]:
     """Results with their subsets and backbones in the order in which the specs of the folder name them."""
     subsets: dict[str, int] = {}
     backbones: dict[str, int] = {}
-    for _, spec in _specs(out):
+    for _, spec in read_specs(out):
         for subset in spec.subsets:
             subsets.setdefault(subset, len(subsets))
         for reference in spec.backbones:
-            backbones.setdefault(_backbone_name(reference), len(backbones))
+            backbones.setdefault(backbone_name(reference), len(backbones))
     last = len(subsets) + len(backbones)
 
     def place(result: Result) -> tuple[int, int]:
         return backbones.get(result.cell.backbone, last), subsets.get(result.cell.subset, last)
 
     return sorted(results, key=place)
-
-
-def _specs(out: Path) -> Iterable[tuple[Path, RunSpec]]:
-    """The specs that ran in a folder, the oldest first; without those of another version of this program."""
-    for path in sorted((out / "specs").glob("*.yaml"), key=lambda path: path.stat().st_mtime):
-        with suppress(UserError):
-            yield path, make_spec(read_spec(path), str(path))
 
 
 def _half_way(out: Path, results: Sequence[Result]) -> Iterable[Planned]:
@@ -100,40 +92,25 @@ def _half_way(out: Path, results: Sequence[Result]) -> Iterable[Planned]:
 def _asked_for(out: Path, results: Sequence[Result]) -> Iterable[Planned]:
     tasks = {r.cell.task for r in results}
     kinds = {r.cell.method: r.cell.warmup for r in results}
-    for path, spec in _specs(out):
-        task = next(iter(tasks)) if _is_file(spec.task) and len(tasks) == 1 else spec.task
+    for path, spec in read_specs(out):
+        task = next(iter(tasks)) if is_file(spec.task) and len(tasks) == 1 else spec.task
         for subset in spec.subsets:
             for reference, section in spec.backbones.items():
                 if reference.endswith(".py"):
                     continue
-                settings = make_settings(str(path), section)
-                for method, label in _labels(spec):
+                for method, label in labels(spec):
+                    if is_file(method):
+                        continue
+                    settings = make_settings(str(path), section, spec.methods.get(method, {}))
                     for seed in spec.seeds:
                         yield Planned(
                             task,
                             spec.scale or "",
                             subset,
-                            _backbone_name(reference),
+                            backbone_name(reference),
                             settings,
                             label,
                             kinds.get(method),
                             seed,
                             f"asked for by spec {path.stem}, not finished: its run failed or was stopped",
                         )
-
-
-def _labels(spec: RunSpec) -> list[tuple[str, str]]:
-    """(method, label) of every row that a spec asks for."""
-    plain = [(name, name) for name in spec.methods if not _is_file(name)]
-    base = spec.stats.baseline
-    return [*plain, *((base, f"{base} (FLOPs of {name})") for name in spec.match)]
-
-
-def _backbone_name(reference: str) -> str:
-    """The name that :func:`harness.backbones.load.resolve_preset` gives without running code."""
-    folder = Path(reference)
-    return folder.name if (folder / "config.json").is_file() else reference.replace("/", "--")
-
-
-def _is_file(reference: str) -> bool:
-    return ".py" in reference

@@ -60,6 +60,8 @@ def _unlike(study: Study, table: Table, group: Group, settings: Settings) -> str
     subsets = {column.subset for column in table.columns if column.subset is not None}
     if subsets != set(spec.subsets):
         return f"the claim is on {', '.join(spec.subsets)}, this on {', '.join(sorted(subsets))}"
+    if table.split != "test":
+        return f"the claim is on test data, this on {table.split} data"
     limit = settings.limit.model_dump(exclude_none=True)
     if limit != spec.limit:
         return f"a part of the data ({', '.join(f'limit.{key}={value}' for key, value in limit.items())})"

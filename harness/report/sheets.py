@@ -1,19 +1,21 @@
 """Which stored cells may stand side by side, and what their rows are called."""
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.cell import content_hash
+from harness.asked import Asked, training_settings
+from harness.cell import Cell, content_hash
 from harness.errors import UserError
 from harness.report.planned import Planned
 from harness.results import Result
 from harness.spec import Settings
 
 GREEDY = "greedy"
-UNREAD = {"log_every", "eval_every", "eval_examples"}
-"""Keys of ``train`` that change no number."""
+Key = tuple[str, str, str]
+"""Of a block: backbone, training settings or what was asked for together, version of the code."""
 
 
 @dataclass
@@ -35,13 +37,14 @@ class Line:
 
 @dataclass
 class Block:
-    """The rows of one backbone with one set of training settings.
+    """The rows of one backbone with one set of training settings, or that one spec asks for side by side.
 
     Attributes:
         name: Label.
         backbone: Its name.
         settings: Of one of its cells.
         warmups: How warmups are sampled in rows that say nothing of it; empty where all agree.
+        apart: Training settings in which rows differ: key -> which rows have which value, in words.
         lines: By label.
     """
 
@@ -49,15 +52,17 @@ class Block:
     backbone: str
     settings: Settings
     warmups: dict[str, Any] = field(default_factory=dict)
+    apart: dict[str, str] = field(default_factory=dict)
     lines: dict[str, Line] = field(default_factory=dict)
 
 
 @dataclass
 class Sheet:
-    """Cells of one task, version and scale in which every subset has one state of its data.
+    """Cells of one task, version, scale and split in which every subset has one state of its data.
 
     Attributes:
         task, scale: Of every cell.
+        split: What was decoded: "test" or "validation".
         results: The finished cells.
         subsets: Their subsets, in the order in which they appear.
         fingerprints: Of the data, by subset.
@@ -66,6 +71,7 @@ class Sheet:
 
     task: str
     scale: str
+    split: str
     results: tuple[Result, ...]
     subsets: tuple[str, ...]
     fingerprints: dict[str, str]
@@ -84,14 +90,15 @@ def slug(*parts: str) -> str:
 
 
 def sheets(results: Sequence[Result], planned: Sequence[Planned] = ()) -> list[Sheet]:
-    """Sort cells into sheets; nothing of two scales or of two states of the data shares one.
+    """Sort cells into sheets; nothing of two scales, splits or states of the data shares one.
 
     Where the data of a subset were made with different contents, every state stands by itself.
     """
     together: dict[tuple[str, ...], list[Result]] = defaultdict(list)
     for result in results:
         cell = result.cell
-        key = (cell.task, str(cell.task_version), cell.scale, cell.settings.limit.model_dump_json())
+        limit = cell.settings.limit.model_dump_json()
+        key = (cell.task, str(cell.task_version), cell.scale, cell.settings.decode.split, limit)
         together[key].append(result)
     parts: list[list[Result]] = []
     for found in together.values():
@@ -112,9 +119,10 @@ def _belongs(planned: Planned, part: Sequence[Result], parts: Sequence[Sequence[
 
     def fits(results: Sequence[Result]) -> bool:
         cell = results[0].cell
-        return (cell.task, cell.scale, cell.settings.limit) == (
+        return (cell.task, cell.scale, cell.settings.decode.split, cell.settings.limit) == (
             planned.task,
             planned.scale,
+            planned.settings.decode.split,
             planned.settings.limit,
         )
 
@@ -122,22 +130,33 @@ def _belongs(planned: Planned, part: Sequence[Result], parts: Sequence[Sequence[
 
 
 def _sheet(results: Sequence[Result], planned: Sequence[Planned]) -> Sheet:
-    keys: dict[tuple[str, str, str], list[Result]] = defaultdict(list)
+    asked = tuple(dict.fromkeys(group for result in results for group in result.asked))
+    keys: dict[Key, list[Result]] = defaultdict(list)
     for result in results:
         cell = result.cell
         code = content_hash({key: cell.code.get(key, "") for key in ("task", "backbone")})
-        keys[cell.backbone, _training(cell.settings), code].append(result)
-    waiting: dict[tuple[str, str, str], list[Planned]] = defaultdict(list)
+        for shared in _shared(cell, asked):
+            keys[cell.backbone, shared, code].append(result)
+    waiting: dict[Key, list[Planned]] = defaultdict(list)
     for plan in planned:
-        same = [key for key in keys if key[:2] == (plan.backbone, _training(plan.settings))]
-        if len(same) <= 1:  # with several versions of the code nobody knows which was meant
-            waiting[same[0] if same else (plan.backbone, _training(plan.settings), "")].append(plan)
-    order = [*keys, *(key for key in waiting if key not in keys)]
-    names = _block_names({key: _first(keys[key], waiting[key]).settings for key in order})
+        for shared in _shared(plan, asked):
+            same = [key for key in keys if key[:2] == (plan.backbone, shared)]
+            if len(same) <= 1:  # with several versions of the code nobody knows which was meant
+                waiting[same[0] if same else (plan.backbone, shared, "")].append(plan)
+    order = [
+        key
+        for key in dict.fromkeys([*keys, *waiting])
+        if not _within_one([*(r.cell for r in keys[key]), *waiting[key]], key, asked)
+    ]
+    rows: dict[Key, list[Cell | Planned]] = {
+        key: [*(r.cell for r in keys[key]), *waiting[key]] for key in order
+    }
+    names = _block_names({key: _values(held) for key, held in rows.items()})
     subsets = dict.fromkeys([*(r.cell.subset for r in results), *(p.subset for p in planned)])
     return Sheet(
         task=results[0].cell.task,
         scale=results[0].cell.scale,
+        split=results[0].cell.settings.decode.split,
         results=tuple(results),
         subsets=tuple(subsets),
         fingerprints={r.cell.subset: r.cell.data for r in results},
@@ -145,27 +164,48 @@ def _sheet(results: Sequence[Result], planned: Sequence[Planned]) -> Sheet:
     )
 
 
-def _first(results: Sequence[Result], planned: Sequence[Planned]) -> Any:
-    return results[0].cell if results else planned[0]
+def _shared(cell: Cell | Planned, asked: Sequence[Asked]) -> list[str]:
+    """The groups of rows that a cell stands in: of its settings, and of what was asked for together."""
+    own = training_settings(cell.settings)
+    return [own, *(repr(group) for group in asked if group.holds(cell.backbone, cell.label, own))]
 
 
-def _training(settings: Settings) -> str:
-    """What rows of one group share: all settings but how warmups are made and how is decoded."""
-    return settings.model_dump_json(exclude={"decode": True, "warmup": True, "train": UNREAD})
+def _within_one(cells: Sequence[Cell | Planned], key: Key, asked: Sequence[Asked]) -> bool:
+    """Whether the rows of one set of training settings all stand in one group that was asked for, which
+    shows them beside others.
+    """
+    if key[1] in map(repr, asked):
+        return False
+    return any(all(group.holds(c.backbone, c.label, key[1]) for c in cells) for group in asked)
 
 
-def _block_names(settings: Mapping[tuple[str, str, str], Settings]) -> dict[tuple[str, str, str], str]:
+def _values(cells: Sequence[Cell | Planned]) -> dict[str, dict[str, list[str]]]:
+    """The training settings of a group: key with dots -> value -> labels of the rows that have it."""
+    rows = {cell.label: _flat(json.loads(training_settings(cell.settings))) for cell in cells}
+    values: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for label, own in rows.items():
+        for key, value in own.items():
+            values[key]["none" if value is None else _short(value)].append(label)
+    return values
+
+
+def _told(values: Mapping[str, Sequence[str]]) -> str:
+    """The value that all rows have, or which rows have which."""
+    if len(values) == 1:
+        return next(iter(values))
+    return "; ".join(f"{', '.join(labels)} {value}" for value, labels in values.items())
+
+
+def _block_names(settings: Mapping[Key, Mapping[str, Mapping[str, Sequence[str]]]]) -> dict[Key, str]:
     """Backbones; with the settings, or the version of the code, that tell two groups of one apart."""
     names = {}
     for key, own in settings.items():
         rivals = [other for k, other in settings.items() if k[0] == key[0] and k != key]
-        flat = _flat(own.model_dump(exclude={"decode": True, "warmup": True, "train": UNREAD}))
-        differing = {
-            name: value
-            for name, value in flat.items()
-            if any(_flat(other.model_dump()).get(name) != value for other in rivals)
-        }
-        said = [f"{name}={_short(value)}" for name, value in differing.items() if value is not None]
+        said = [
+            f"{name}={_told(values)}"
+            for name, values in own.items()
+            if list(values) != ["none"] and any(list(other[name]) != list(values) for other in rivals)
+        ]
         if any(k[:2] == key[:2] and k != key for k in settings):
             said.append(f"code {key[2]}")
         names[key] = " · ".join([key[0], *said])
@@ -173,9 +213,12 @@ def _block_names(settings: Mapping[tuple[str, str, str], Settings]) -> dict[tupl
 
 
 def _block(name: str, results: Sequence[Result], planned: Sequence[Planned]) -> Block:
-    first = _first(results, planned)
+    cells: list[Cell | Planned] = [*(r.cell for r in results), *planned]
+    first = cells[0]
     ways = {r.cell.settings.warmup.model_dump_json() for r in results if r.cell.warmup != "none"}
-    block = Block(name, first.backbone, first.settings, usual_warmups(results) if len(ways) > 1 else {})
+    apart = {key: _told(values) for key, values in _values(cells).items() if len(values) > 1}
+    warmups = usual_warmups(results) if len(ways) > 1 else {}
+    block = Block(name, first.backbone, first.settings, warmups, apart)
     labels = _row_labels(results)
     for label, result in zip(labels, results, strict=True):
         line = block.lines.setdefault(label, Line(label, label == result.cell.label))

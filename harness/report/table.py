@@ -205,6 +205,7 @@ class Table:
         name: Short and unique in a report, made of ``a-z 0-9 . + -``: for anchors and file names.
         title: Task, and the metric or subset that all columns share.
         task, scale: Of every cell; a table never mixes two.
+        split: What was decoded: "test" or "validation"; never mixed either.
         baseline: Method that the others are compared with.
         columns: Left to right, the average last.
         groups: Top to bottom.
@@ -227,6 +228,7 @@ class Table:
     scope: str
     notes: Footnotes
     published: tuple[Published, ...] = ()
+    split: str = "test"
 
     @property
     def main_column(self) -> Column:

@@ -24,7 +24,7 @@ def heading(table: Table) -> str:
     own = [column for column in table.columns if column.subset is not None]
     sizes, prints = {c.examples for c in own}, {c.data for c in own}
     if len(sizes) == 1:
-        parts.append(f"{sizes.pop()} test examples")
+        parts.append(f"{sizes.pop()} {table.split} examples")
     parts.append(_seeds(table))
     if len(prints) == 1:
         parts.append(f"data {prints.pop()}")
@@ -104,7 +104,14 @@ def notes(
 ) -> Footnotes:
     """The footnotes of a table."""
     return Footnotes(
-        reading=(_reading(blocks), *_warmups(blocks), *_cut(groups), *said_by_metrics),
+        reading=(
+            _reading(blocks),
+            *_split(blocks),
+            *_apart(blocks),
+            *_warmups(blocks),
+            *_cut(groups),
+            *said_by_metrics,
+        ),
         tests=_tests(groups, columns, stats),
         missing=tuple(_missing(groups, columns)),
         signatures=_by_value((c.metric_name, c.name, c.signature) for c in columns if c.signature),
@@ -122,6 +129,19 @@ def _reading(blocks: "Sequence[Block]") -> str:
         f"{after}, sampling included, and decoding the test set; means over a row's cells, peak memory the "
         "largest."
     )
+
+
+def _split(blocks: "Sequence[Block]") -> Iterable[str]:
+    if blocks and (split := blocks[0].settings.decode.split) != "test":
+        yield f"Decoded and scored: the {split} examples, by which settings are chosen; no test example."
+
+
+def _apart(blocks: "Sequence[Block]") -> Iterable[str]:
+    """The settings that a spec gives to some rows of a group alone."""
+    for block in blocks:
+        where = f" of {block.name}" if len(blocks) > 1 else ""
+        for key, told in block.apart.items():
+            yield f"Rows{where} differ in {key}: {told}."
 
 
 def _warmups(blocks: "Sequence[Block]") -> Iterable[str]:

@@ -1,0 +1,187 @@
+"""``warmup-bench tune``: a sweep on validation for every method alike, and the spec that it chooses."""
+
+import json
+import shlex
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.text import Text
+
+from harness.cli.progress import ProgressDisplay
+from harness.cli.run import collect_spec, print_counts, print_plan, print_stopped
+from harness.errors import UserError
+
+if TYPE_CHECKING:
+    from harness.failures import Failure
+    from harness.results import Result
+    from harness.tuning import Sweep, Tried
+
+CHOSEN, RECORD = "chosen.yaml", "tune.json"
+
+
+def tune_command(
+    study: Mapping[str, Any],
+    machine: Mapping[str, Any],
+    spec_file: Path,
+    assignments: Sequence[str],
+    out: Path | None,
+    *,
+    dry_run: bool,
+) -> int:
+    """Run a spec's sweep, print its table, write the chosen spec; returns the exit code, as of ``run``.
+
+    Args:
+        study: Options that belong to the chosen spec too, e.g. the backbone.
+        machine: Options of this machine alone: data folder, device, workers.
+        spec_file: The study's spec.
+        assignments: ``--set``.
+        out: Folder of the sweep.
+        dry_run: Print the plan and stop.
+
+    Raises:
+        UserError: A request that can't be met, found before the first step.
+    """
+    spec = collect_spec(study, spec_file, assignments)
+    here = collect_spec({**study, **machine}, spec_file, assignments)
+    console = Console()
+    with console.status("Reading data and planning …"):
+        from harness.backbones.load import quiet_transformers
+        from harness.locks import hold
+        from harness.preflight import require
+        from harness.runner import execute, outstanding, save_spec
+        from harness.store import require_writable, write_file
+        from harness.tuning import chosen_text, make_sweep, name_of, record
+
+        quiet_transformers()
+        sweep = make_sweep(here, out)
+        plan = sweep.plan
+        metric = _metric(sweep)
+        work = outstanding(plan)
+    for number, point in enumerate(sweep.points, 1):
+        console.print(Text(f"point {number}: {name_of(point)}", style="dim"))
+    if dry_run:
+        print_plan(console, plan, work)
+        return 0
+    failures: dict[str, Failure] = {}
+    if work.pending:
+        require(plan, work)
+        print_counts(console, work)
+        require_writable(plan.out)
+        with hold(plan.out / "locks" / "setup.lock"):
+            for each in sweep.plans:
+                save_spec(each)
+        try:
+            with ProgressDisplay(console, len(work.steps)) as display:
+                failures = execute(plan, work, display)
+        except KeyboardInterrupt as stopped:
+            print_stopped(console, len(outstanding(plan).done), len(plan.cells))
+            return 128 + int(stopped.args[0] if stopped.args else signal.SIGINT)
+    if failed := [cell for cell in plan.cells if cell.id in failures]:
+        for cell in failed:
+            failure = failures[cell.id]
+            console.print(Text(f"failed: {cell.id}: {failure.stage}: {failure.message.strip()}", style="red"))
+        console.print(
+            f"{len(failed)} of {len(plan.cells)} cells failed: nothing is chosen until every method has every "
+            "point. The same command tries them again.",
+            highlight=False,
+        )
+        return 1
+    results = _scored(console, sweep, metric)
+    from harness.tuning import choose
+
+    key = _key(results, metric)
+    entry = next(score for score in results[0].scores if score["key"] == key)
+    tried = choose(sweep, results, key)
+    _print_table(console, sweep, tried, entry["name"])
+    content = {"command": shlex.join(["warmup-bench", *sys.argv[1:]]), **record(sweep, tried, entry)}
+    write_file(plan.out / RECORD, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    write_file(plan.out / CHOSEN, chosen_text(spec, sweep, tried, entry["name"]))
+    console.print(
+        f"\nScores: {plan.out / RECORD}. No test example was decoded.", highlight=False, markup=False
+    )
+    console.print(Text(f"Next: warmup-bench run --spec {plan.out / CHOSEN}", style="bold"), soft_wrap=True)
+    return 0
+
+
+def _metric(sweep: "Sweep") -> str:
+    """The metric's reference, found before anything is trained.
+
+    Raises:
+        UserError: The plan has none of that name.
+    """
+    from harness.metrics.base import MetricContext
+    from harness.registry import metrics
+
+    plan = sweep.plan
+    references = (*plan.metrics, *plan.learned)
+    if sweep.tune.metric is None:
+        card = [reference for reference in plan.task.value.card.metrics if reference in references]
+        return (*card, *references)[0]
+    card_ = plan.task.value.card
+    names = {}
+    for reference in references:
+        language = card_.subsets[plan.spec.subsets[0]].target_language
+        made = (
+            metrics().load(reference).value(MetricContext(language, card_.labels, settings=plan.spec.score))
+        )
+        names |= {reference.lower(): reference, made.name.lower(): reference}
+    if sweep.tune.metric.lower() not in names:
+        raise UserError(
+            f"no cell of this sweep would be scored with metric '{sweep.tune.metric}'",
+            origin="tune.metric",
+            hint=f"There are: {', '.join(references)}; score.metrics adds others.",
+        )
+    return names[sweep.tune.metric.lower()]
+
+
+def _scored(console: Console, sweep: "Sweep", metric: str) -> "list[Result]":
+    """The results of the sweep's cells, scored with a learned metric where it is the one to choose by."""
+    from harness.results import read_results
+
+    plan, names = sweep.plan, [cell.id for cell in sweep.plan.cells]
+    if metric in plan.learned:
+        from harness.cli.score import score_with_progress
+
+        folders = [plan.out / "cells" / name for name in names]
+        score_with_progress(console, plan.out, folders, [metric], plan.spec.score, plan.spec.device)
+    return read_results(plan.out, names)
+
+
+def _key(results: "Sequence[Result]", metric: str) -> str:
+    """The key of a metric's score; all cells of a sweep are scored alike."""
+    return str(next(s["key"] for s in results[0].scores if s["metric"] == metric))
+
+
+def _print_table(console: Console, sweep: "Sweep", tried: "Sequence[Tried]", metric: str) -> None:
+    from rich.table import Table
+
+    from harness.report.numbers import flops
+    from harness.tuning import name_of
+
+    grid = Table(header_style="bold", box=None)
+    grid.add_column("")
+    for point in sweep.points:
+        grid.add_column(name_of(point).replace(" ", "\n"), justify="right")
+    for heading in ("points\n(distinct)", "training\nFLOPs"):
+        grid.add_column(heading, justify="right")
+    for found in tried:
+        cells = [
+            Text(f"{mean:.2f}", style="bold" if place == found.best else "")
+            for place, mean in enumerate(found.means)
+        ]
+        grid.add_row(
+            Text(found.method),
+            *cells,
+            Text(f"{len(found.means)} ({found.distinct})"),
+            Text(flops(found.flops)),
+        )
+    seeds, subsets = ", ".join(map(str, sweep.tune.seeds)), ", ".join(sweep.plan.spec.subsets)
+    console.print(
+        f"\n{metric} on validation, mean over seeds {seeds} and subsets {subsets}; bold: chosen for the method.",
+        highlight=False,
+    )
+    console.print(grid)
