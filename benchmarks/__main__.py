@@ -73,6 +73,8 @@ def main(
     part.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     part.replace(output)
     for record in records:
+        if "check" in record.detail:
+            typer.echo(f"{record.name}: {record.detail['check']}", err=True)
         if "profile" in record.detail:
             print(f"\n{record.name}: {record.ratio:.2f}, aim {record.aim}\n{record.detail['profile']}")
     if records:

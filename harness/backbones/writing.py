@@ -204,8 +204,8 @@ class RotaryWriter(_Buffered):
         read = _by_row(read, width)
         own = grouped @ keys.transpose(2, 3)
         scores = torch.cat([read, own], dim=3) * attention.scaling  # [rows, heads, group, source + own]
-        shares = scores.softmax(dim=3, dtype=torch.float32).to(values.dtype)
-        of_read, of_own = shares.split([read.shape[3], own.shape[3]], dim=3)
+        shares = _softmax(scores).to(values.dtype)
+        of_read, of_own = torch.split(shares, [read.shape[3], own.shape[3]], dim=3)
         read = _by_row(_by_input(of_read, width) @ read_values, width)
         output: Tensor = attention.o_proj((read + of_own @ values).reshape(rows, -1))
         return output
@@ -222,8 +222,13 @@ def _by_row(x: Tensor, width: int) -> Tensor:
 
 
 def _weighted(scores: Tensor, values: Tensor) -> Tensor:
-    """Values [..., keys, size] weighed by the softmax of [..., queries, keys], taken in fp32."""
-    return scores.softmax(dim=-1, dtype=torch.float32).to(values.dtype) @ values
+    """Values [..., keys, size] weighed by the softmax of [..., queries, keys]."""
+    return _softmax(scores).to(values.dtype) @ values
+
+
+def _softmax(scores: Tensor) -> Tensor:
+    """Softmax over the keys, in fp32 at least."""
+    return scores.softmax(dim=-1, dtype=torch.promote_types(scores.dtype, torch.float32))
 
 
 def _rotated(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ import torch
 import typer
 from typer.testing import CliRunner
 
+from benchmarks import decoding
 from benchmarks.__main__ import figure, main
 
 
@@ -43,10 +44,22 @@ def test_records_in_one_table_and_one_file(command, tmp_path: Path):
     decoded = [r["detail"] for name, r in records.items() if name.startswith("decoding")]
     assert len(decoded) == 4
     for detail in decoded:
-        assert detail["equal_outputs"] == 1
+        assert (detail["equal_outputs"], detail["equal_in_float64"]) == (1, 0)
+        assert detail["check"] == "6 of 6 outputs are those of generate in float32"
+        assert detail["check"] in ran.output
         lengths = detail["output_lengths"]
         assert lengths["min"] < lengths["max"]  # a test set whose outputs end at different times
         assert len(detail["samples"]["ours"]) == len(detail["samples"]["generate"]) == 1
+
+
+def test_outputs_that_are_not_those_of_generate_fail(command, tmp_path: Path, monkeypatch):
+    def cut(*arguments, whole=decoding.generated):
+        return [ids[:3] for ids in whole(*arguments)]
+
+    monkeypatch.setattr(decoding, "generated", cut)
+    ran = command("--size", "tiny", "--rounds", 1, "--only", "decoding", "--json", tmp_path / "result.json")
+    assert ran.exit_code == 1
+    assert "outputs are not those of generate" in ran.output
 
 
 @pytest.mark.slow  # two processes that import torch and transformers anew

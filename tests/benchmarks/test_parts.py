@@ -9,6 +9,7 @@ import torch
 from tiny import counting_costs, distance, gradients_of
 
 from benchmarks import grpo
+from benchmarks.decoding import differing
 from benchmarks.inputs import CAP, SAMPLES, SOURCE, TARGET, draws, random_batch
 from benchmarks.memory import naive_loss, our_loss
 from benchmarks.models import SIZES, make_llama, make_t5
@@ -85,6 +86,29 @@ def test_the_naive_loss_is_the_same_loss():
         gradients.append(gradients_of(backbone))
     assert values[0] == pytest.approx(values[1], rel=1e-5)
     assert distance(*gradients) < 1e-4
+
+
+def test_rounding_is_told_from_another_computation():
+    """Of three outputs that differ in float32 one does in float64 too; the weights come back as they were."""
+    backbone = make_t5(TINY)
+    weight = next(backbone.model.parameters())
+    before = weight.clone()
+
+    def first(sources, dtype):
+        return [[ids[0]] for ids in sources]
+
+    def second(sources, dtype):
+        assert dtype == "float32"
+        rounds = next(backbone.model.parameters()).dtype == torch.float32
+        return [[ids[0] + (ids[0] == 9 or (rounds and ids[0] > 6))] for ids in sources]
+
+    sources = [[5], [7], [9], [8], [6]]
+    sides = {"ours": first, "generate": second}
+    outputs = {side: decode(sources, "float32") for side, decode in sides.items()}
+    assert differing(backbone, sources, outputs, sides) == (2, 1)
+    assert differing(backbone, sources, {"ours": [[5]], "generate": [[5]]}, sides) == (0, 0)
+    assert torch.equal(next(backbone.model.parameters()), before)
+    assert weight.dtype == torch.float32
 
 
 def test_our_step_trains_on_samples_of_full_length():
