@@ -97,5 +97,5 @@ def test_a_method_has_settings_of_its_own_but_not_its_own_start(tmp_path: Path) 
     assert len({c.warm_start_id for c in made.cells}) == 1
     again = make_plan(made.spec)
     assert [c.id for c in again.cells] == [c.id for c in made.cells]
-    with pytest.raises(UserError, match=r"share its warm start.*train\.batch_size=4"):
+    with pytest.raises(UserError, match=r"share its warm start.*train\.batch_size=8 \(that of sft: 4\)"):
         plan(tmp_path, methods={"sft": {"train": {"batch_size": 4}}, "warmup": {}}, seeds=[0])
