@@ -180,10 +180,11 @@ def require_one_start(cells: Sequence[Cell]) -> None:
             continue
         apart = {f"train.{key}" for key in ("learning_rate", *NO_NUMBER)}
         differing = [
-            f"{section}.{key}={value}"
+            f"{section}.{key}={value} (that of {first.label}: {theirs})"
             for section in ("warm_start", "train")
             for key, value in getattr(cell.settings, section).model_dump().items()
-            if value != getattr(getattr(first.settings, section), key) and f"{section}.{key}" not in apart
+            if value != (theirs := getattr(getattr(first.settings, section), key))
+            and f"{section}.{key}" not in apart
         ]
         raise UserError(
             f"methods of one seed must share its warm start, and {cell.label} has one of its own: "

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from harness.cell import Cell
 from harness.errors import UserError
 from harness.plan import Plan, make_plan, require_one_start
 from harness.results import Result
-from harness.spec import RunSpec, Tune, merge, nested
+from harness.spec import RunSpec, Tune, make_settings, merge, nested
 
 Point = dict[str, Any]
 """Dotted keys -> values."""
@@ -76,7 +77,7 @@ def make_sweep(spec: RunSpec, out: Path | None = None) -> Sweep:
         raise UserError(
             "the spec has no section 'tune'",
             origin="warmup-bench tune",
-            hint="Give it seeds and a grid, e.g. tune: {seeds: [100], grid: {train.learning_rate: [1e-3, 3e-3]}}",
+            hint="E.g. tune: {seeds: [100], grid: {train.learning_rate: [0.001, 0.003]}}",
         )
     if len(spec.backbones) > 1:
         raise UserError(
@@ -84,11 +85,14 @@ def make_sweep(spec: RunSpec, out: Path | None = None) -> Sweep:
             origin="backbones",
             hint="Tune one at a time: --backbone NAME.",
         )
-    points = tuple(tune.points())
+    points = tuple(map(_read, tune.points()))
     first = make_plan(_at(spec, tune, points[0], spec.out))
     out = out or first.out.with_name(f"{first.out.name}-tune")
     plans = tuple(make_plan(_at(spec, tune, point, out), first.data) for point in points)
-    cells = {cell.id: cell for plan in plans for cell in plan.cells}
+    cells: dict[str, Cell] = {}
+    for plan in plans:
+        for cell in plan.cells:
+            cells.setdefault(cell.id, cell)
     require_one_start(list(cells.values()))
     return Sweep(tune, points, plans, replace(plans[0], cells=tuple(cells.values())))
 
@@ -101,6 +105,12 @@ def _at(spec: RunSpec, tune: Tune, point: Point, out: Path | None) -> RunSpec:
     methods = {name: merge(own, added) for name, own in spec.methods.items()}
     changed = {"methods": methods, "match": (), "seeds": tune.seeds, "out": out, "tune": None}
     return spec.model_copy(update=changed)
+
+
+def _read(point: Point) -> Point:
+    """A point with its values as the settings read them: YAML 1.1 takes 1e-3 for a string."""
+    settings = make_settings("tune.grid", nested(point))
+    return {key: reduce(getattr, key.split("."), settings) for key in point}
 
 
 def choose(sweep: Sweep, results: Sequence[Result], metric: str) -> list[Tried]:

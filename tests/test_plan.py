@@ -124,3 +124,18 @@ def test_a_shared_model_is_named_by_what_it_is_trained_on(tmp_path: Path) -> Non
     other_training = cell.model_copy(update={"training_data": "0" * 16})
     assert other_training.training_id != cell.training_id
     assert other_training.warm_start_id != cell.warm_start_id
+
+
+def test_a_method_has_settings_of_its_own_but_not_its_own_start(tmp_path: Path) -> None:
+    rates = {"sft": {"train": {"learning_rate": 0.5}}, "warmup": {}}
+    made = plan(tmp_path, methods=rates, match=["warmup"], seeds=[0])
+    assert [(c.label, c.settings.train.learning_rate) for c in made.cells] == [
+        ("sft", 0.5),
+        ("warmup", 0.01),
+        ("sft (FLOPs of warmup)", 0.5),
+    ]
+    assert len({c.warm_start_id for c in made.cells}) == 1
+    again = make_plan(made.spec)
+    assert [c.id for c in again.cells] == [c.id for c in made.cells]
+    with pytest.raises(UserError, match=r"share its warm start.*train\.batch_size=8 \(that of sft: 4\)"):
+        plan(tmp_path, methods={"sft": {"train": {"batch_size": 4}}, "warmup": {}}, seeds=[0])

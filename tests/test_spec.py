@@ -169,3 +169,39 @@ def test_one_warm_start_serves_all_methods_and_budgets_of_a_seed() -> None:
 def test_a_spec_survives_its_own_dump() -> None:
     spec = make_spec({"task": "wmt", "seeds": 3, "train": {"batch_size": 4}}, "a test")
     assert RunSpec.model_validate(spec.model_dump(mode="json")) == spec
+
+
+def test_ids_of_cells_are_what_they_were_before_a_split_could_be_chosen() -> None:
+    assert cell().id == "wmt.de-en.mini-t5.warmup.seed0-748eedba"
+    sft = cell(method="sft", warmup="none", matched="warmup")
+    assert sft.id == "wmt.de-en.mini-t5.sft.seed0-f1b408e3"
+    assert sft.warm_start_id == "wmt.de-en.mini-t5.seed0-de75fa1e"
+    validation = cell(settings=settings(decode={"split": "validation"}))
+    assert validation.id != cell().id
+    assert validation.training_id == cell().training_id == "wmt.de-en.mini-t5.warmup.seed0-e20ad9bd"
+
+
+def test_methods_may_have_settings_and_a_later_list_chooses_among_them() -> None:
+    rate = {"train": {"learning_rate": 0.1}}
+    spec = make_spec({"task": "wmt", "methods": {"sft": {}, "warmup": rate}}, "a test")
+    assert list(spec.methods) == ["sft", "warmup"]
+    dumped = spec.model_dump(mode="json")
+    assert make_spec(dumped, "a test").methods == spec.methods == {"sft": {}, "warmup": rate}
+    listed = make_spec({"task": "wmt", "methods": ["sft", "warmup"]}, "a test")
+    assert listed.model_dump(mode="json")["methods"] == ["sft", "warmup"]
+    chosen = merge({"methods": {"sft": {}, "warmup": rate}}, {"methods": ["warmup", "filler"]})
+    assert chosen == {"methods": {"warmup": rate, "filler": {}}}
+    added = merge({"methods": ["sft", "warmup"]}, {"methods": {"warmup": rate}})
+    assert added == {"methods": {"sft": {}, "warmup": rate}}
+    with pytest.raises(UserError, match="repeated"):
+        make_spec({"task": "wmt", "methods": ["sft", "sft"]}, "a test")
+    with pytest.raises(UserError, match=r"train.learning_rate"):
+        make_spec({"task": "wmt", "methods": {"sft": {"train": {"learning_rat": 1}}}}, "a test")
+
+
+def test_the_points_of_a_grid_are_its_product() -> None:
+    tune = {"seeds": [9], "grid": {"train.learning_rate": [1, 2], "warmup.samples": [3, 4]}}
+    spec = make_spec({"task": "wmt", "tune": tune}, "a test")
+    assert spec.tune is not None
+    assert [tuple(point.values()) for point in spec.tune.points()] == [(1, 3), (1, 4), (2, 3), (2, 4)]
+    assert set(spec.tune.points()[0]) == {"train.learning_rate", "warmup.samples"}

@@ -54,7 +54,7 @@ def tune_command(
         from harness.preflight import require
         from harness.runner import execute, outstanding, save_spec
         from harness.store import require_writable, write_file
-        from harness.tuning import chosen_text, make_sweep, name_of, record
+        from harness.tuning import choose, chosen_text, make_sweep, name_of, record
 
         quiet_transformers()
         sweep = make_sweep(here, out)
@@ -85,14 +85,12 @@ def tune_command(
             failure = failures[cell.id]
             console.print(Text(f"failed: {cell.id}: {failure.stage}: {failure.message.strip()}", style="red"))
         console.print(
-            f"{len(failed)} of {len(plan.cells)} cells failed: nothing is chosen until every method has every "
-            "point. The same command tries them again.",
+            f"{len(failed)} of {len(plan.cells)} cells failed: nothing is chosen until every method has "
+            "every point. The same command tries them again.",
             highlight=False,
         )
         return 1
     results = _scored(console, sweep, metric)
-    from harness.tuning import choose
-
     key = _key(results, metric)
     entry = next(score for score in results[0].scores if score["key"] == key)
     tried = choose(sweep, results, key)
@@ -119,15 +117,13 @@ def _metric(sweep: "Sweep") -> str:
     plan = sweep.plan
     references = (*plan.metrics, *plan.learned)
     if sweep.tune.metric is None:
-        card = [reference for reference in plan.task.value.card.metrics if reference in references]
-        return (*card, *references)[0]
-    card_ = plan.task.value.card
-    names = {}
+        own = [reference for reference in plan.task.value.card.metrics if reference in references]
+        return (*own, *references)[0]
+    card = plan.task.value.card
+    names: dict[str, str] = {}
     for reference in references:
-        language = card_.subsets[plan.spec.subsets[0]].target_language
-        made = (
-            metrics().load(reference).value(MetricContext(language, card_.labels, settings=plan.spec.score))
-        )
+        language = card.subsets[plan.spec.subsets[0]].target_language
+        made = metrics().load(reference).value(MetricContext(language, card.labels, settings=plan.spec.score))
         names |= {reference.lower(): reference, made.name.lower(): reference}
     if sweep.tune.metric.lower() not in names:
         raise UserError(
@@ -160,12 +156,12 @@ def _print_table(console: Console, sweep: "Sweep", tried: "Sequence[Tried]", met
     from rich.table import Table
 
     from harness.report.numbers import flops
-    from harness.tuning import name_of
 
     grid = Table(header_style="bold", box=None)
-    grid.add_column("")
+    grid.add_column("\n".join(sweep.tune.grid))
     for point in sweep.points:
-        grid.add_column(name_of(point).replace(" ", "\n"), justify="right")
+        values = (f"{value:g}" if isinstance(value, float) else str(value) for value in point.values())
+        grid.add_column(Text("\n".join(values)), justify="right", no_wrap=True)
     for heading in ("points\n(distinct)", "training\nFLOPs"):
         grid.add_column(heading, justify="right")
     for found in tried:
@@ -181,7 +177,7 @@ def _print_table(console: Console, sweep: "Sweep", tried: "Sequence[Tried]", met
         )
     seeds, subsets = ", ".join(map(str, sweep.tune.seeds)), ", ".join(sweep.plan.spec.subsets)
     console.print(
-        f"\n{metric} on validation, mean over seeds {seeds} and subsets {subsets}; bold: chosen for the method.",
+        f"\n{metric} on validation, mean over seeds {seeds} and subsets {subsets}; bold: chosen.",
         highlight=False,
     )
     console.print(grid)

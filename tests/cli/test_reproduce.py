@@ -37,7 +37,7 @@ def test_a_spec_is_runnable_and_says_what_is_the_papers(name: str) -> None:
         card = tasks().load(study.spec.task).value.card
         assert choose_scale(card, study.spec.scale) == scale
         choose_subsets(card, study.spec.subsets)
-        assert study.spec.methods == ("sft", "warmup")
+        assert tuple(study.spec.methods) == ("sft", "warmup")
         assert study.spec.stats.baseline == "sft"
         assert study.spec.out == Path("runs") / f"{name}-{scale}"
         text = study.path.read_text(encoding="utf-8")
