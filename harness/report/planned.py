@@ -8,6 +8,7 @@ from pathlib import Path
 from harness.cell import Cell
 from harness.errors import UserError
 from harness.results import Result, read_cell
+from harness.results_folder import spec_paths
 from harness.spec import RunSpec, Settings, make_settings, make_spec, read_spec
 from harness.store import check, is_done
 
@@ -83,7 +84,7 @@ def in_asked_order(out: Path, results: Sequence[Result]) -> list[Result]:
 
 def _specs(out: Path) -> Iterable[tuple[Path, RunSpec]]:
     """The specs that ran in a folder, the oldest first; without those of another version of this program."""
-    for path in sorted((out / "specs").glob("*.yaml"), key=lambda path: path.stat().st_mtime):
+    for path in spec_paths(out):
         with suppress(UserError):
             yield path, make_spec(read_spec(path), str(path))
 
