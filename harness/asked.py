@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import UserError
+from harness.results_folder import spec_paths
 from harness.spec import RunSpec, Settings, make_settings, make_spec, read_spec
 
 UNREAD = {"log_every", "eval_every", "eval_examples"}
@@ -44,7 +45,7 @@ def training_settings(settings: Settings) -> str:
 
 def read_specs(out: Path) -> Iterable[tuple[Path, RunSpec]]:
     """The specs that ran in a folder, the oldest first; without those of another version of this program."""
-    for path in sorted((out / "specs").glob("*.yaml"), key=lambda path: path.stat().st_mtime):
+    for path in spec_paths(out):
         with suppress(UserError):
             yield path, make_spec(read_spec(path), str(path))
 

@@ -1,7 +1,6 @@
 """Stored cells, read back: what a report knows. No model and no task is needed."""
 
-import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,20 @@ from harness.migrations import is_scored_at_all, stored_scores
 from harness.registry import metrics
 from harness.scoring import read_facts
 from harness.store import check, is_done, read_json, read_table
-from harness.stored import Kind, LogLine, column, counted, misshapen, shaped, statistics
+from harness.stored import (
+    DIGEST,
+    NUMBERS,
+    Kind,
+    column,
+    counted,
+    holds_texts,
+    misshapen,
+    predictions_file,
+    references_digest,
+    shaped,
+    statistics,
+)
+from harness.training_log import read_log
 
 COLUMNS: dict[str, Kind] = {
     "id": "text",
@@ -26,6 +38,8 @@ COLUMNS: dict[str, Kind] = {
 """Of every file of predictions."""
 MORE_COLUMNS: dict[str, Kind] = {"warmup": "text or none", "warmup_forced": "truth", "finished": "truth"}
 """Of those that a run has written."""
+NUMBER_COLUMNS: dict[str, Kind] = {"id": "text", "group": "text or none", DIGEST: "number"}
+"""Of what a published cell holds in the place of its predictions."""
 
 
 @dataclass(frozen=True)
@@ -60,23 +74,39 @@ class Result:
         path = next(found.statistics for found in stored_scores(self.folder) if found.score["key"] == key)
         return statistics(read_table(path), path)
 
+    @property
+    def has_texts(self) -> bool:
+        """Whether the predictions are stored; of a published cell only their numbers are."""
+        return holds_texts(self.folder)
+
     def predictions(self, *more: str) -> dict[str, list[Any]]:
         """The columns of the predictions that every cell has, and those named that this one has.
 
         Raises:
+            UserError: The cell holds numbers only.
             CorruptError: The file can't be read.
         """
-        path = self.folder / "decode" / "predictions.parquet"
+        path = predictions_file(self.folder)
         table = read_table(path)
         wanted = {**COLUMNS, **{name: MORE_COLUMNS[name] for name in more if name in table.column_names}}
-        found = {name: column(table, name, kind, path) for name, kind in wanted.items()}
-        if not found["id"] or len(set(found["id"])) < len(found["id"]):
-            raise misshapen(path, "it holds no example, or one twice")
-        return found
+        return _examples(table, wanted, path)
+
+    def examples(self) -> dict[str, list[Any]]:
+        """Of every example its ``id``, its ``group`` (document, or None) and :func:`references_digest`.
+
+        Raises:
+            CorruptError: The file can't be read.
+        """
+        if self.has_texts:
+            found = self.predictions()
+            digests = [references_digest(texts) for texts in found["references"]]
+            return {"id": found["id"], "group": found["group"], DIGEST: digests}
+        path = self.folder / "decode" / NUMBERS
+        return _examples(read_table(path), NUMBER_COLUMNS, path)
 
     def groups(self) -> list[str] | None:
         """The document of every example, or None where the task gives none."""
-        groups: list[str] = self.predictions()["group"]
+        groups: list[str] = self.examples()["group"]
         return None if any(group is None for group in groups) else groups
 
     def training_log(self) -> list[dict[str, Any]]:
@@ -85,16 +115,7 @@ class Result:
         Raises:
             CorruptError: It can't be read.
         """
-        path = self.folder.parent.parent / "trainings" / self.cell.training_id / "log.jsonl"
-        if not path.is_file():
-            return []
-        try:
-            lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        except (OSError, ValueError, RecursionError) as error:
-            raise misshapen(path, str(error)) from error
-        for line in lines:
-            shaped(line, LogLine, path)
-        return lines
+        return read_log(self.folder.parent.parent / "trainings" / self.cell.training_id)
 
     def metric(self, key: str) -> Metric:
         """The metric, made as it was for scoring."""
@@ -102,6 +123,18 @@ class Result:
         entry = metrics().load_stored(reference)
         metric: Metric = entry.value(self.context)
         return metric
+
+
+def _examples(table: Any, wanted: Mapping[str, Kind], path: Path) -> dict[str, list[Any]]:
+    """Columns of a stored table of examples.
+
+    Raises:
+        CorruptError: One is missing or misshapen, or there is no example, or one twice.
+    """
+    found = {name: column(table, name, kind, path) for name, kind in wanted.items()}
+    if not found["id"] or len(set(found["id"])) < len(found["id"]):
+        raise misshapen(path, "it holds no example, or one twice")
+    return found
 
 
 def read_result(folder: Path) -> Result:

@@ -29,7 +29,7 @@ from harness.store import (
     write_table,
     writing,
 )
-from harness.stored import Facts, column, shaped
+from harness.stored import Facts, column, predictions_file, shaped
 from harness.task import Example, TaskCard
 
 PART = 512
@@ -111,9 +111,11 @@ def read_predictions(cell: Path, settings: Score | None = None) -> Predictions:
     """The predictions of a cell, checked against their manifest.
 
     Raises:
+        UserError: The cell holds numbers only.
         CorruptError: They are damaged.
     """
-    path = check(cell / "decode") / "predictions.parquet"
+    check(cell / "decode")
+    path = predictions_file(cell)
     table = read_table(path)
     context, named = read_facts(cell, settings)
     return Predictions(

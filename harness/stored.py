@@ -3,7 +3,9 @@
 Results folders are copied, mended by hand, shared. What does not have its shape is named and not used.
 """
 
-from collections.abc import Mapping
+import json
+import zlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -24,6 +26,10 @@ _LARGEST = 1e40
 Amount = Annotated[float, Field(ge=-_LARGEST, le=_LARGEST)]
 Model = TypeVar("Model", bound=BaseModel)
 Kind = Literal["text", "text or none", "texts", "truth", "number"]
+NUMBERS = "numbers.parquet"
+"""In ``decode/`` of a published cell, in the place of the predictions: what of them is no text."""
+DIGEST = "references_digest"
+"""Its column with :func:`references_digest`."""
 
 
 class _Shape(BaseModel):
@@ -114,6 +120,30 @@ def counted(ledger: Mapping[str, Any], path: Path) -> dict[str, Any]:
     return dict(ledger)
 
 
+def references_digest(references: Sequence[str]) -> int:
+    """8 bits of an example's references: too few to tell a text by, enough to tell two test sets apart."""
+    return zlib.crc32(json.dumps(list(references)).encode()) & 0xFF
+
+
+def holds_texts(cell: Path) -> bool:
+    """Whether a decoded cell holds its predictions; a published one holds only what is no text."""
+    return not (cell / "decode" / NUMBERS).is_file()
+
+
+def predictions_file(cell: Path) -> Path:
+    """Where the predictions of a decoded cell are.
+
+    Raises:
+        UserError: The cell holds numbers only.
+    """
+    if not holds_texts(cell):
+        raise UserError(
+            f"{cell} is published: it holds numbers, without source, reference and output texts",
+            hint="What reads texts needs the folder of the run itself.",
+        )
+    return cell / "decode" / "predictions.parquet"
+
+
 def column(table: Any, name: str, kind: Kind, path: Path) -> list[Any]:
     """One column of a stored table as a list.
 
@@ -140,15 +170,24 @@ def column(table: Any, name: str, kind: Kind, path: Path) -> list[Any]:
 def statistics(table: Any, path: Path) -> tuple[list[str], FloatArray]:
     """Ids and per-example statistics [examples, k] of a table with the columns ``id``, ``s0``, ``s1``, …
 
+    A column ``s7-s1`` holds ``s7`` less the earlier column ``s1``, see :mod:`harness.compact`.
+
     Raises:
         CorruptError: It has no row, no such columns, or a value that is no finite number.
     """
     ids = column(table, "id", "text", path)
-    names = [name for name in table.column_names if name != "id"]
-    if not ids or not names:
+    columns: dict[str, FloatArray] = {}
+    for name in table.column_names:
+        own, _, base = name.partition("-")
+        if name == "id":
+            continue
+        if own in columns or (base and base not in columns):
+            raise misshapen(path, f"column '{name[:80]}' is there twice, or less one that is not there")
+        values = np.array(column(table, name, "number", path), dtype=np.float64)
+        columns[own] = values + columns[base] if base else values
+    if not ids or not columns:
         raise misshapen(path, "it holds no statistics")
-    columns = [column(table, name, "number", path) for name in names]
-    return ids, np.array(columns, dtype=np.float64).T
+    return ids, np.stack(list(columns.values()), axis=1)
 
 
 def _is(value: Any, kind: Kind) -> bool:

@@ -346,6 +346,21 @@ def score(
     raise typer.Exit(score_command(folder, metrics or [], comet_python, set_ or [], device, fetch=fetch))
 
 
+@app.command()
+def publish(
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN...", help="Results folders of runs.", show_default=False)
+    ],
+    dest: Annotated[
+        Path, typer.Argument(help="Folder to publish in, e.g. results/my-study; what is there stays.")
+    ],
+) -> None:
+    """Copy the numbers of finished cells, without texts and weights: 'report' works on the copy as well."""
+    from harness.cli.publish import publish_command
+
+    raise typer.Exit(publish_command(runs, dest))
+
+
 @app.command(name="list")
 def list_(
     kind: Annotated[str, typer.Argument(help="tasks, methods, backbones or metrics.")],

@@ -35,15 +35,17 @@ class Line:
 
 @dataclass(frozen=True)
 class Moved:
-    """An example that moves the difference of the main metric: its texts in the first common run."""
+    """An example that moves the difference of the main metric: its texts in the first common run, None where
+    a cell holds numbers only.
+    """
 
     system: str
     id: str
     influence: float
     source: str | None
-    references: tuple[str, ...]
-    baseline_output: str
-    system_output: str
+    references: tuple[str, ...] | None
+    baseline_output: str | None
+    system_output: str | None
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,8 @@ def compare_systems(systems: Sequence[System], options: Mapping[str, Any]) -> Ou
     lines = [line for key in keys for line in _lines(key, pairs, options)]
     notes += _shared_notes(lines)
     moved = [example for a, b in pairs for example in _moved(a, b, keys[0], options["examples"])]
+    if moved and any(system.outputs is None for system in systems):
+        notes.append("the examples are named without their texts: published cells hold numbers only")
     return Outcome(tuple(lines), tuple(moved), tuple(dict.fromkeys(notes)))
 
 
@@ -183,9 +187,9 @@ def _moved(a: System, b: System, key: str, count: int) -> list[Moved]:
             id=a.ids[i],
             influence=float(moves[i]),
             source=None if a.sources is None else a.sources[i],
-            references=a.references[i],
-            baseline_output=a.outputs[0][i],
-            system_output=b.outputs[0][i],
+            references=None if a.references is None else a.references[i],
+            baseline_output=None if a.outputs is None else a.outputs[0][i],
+            system_output=None if b.outputs is None else b.outputs[0][i],
         )
         for i in ends
     ]

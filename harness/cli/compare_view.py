@@ -155,9 +155,11 @@ def _moved_title(moved: "Moved", metric: str) -> str:
 
 
 def _texts(moved: "Moved") -> list[tuple[str, str]]:
-    source = [] if moved.source is None else [("source", moved.source)]
-    references = [("reference", text) for text in moved.references]
-    return [*source, *references, ("baseline", moved.baseline_output), ("system", moved.system_output)]
+    references = [("reference", text) for text in moved.references or ()]
+    outputs = [("baseline", moved.baseline_output), ("system", moved.system_output)]
+    return [
+        (name, text) for name, text in (("source", moved.source), *references, *outputs) if text is not None
+    ]
 
 
 def _flat(line: "Line") -> dict[str, Any]:

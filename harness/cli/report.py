@@ -11,6 +11,7 @@ from harness.report.planned import in_asked_order, read_planned
 from harness.report.render import RENDERERS, print_tables
 from harness.report.table import Table
 from harness.results import Result, read_results
+from harness.results_folder import spec_paths
 from harness.spec import RunSpec, Stats, make_spec, read_spec
 
 
@@ -91,5 +92,5 @@ def stored_stats(folder: Path) -> Stats:
 
 def newest_spec(folder: Path) -> RunSpec | None:
     """The newest spec that ran in a folder, None where there is none."""
-    specs = sorted((folder / "specs").glob("*.yaml"), key=lambda path: path.stat().st_mtime)
+    specs = spec_paths(folder)
     return make_spec(read_spec(specs[-1]), str(specs[-1])) if specs else None

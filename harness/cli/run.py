@@ -14,6 +14,7 @@ from rich.text import Text
 from harness.cli.progress import ProgressDisplay
 from harness.errors import UserError
 from harness.failures import FAILED
+from harness.results_folder import refuse_published
 from harness.spec import RunSpec, make_spec, merge, parse_assignment, read_spec
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def run_command(
 
         quiet_transformers()
         plan = make_plan(spec)
+        refuse_published(plan.out, "nothing can be run there")
         work = outstanding(plan)
     console.print(Text(spec_text(plan), style="dim"), end="")
     for sentence in plan.left_out:

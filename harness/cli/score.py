@@ -14,6 +14,7 @@ from harness.executors import Event
 from harness.metrics.base import MetricContext
 from harness.metrics.learned import LearnedMetric, is_learned
 from harness.registry import metrics
+from harness.results_folder import refuse_published
 from harness.scoring import Tally, read_facts, score_cell, score_learned
 from harness.spec import Score, make_spec, merge, parse_assignment
 from harness.store import is_done, require_writable
@@ -140,8 +141,9 @@ def _decoded(folder: Path) -> list[Path]:
     """The cells of a results folder that hold predictions.
 
     Raises:
-        UserError: There is none.
+        UserError: There is none, or the folder holds published numbers.
     """
+    refuse_published(folder, "no metric can be scored there")
     root = folder / "cells"
     found = sorted(p for p in root.iterdir() if is_done(p / "decode")) if root.is_dir() else []
     if not found:

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from harness.errors import UserError
 from harness.metrics.base import FloatArray, Metric, MetricContext
+from harness.stored import DIGEST, references_digest
 
 if TYPE_CHECKING:
     from harness.results import Result
@@ -24,8 +25,9 @@ class System:
         ids: Of the examples, in order.
         groups: Document of each example, or None.
         sources: Inputs; None where they are not known.
-        references: Of each example.
-        outputs: Of each run, in the order of ``ids``.
+        references: Of each example; None where no texts are stored.
+        references_digests: Of the references of each example.
+        outputs: Of each run, in the order of ``ids``; None where no texts are stored.
         metrics: By key, in the order they are shown.
         statistics: By key, [runs, examples, k].
     """
@@ -35,8 +37,9 @@ class System:
     ids: tuple[str, ...]
     groups: tuple[str | None, ...] | None
     sources: tuple[str, ...] | None
-    references: tuple[tuple[str, ...], ...]
-    outputs: tuple[tuple[str, ...], ...]
+    references: tuple[tuple[str, ...], ...] | None
+    references_digests: tuple[int, ...]
+    outputs: tuple[tuple[str, ...], ...] | None
     metrics: dict[str, Metric]
     statistics: dict[str, FloatArray]
 
@@ -51,8 +54,9 @@ class System:
             ids=tuple(ids),
             groups=self.groups and tuple(self.groups[i] for i in rows),
             sources=self.sources and tuple(self.sources[i] for i in rows),
-            references=tuple(self.references[i] for i in rows),
-            outputs=tuple(tuple(self.outputs[r][i] for i in rows) for r in chosen),
+            references=self.references and tuple(self.references[i] for i in rows),
+            references_digests=tuple(self.references_digests[i] for i in rows),
+            outputs=self.outputs and tuple(tuple(self.outputs[r][i] for i in rows) for r in chosen),
             statistics={key: values[chosen][:, rows] for key, values in self.statistics.items()},
         )
 
@@ -82,7 +86,12 @@ def matched(a: System, b: System, *, intersect: bool) -> tuple[System, System, i
     if not ids:
         raise UserError(f"{a.name} and {b.name} have no example in common", hint="Compare one test set.")
     a, b = a.part(runs, ids), b.part(runs, ids)
-    for name, gold, other in zip(ids, a.references, b.references, strict=True):
+    golds: tuple[Sequence[Any], Sequence[Any]] = (
+        (a.references_digests, b.references_digests)
+        if a.references is None or b.references is None
+        else (a.references, b.references)
+    )
+    for name, gold, other in zip(ids, *golds, strict=True):
         if gold != other:
             raise UserError(
                 f"example {name!r} has other references in {a.name} than in {b.name}",
@@ -115,6 +124,7 @@ def read_text_systems(
         None if path is None else tuple(_same_length(path, read_lines(path), count, origin))
         for path in (source, groups)
     )
+    digests = tuple(map(references_digest, by_example))
     systems = []
     for name in names:
         paths = [Path(part) for part in name.split(",")]
@@ -131,6 +141,7 @@ def read_text_systems(
                 groups=documents,
                 sources=sources,
                 references=by_example,
+                references_digests=digests,
                 outputs=outputs,
                 metrics=metrics,
                 statistics=statistics,
@@ -189,8 +200,9 @@ def read_stored_system(name: str, keys: Sequence[str] | None) -> System:
             raise UserError(
                 f"{first.folder} has no scores of metric '{key}'", hint=f"Stored: {', '.join(stored)}."
             )
-    tables = [result.predictions() for result in results]
+    tables = [result.examples() for result in results]
     ids = tables[0]["id"]
+    texts = [r.predictions() for r in results] if all(r.has_texts for r in results) else []
     for result in results:
         if absent := set(keys or stored) - {entry["key"] for entry in result.scores}:
             raise UserError(
@@ -218,9 +230,10 @@ def read_stored_system(name: str, keys: Sequence[str] | None) -> System:
         runs=tuple(map(str, seeds)),
         ids=tuple(ids),
         groups=None if all(group is None for group in groups) else tuple(groups),
-        sources=tuple(tables[0]["source"]),
-        references=tuple(map(tuple, tables[0]["references"])),
-        outputs=tuple(tuple(table["hypothesis"]) for table in tables),
+        sources=tuple(texts[0]["source"]) if texts else None,
+        references=tuple(map(tuple, texts[0]["references"])) if texts else None,
+        references_digests=tuple(tables[0][DIGEST]),
+        outputs=tuple(tuple(found["hypothesis"]) for found in texts) if texts else None,
         metrics=chosen,
         statistics=statistics,
     )

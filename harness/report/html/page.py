@@ -167,7 +167,9 @@ def distinct_costs(tables: Sequence[Table]) -> list[Table]:
 
 
 def example_sets(results: Sequence[Result], baseline: str) -> list[ExampleSet]:
-    """The examples of every subset and group of rows, in the order of the tables."""
+    """The examples of every subset and group of rows, in the order of the tables; none without texts."""
+    if not all(result.has_texts for result in results):
+        return []
     sorted_out = sheets(results)
     several = len({sheet.task for sheet in sorted_out}) > 1
     found = []

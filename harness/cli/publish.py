@@ -1,0 +1,39 @@
+"""``warmup-bench publish``: a study's numbers for a repository, without texts and weights."""
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from harness.publish import publish
+
+STORED = ("cells", "trainings", "warm-starts", "specs")
+
+
+def publish_command(runs: Sequence[Path], dest: Path) -> int:
+    """Publish and say what was done; returns the exit code (0 all cells, 1 some were left out).
+
+    Raises:
+        UserError: As :func:`harness.publish.publish`.
+    """
+    console = Console()
+    with console.status("Checking what is stored …") as status:
+        outcome = publish(runs, dest, lambda done, total: status.update(f"{done} of {total} folders …"))
+    for folder, why in outcome.left_out.items():
+        console.print(Text(f"left out: {folder}: {why}", style="yellow"), soft_wrap=True)
+    console.print(
+        Text(
+            f"Published in {dest}: {outcome.added} of {outcome.cells} finished cells, "
+            f"{outcome.cells - outcome.added} were there already; {_size(dest):,} bytes in "
+            f"{'/, '.join(STORED)}/. Numbers only: no text of an example and no weights."
+        )
+    )
+    console.print(Text(f"Next: warmup-bench report {shlex.quote(str(dest))}", style="bold"), soft_wrap=True)
+    return 1 if outcome.left_out else 0
+
+
+def _size(dest: Path) -> int:
+    files = (path for name in STORED for path in (dest / name).rglob("*") if path.is_file())
+    return sum(path.stat().st_size for path in files)
