@@ -1,6 +1,7 @@
 """``warmup-bench tune``: a sweep on validation for every method alike, and the spec that it chooses."""
 
 import json
+import re
 import shlex
 import signal
 import sys
@@ -155,26 +156,20 @@ def _key(results: "Sequence[Result]", metric: str) -> str:
 def _print_table(console: Console, sweep: "Sweep", tried: "Sequence[Tried]", metric: str) -> None:
     from rich.table import Table
 
-    from harness.report.numbers import flops
-
+    # A row a point, since methods are few and points are many; a heading breaks where a name has a joint.
     grid = Table(header_style="bold", box=None)
-    grid.add_column("\n".join(sweep.tune.grid))
-    for point in sweep.points:
-        values = (f"{value:g}" if isinstance(value, float) else str(value) for value in point.values())
-        grid.add_column(Text("\n".join(values)), justify="right", no_wrap=True)
-    for heading in ("points\n(distinct)", "training\nFLOPs"):
-        grid.add_column(heading, justify="right")
+    grid.add_column(Text("\n".join(sweep.tune.grid)), vertical="bottom", no_wrap=True)
     for found in tried:
-        cells = [
-            Text(f"{mean:.2f}", style="bold" if place == found.best else "")
-            for place, mean in enumerate(found.means)
-        ]
-        grid.add_row(
-            Text(found.method),
-            *cells,
-            Text(f"{len(found.means)} ({found.distinct})"),
-            Text(flops(found.flops)),
+        heading = Text(re.sub(r"([._:-])", r"\1\n", found.method))
+        grid.add_column(heading, justify="right", vertical="bottom", no_wrap=True)
+    for place, point in enumerate(sweep.points):
+        values = (f"{value:g}" if isinstance(value, float) else str(value) for value in point.values())
+        scores = (
+            Text(f"{found.means[place]:.2f}", style="bold" if place == found.best else "") for found in tried
         )
+        grid.add_row(Text(", ".join(values)), *scores)
+    grid.add_row("distinct points", *(str(found.distinct) for found in tried))
+    grid.add_row("training FLOPs", *(f"{found.flops:.1e}".replace("e+", "e") for found in tried))
     seeds, subsets = ", ".join(map(str, sweep.tune.seeds)), ", ".join(sweep.plan.spec.subsets)
     console.print(
         f"\n{metric} on validation, mean over seeds {seeds} and subsets {subsets}; bold: chosen.",
