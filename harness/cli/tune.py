@@ -157,7 +157,7 @@ def _print_table(console: Console, sweep: "Sweep", tried: "Sequence[Tried]", met
     from rich.table import Table
 
     # A row a point, since methods are few and points are many; a heading breaks where a name has a joint.
-    grid = Table(header_style="bold", box=None)
+    grid = Table(header_style="bold", box=None, padding=(0, 1, 0, 0), pad_edge=False)
     grid.add_column(Text("\n".join(sweep.tune.grid)), vertical="bottom", no_wrap=True)
     for found in tried:
         heading = Text(re.sub(r"([._:-])", r"\1\n", found.method))
