@@ -12,10 +12,9 @@ from typing import Any
 
 import pytest
 from plugin_files import write_plugins
+from same_results import assert_same
 
 HERE = Path(__file__).parent
-IDENTICAL = ("model.safetensors", "predictions.parquet", "score.json", "statistics.parquet")
-TIMES = {"train_seconds", "decode_seconds", "peak_memory", "seconds"}
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(HERE.parent), "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
 
 
@@ -43,32 +42,6 @@ def forked(place: Path, **config: object) -> dict[str, Any]:
     assert done.returncode == 0, done.stderr + (place / "results.log").read_text()[-3000:]
     told: dict[str, Any] = json.loads(done.stdout)
     return told
-
-
-def timeless(path: Path) -> list[dict[str, object]]:
-    lines = path.read_text(encoding="utf-8").splitlines() if path.suffix == ".jsonl" else [path.read_text()]
-    return [{k: v for k, v in json.loads(line).items() if k not in TIMES} for line in lines]
-
-
-def assert_same(whole: Path, other: Path) -> None:
-    """Every file of the untouched run is there with the same numbers, and nothing is left of what stopped."""
-    compared = 0
-    for kind in ("warm-starts", "trainings", "cells"):
-        names, others = (sorted(p.name for p in (at / kind).iterdir()) for at in (whole, other))
-        assert names == others
-    for path in sorted(p for p in whole.rglob("*") if p.is_file()):
-        twin = other / path.relative_to(whole)
-        if path.name in IDENTICAL:
-            assert path.read_bytes() == twin.read_bytes(), twin
-        elif path.name in ("ledger.json", "log.jsonl"):
-            assert timeless(path) == timeless(twin), twin
-        else:
-            continue
-        compared += 1
-    # 3 models with log and ledger, 2 cells with predictions, ledger, 2 scores and their statistics
-    assert compared == 3 * 3 + 2 * 6
-    leftover = [p for p in other.rglob("*") if p.name.startswith(".") and p.name != ".guard"]
-    assert [*leftover, *other.glob("locks/*.lock"), *other.glob("checkpoints/*")] == []
 
 
 def assert_stopped(place: Path, stops: list[list[int]], count: int) -> None:
