@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from same_results import assert_same
+from test_kill import assert_same
 from test_plan import plan
 
 from harness.errors import UserError

@@ -15,6 +15,8 @@ from plugin_files import write_plugins
 from same_results import assert_same
 
 HERE = Path(__file__).parent
+FILES = 3 * 3 + 2 * 6
+"""3 models with log and ledger, 2 cells with predictions, ledger, 2 scores and their statistics."""
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(HERE.parent), "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
 
 
@@ -47,7 +49,7 @@ def forked(place: Path, **config: object) -> dict[str, Any]:
 def assert_stopped(place: Path, stops: list[list[int]], count: int) -> None:
     assert len(stops) == count
     for folder in sorted({folder for folder, _ in stops}):
-        assert_same(place / "results-whole", place / f"results-{folder}")
+        assert assert_same(place / "results-whole", place / f"results-{folder}") == FILES
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +69,7 @@ def test_four_processes_on_one_folder_run_every_cell_once(several: tuple[Path, d
     place, told = several
     assert len(told["together"]) == 4
     assert sum(told["together"]) == told["alone"]  # no pass of the model was made twice
-    assert_same(place / "results-whole", place / "results-together")
+    assert assert_same(place / "results-whole", place / "results-together") == FILES
 
 
 @pytest.mark.slow
@@ -108,4 +110,4 @@ def test_a_run_with_two_workers_is_stopped_and_takes_its_workers_along(
         time.sleep(0.1)
     assert met
     subprocess.run([*command, "--out", "parts"], check=True, timeout=120, **options)
-    assert_same(tmp_path / "whole", tmp_path / "parts")
+    assert assert_same(tmp_path / "whole", tmp_path / "parts") == FILES
