@@ -42,8 +42,8 @@ JobAcctGatherType=jobacct_gather/none
 SlurmdParameters=config_overrides
 ReturnToService=2
 KillWait=30
-NodeName=n1 NodeHostname={host} NodeAddr={address} Port={first} CPUs=2 State=UNKNOWN
-NodeName=n2 NodeHostname={host} NodeAddr={address} Port={second} CPUs=2 State=UNKNOWN
+NodeName=n1 NodeHostname={host} NodeAddr=127.0.0.1 Port={first} CPUs=2 State=UNKNOWN
+NodeName=n2 NodeHostname={host} NodeAddr=127.0.0.1 Port={second} CPUs=2 State=UNKNOWN
 PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 """
 """Credentials that expire soon: a job that is put back into the queue starts again after as long."""
@@ -104,7 +104,6 @@ def slurm(variables: dict[str, str]) -> Iterator[Slurm]:
         host=host,
         user=getpass.getuser(),
         folder=folder,
-        address=own_address(),
         controller=ports[0],
         first=ports[1],
         second=ports[2],
@@ -146,16 +145,6 @@ def slurm(variables: dict[str, str]) -> Iterator[Slurm]:
                 daemon.kill()
                 daemon.wait()
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def own_address() -> str:
-    """This machine's address beside the loopback, on which Ray does not start; without one, the loopback."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))  # a documentation address: nothing is sent to choose a route
-        except OSError:
-            return "127.0.0.1"
-        return str(probe.getsockname()[0])
 
 
 def _states(cluster: Slurm) -> list[str]:

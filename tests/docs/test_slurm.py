@@ -44,51 +44,76 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
         yield made
 
 
-def study(at: Path, *further: str) -> list[str]:
-    """Options of a study of 4 cells that take a second or two each."""
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """A run of a small study without Slurm, and its options."""
+    at = tmp_path_factory.mktemp("study")
     files = write_plugins(at)
     options = ["--task", files["task"], "--backbone", files["backbone"], "--method", "sft,warmup"]
     options += ["--method", files["method"], "--match", "warmup", "--seeds", "1", "--workers", "1"]
-    options += ["--limit", "train=24,validation=8,test=8", "--set", "stats.resamples=99"]
-    options += ["--set", "stats.randomizations=99", *further]
-    return options
-
-
-def said(at: Path) -> str:
-    return "".join(path.read_text(encoding="utf-8") for path in sorted(at.glob("*.log")))
+    options += ["--limit", "train=24,validation=8,test=8", "--budget", "steps=40"]
+    for setting in (
+        "warm_start.steps=2",
+        "train.dropout=0.1",
+        "stats.resamples=99",
+        "stats.randomizations=99",
+    ):
+        options += ["--set", setting]
+    done = invoke("run", *options, "--out", "whole", cwd=at)
+    assert done.returncode == 0, done.stderr
+    return at / "whole", options
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @needs_slurm
-def test_an_array_stores_what_a_run_stores(cluster: Slurm, tmp_path: Path) -> None:
-    options = study(tmp_path, "--set", "warm_start.steps=2")
-    command = ["sbatch", "--array=1-2", "--cpus-per-task=1", str(RECIPES / "array.sbatch")]
-    cluster.call(*command, *options, "--out", "array", cwd=tmp_path)
+def test_an_array_stores_what_a_run_stores(
+    cluster: Slurm, whole: tuple[Path, list[str]], tmp_path: Path
+) -> None:
+    recipe = ["sbatch", "--array=1-2", "--cpus-per-task=1", str(RECIPES / "array.sbatch")]
+    cluster.call(*recipe, *whole[1], "--out", "array", cwd=tmp_path)
     wait_for(lambda: not cluster.call("squeue", "--noheader"), tmp_path)
     assert len(list(tmp_path.glob("warmup-bench-*_[12].log"))) == 2, said(tmp_path)
-    assert all(f"This was shard {i}/2 alone." in " ".join(said(tmp_path).split()) for i in (1, 2))
-    done = invoke("run", *options, "--out", "whole", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert assert_same(tmp_path / "whole", tmp_path / "array") == FILES
+    assert all(f"This was shard {i}/2 alone." in said(tmp_path) for i in (1, 2))
+    assert assert_same(whole[0], tmp_path / "array") == FILES
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @needs_slurm
-def test_a_task_that_is_told_to_end_is_queued_again_and_goes_on(cluster: Slurm, tmp_path: Path) -> None:
-    options = study(tmp_path, "--set", "budget.steps=60", "--set", "train.dropout=0.1")
-    command = ["sbatch", "--parsable", "--array=1-1", "--cpus-per-task=1", str(RECIPES / "array.sbatch")]
-    job = cluster.call(*command, *options, "--out", "again", cwd=tmp_path)
-    wait_for(lambda: ".sft.seed0 training " in said(tmp_path), tmp_path)
+def test_a_task_that_is_told_to_end_is_queued_again_and_goes_on(
+    cluster: Slurm, whole: tuple[Path, list[str]], tmp_path: Path
+) -> None:
+    recipe = ["sbatch", "--parsable", "--array=1-1", "--cpus-per-task=1", str(RECIPES / "array.sbatch")]
+    job = cluster.call(*recipe, *whole[1], "--out", "again", cwd=tmp_path)
+    wait_for(lambda: "sft.seed0 training" in said(tmp_path), tmp_path)
     cluster.call("scancel", "--signal=TERM", job)  # what --signal sends: to the steps, not to the script
     wait_for(lambda: "Stopped. 0 of 4 cells" in said(tmp_path), tmp_path)
     assert list((tmp_path / "again" / "checkpoints").glob("*/step-*"))
-    wait_for(lambda: "This was shard 1/1 alone." in " ".join(said(tmp_path).split()), tmp_path)
+    wait_for(lambda: "This was shard 1/1 alone." in said(tmp_path), tmp_path)
     wait_for(lambda: not cluster.call("squeue", "--noheader"), tmp_path)
-    done = invoke("run", *options, "--out", "whole", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert assert_same(tmp_path / "whole", tmp_path / "again") == FILES
+    assert assert_same(whole[0], tmp_path / "again") == FILES
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@needs_slurm
+def test_a_ray_cluster_on_an_allocation_stores_what_a_run_stores(
+    cluster: Slurm, whole: tuple[Path, list[str]], tmp_path: Path
+) -> None:
+    pytest.importorskip("ray")
+    if not subprocess.run(["hostname", "-I"], capture_output=True, check=False).stdout.strip():
+        pytest.skip("Ray needs an address besides the loopback")
+    recipe = ["sbatch", "--nodes=2", "--cpus-per-task=1", str(RECIPES / "ray.sbatch")]
+    cluster.call(*recipe, *whole[1], "--out", "on-ray", cwd=tmp_path)
+    wait_for(lambda: not cluster.call("squeue", "--noheader"), tmp_path, seconds=400)
+    assert "Stored in on-ray" in said(tmp_path), said(tmp_path)
+    assert assert_same(whole[0], tmp_path / "on-ray") == FILES
+
+
+def said(at: Path) -> str:
+    """What the jobs have printed, without line breaks and columns."""
+    return " ".join(" ".join(path.read_text(encoding="utf-8") for path in sorted(at.glob("*.log"))).split())
 
 
 def wait_for(met: Callable[[], bool], at: Path, seconds: float = 240) -> None:
