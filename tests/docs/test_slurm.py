@@ -103,7 +103,7 @@ def test_a_ray_cluster_on_an_allocation_stores_what_a_run_stores(
         pytest.skip("Ray needs an address besides the loopback")
     recipe = ["sbatch", "--nodes=2", "--cpus-per-task=1", str(RECIPES / "ray.sbatch")]
     cluster.call(*recipe, *whole[1], "--out", "on-ray", cwd=tmp_path)
-    wait_for(lambda: not cluster.call("squeue", "--noheader"), tmp_path, seconds=400)
+    wait_for(lambda: not cluster.call("squeue", "--noheader"), tmp_path)
     assert "Stored in on-ray" in said(tmp_path), said(tmp_path)
     assert assert_same(whole[0], tmp_path / "on-ray") == FILES
 
@@ -113,7 +113,7 @@ def said(at: Path) -> str:
     return " ".join(" ".join(path.read_text(encoding="utf-8") for path in sorted(at.glob("*.log"))).split())
 
 
-def wait_for(met: Callable[[], bool], at: Path, seconds: float = 240) -> None:
+def wait_for(met: Callable[[], bool], at: Path, seconds: float = 400) -> None:
     deadline = time.monotonic() + seconds
     while not met():
         assert time.monotonic() < deadline, said(at)
