@@ -53,7 +53,7 @@ class Shard:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a cell needs, in operations: its warm start and its training, which it may share, and its decoding."""
+    """What a cell needs, in operations: warm start and training, which it may share, and its decoding."""
 
     start: int
     training: int

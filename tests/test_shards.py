@@ -17,7 +17,7 @@ from harness.cell import Cell
 from harness.errors import UserError
 from harness.plan import Plan, make_plan
 from harness.runner import outstanding
-from harness.shards import TOLERANCE, Shard, parse_shard, part_of, split, start_group, weights
+from harness.shards import TOLERANCE, Shard, Work, parse_shard, part_of, split, start_group, weigh
 from harness.spec import Settings, make_spec
 
 FILES = 5 * 3 + 4 * 6
@@ -26,12 +26,14 @@ METHODS = ("sft", "warmup", "frozen", "random")
 
 
 def make_cells(
-    subsets: int, backbones: int, seeds: int, methods: int, matches: int, dtype: str = "float32"
+    subsets: int, backbones: int, seeds: int, methods: int, matches: int, *, alike: bool = False
 ) -> list[Cell]:
-    """The cells of a plan, in its order, as :func:`harness.plan.make_plan` lays them out."""
+    """The cells of a plan, in its order, as :func:`harness.plan.make_plan` lays them out.
+
+    With ``alike`` all subsets are test sets of one training.
+    """
     rows = [(name, "") for name in METHODS[:methods]]
     rows += [("sft", name) for name in METHODS[1 : min(methods, 1 + matches)]]
-    made = Settings.model_validate({"train": {"dtype": dtype}})
     return [
         Cell(
             task="made",
@@ -43,8 +45,10 @@ def make_cells(
             warmup="none" if method == "sft" else "sampled",
             seed=seed,
             matched=matched,
-            settings=made,
-            data="0",
+            settings=Settings(),
+            data=f"data{subset}",
+            trained_as="part0" if alike else "",
+            training_data="shared" if alike else "",
             code={"task": "1", "backbone": "1", "method": "1"},
         )
         for subset in range(subsets)
@@ -54,9 +58,8 @@ def make_cells(
     ]
 
 
-PLANS = st.builds(
-    make_cells, st.integers(1, 3), st.integers(1, 2), st.integers(1, 4), st.integers(1, 4), st.integers(0, 3)
-)
+NUMBERS = (st.integers(1, 3), st.integers(1, 2), st.integers(1, 4), st.integers(1, 4), st.integers(0, 3))
+PLANS = st.builds(make_cells, *NUMBERS, alike=st.booleans())
 COUNTS = st.integers(1, 15)
 WORK = st.lists(st.integers(1, 10**6), min_size=8, max_size=8)
 
@@ -71,8 +74,8 @@ def test_shards_have_every_cell_once_and_keep_together_what_needs_each_other(
     cells: list[Cell], count: int, work: list[int], start: int
 ) -> None:
     drawn = {place(cell): work[i % len(work)] for i, cell in enumerate(cells)}
-    parts = split(cells, count, lambda cell: drawn[place(cell)], lambda cell: start)
-    assert 1 <= len(parts) <= count
+    parts, loads = split(cells, count, lambda cell: Work(start, drawn[place(cell)], 1))
+    assert 1 <= len(parts) == len(loads) <= count
     assert all(parts)
     assert sorted(place(cell) for part in parts for cell in part) == sorted(map(place, cells))
     order = [place(cell) for cell in cells]
@@ -82,23 +85,39 @@ def test_shards_have_every_cell_once_and_keep_together_what_needs_each_other(
         here = {place(cell) for cell in part}
         for subset, backbone, seed, _, matched in here:
             assert not matched or (subset, backbone, seed, matched, "") in here
+    trained = [{(start_group(cell), cell.method, cell.matched) for cell in part} for part in parts]
+    assert sum(map(len, trained)) == len(set().union(*trained))  # no training in two shards
+    for part, load in zip(parts, loads, strict=True):
+        starts = start * len({start_group(cell) for cell in part})
+        once = {(start_group(cell), cell.method, cell.matched): drawn[place(cell)] for cell in part}
+        if not part[0].trained_as:  # else cells that share a training have drawn different work here
+            assert load == starts + sum(once.values()) + len(part)
     # Where bfloat16 can be had, every id is another one; the shards are not.
     others = [
         c.model_copy(update={"settings": Settings.model_validate({"train": {"dtype": "bfloat16"}})})
         for c in cells
     ]
-    again = split(others, count, lambda cell: drawn[place(cell)], lambda cell: start)
+    again, _ = split(others, count, lambda cell: Work(start, drawn[place(cell)], 1))
     assert [[place(c) for c in part] for part in again] == [[place(c) for c in part] for part in parts]
 
 
-def test_a_start_group_is_what_shares_a_warm_start() -> None:
-    cells = make_cells(2, 2, 2, 3, 2)
+@pytest.mark.parametrize("alike", [False, True])
+def test_a_start_group_is_what_shares_a_warm_start(alike: bool) -> None:
+    cells = make_cells(2, 2, 2, 3, 2, alike=alike)
     by_group, by_start = defaultdict(set), defaultdict(set)
     for cell in cells:
         by_group[start_group(cell)].add(cell.id)
         by_start[cell.warm_start_id].add(cell.id)
     assert sorted(map(sorted, by_group.values())) == sorted(map(sorted, by_start.values()))
-    assert len({cell.training_id for cell in cells}) == len(cells)
+    trainings = {(start_group(cell), cell.method, cell.matched) for cell in cells}
+    assert len({cell.training_id for cell in cells}) == len(trainings) == len(cells) // (1 + alike)
+
+
+def test_cells_that_share_a_training_count_it_once_and_stay_together() -> None:
+    cells = make_cells(3, 1, 2, 1, 0, alike=True)  # three test sets of one training, two seeds
+    parts, loads = split(cells, 6, lambda cell: Work(5, 100, 10))
+    assert [{cell.seed for cell in part} for part in parts] == [{0}, {1}]
+    assert loads == [5 + 100 + 3 * 10] * 2
 
 
 @given(work=st.lists(st.integers(1, 1000), min_size=1, max_size=6), count=st.integers(1, 4))
@@ -107,7 +126,7 @@ def test_the_longest_shard_is_near_the_shortest_possible(work: list[int], count:
     """Against every way to deal out; Graham's bound of the LPT rule, and the tolerance for whole groups."""
     cells = make_cells(1, 1, 3, 2, 0)[: len(work)]
     drawn = {place(cell): w for cell, w in zip(cells, work, strict=True)}
-    parts = split(cells, count, lambda cell: drawn[place(cell)], lambda cell: 0)
+    parts, _ = split(cells, count, lambda cell: Work(0, drawn[place(cell)], 0))
     longest = max(sum(drawn[place(cell)] for cell in part) for part in parts)
     best = min(
         max(sum(w for w, at in zip(work, dealt, strict=True) if at == i) for i in range(count))
@@ -119,7 +138,7 @@ def test_the_longest_shard_is_near_the_shortest_possible(work: list[int], count:
 def test_groups_stay_whole_where_that_is_balanced_and_are_cut_where_it_is_not() -> None:
     def seeds(count: int, of_seeds: int, start: int) -> list[list[tuple[int, str]]]:
         cells = make_cells(1, 1, of_seeds, 3, 1)  # sft 10, warmup 10, frozen 10, sft matched with warmup 10
-        parts = split(cells, count, lambda cell: 10, lambda cell: start)
+        parts, _ = split(cells, count, lambda cell: Work(start, 8, 2))
         return [[(c.seed, c.matched or c.method) for c in part] for part in parts]
 
     assert [{seed for seed, _ in part} for part in seeds(3, 6, 5)] == [{0, 3}, {1, 4}, {2, 5}]
@@ -139,13 +158,16 @@ def plan_of(folder: Path, **content: object) -> Plan:
 
 def test_costs_are_counted_from_what_the_plan_declares(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, methods=["sft", "warmup"], match=["warmup"], warm_start={"steps": 3})
-    cost, start = weights(plan)
-    sft, warmup, matched = (cost(cell) for cell in plan.cells[:3])
-    assert sft < matched < warmup  # what is written token by token counts for more
-    # 3 steps of a warm start against 6 of the training, which decodes 40 examples too
-    assert 0 < start(plan.cells[0]) < sft / 2
-    longer = plan_of(tmp_path, budget={"steps": 12}, warm_start={"steps": 3})
-    assert weights(longer)[0](longer.cells[0]) - sft == 2 * start(plan.cells[0])
+    sft, warmup, matched = map(weigh(plan), plan.cells[:3])
+    assert sft.training < matched.training < warmup.training  # what is written token by token counts for more
+    assert sft.start * 2 == sft.training  # 3 steps and 6, the same ones
+    assert sft.start == warmup.start == matched.start > 0
+    assert sft.decoding == matched.decoding < warmup.decoding
+    longer = plan_of(tmp_path, methods={"sft": {}, "warmup": {"budget": {"steps": 12}}}, match=["warmup"])
+    direct, planned, given_that = map(weigh(longer), longer.cells[:3])
+    assert direct.training == sft.training
+    assert planned.training == pytest.approx(2 * warmup.training, abs=1)
+    assert given_that.training == pytest.approx(2 * matched.training, abs=1)
 
 
 def test_shards_do_not_depend_on_what_is_in_a_machines_cache(
