@@ -62,6 +62,13 @@ def run(
     comet_python: CometPython = None,
     spec: Annotated[Path | None, typer.Option(help="YAML file; the options here win over it.")] = None,
     set_: Assignments = None,
+    cells: Annotated[
+        str | None,
+        typer.Option(
+            metavar="i/N",
+            help="Run one shard of the plan, 1/N to N/N: together they run every cell once, anywhere.",
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the plan (cells, FLOPs, time, disk) and stop.")
     ] = False,
@@ -86,7 +93,7 @@ def run(
         "workers": workers,
         "score": None if comet_python is None else {"comet": {"python": comet_python}},
     }
-    raise typer.Exit(run_command(options, spec, set_ or [], dry_run=dry_run))
+    raise typer.Exit(run_command(options, spec, set_ or [], dry_run=dry_run, cells=cells))
 
 
 @app.command()

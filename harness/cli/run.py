@@ -4,6 +4,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,12 +22,18 @@ if TYPE_CHECKING:
     from harness.failures import Failure
     from harness.plan import Plan
     from harness.runner import Work
+    from harness.shards import Shard
 
 
 def run_command(
-    options: Mapping[str, Any], spec_file: Path | None, assignments: Sequence[str], *, dry_run: bool
+    options: Mapping[str, Any],
+    spec_file: Path | None,
+    assignments: Sequence[str],
+    *,
+    dry_run: bool,
+    cells: str | None = None,
 ) -> int:
-    """Run a spec and print its table; returns the exit code.
+    """Run a spec, or the shard ``cells`` of it, and print its table; returns the exit code.
 
     0: all done; 1: some cells failed; 130 or 143: stopped by Ctrl-C or SIGTERM.
 
@@ -34,7 +41,13 @@ def run_command(
         UserError: A request that can't be met, found before the first step.
     """
     spec = collect_spec(options, spec_file, assignments)
+    shard = None
+    if cells is not None:
+        from harness.shards import parse_shard
+
+        shard = parse_shard(cells)
     console = Console()
+    told: list[str] = []
     with console.status("Reading data and planning …"):
         from harness.backbones.load import quiet_transformers
         from harness.plan import make_plan
@@ -44,10 +57,16 @@ def run_command(
         quiet_transformers()
         plan = make_plan(spec)
         refuse_published(plan.out, "nothing can be run there")
+        if shard is not None:
+            plan, told = _take_shard(plan, shard)
         work = outstanding(plan)
     console.print(Text(spec_text(plan), style="dim"), end="")
     for sentence in plan.left_out:
         console.print(Text(sentence, style="yellow"))
+    for sentence in told:
+        console.print(Text(sentence))
+    if not plan.cells:
+        return 0
     if dry_run:
         print_plan(console, plan, work)
         return 0
@@ -96,9 +115,40 @@ def run_command(
     console.print(
         f"\nStored in [bold]{shown}[/] (predictions with their warmups, statistics, ledger, models)."
     )
-    following = f"warmup-bench report {shown} --format md"
-    console.print(f"Next: [bold]{following}[/], or add seeds: the stored cells are kept.", highlight=False)
+    following = f"[bold]warmup-bench report {shown} --format md[/]"
+    console.print(
+        f"Next: {following}, or add seeds: the stored cells are kept."
+        if shard is None
+        else f"This was shard {shard} alone. Once the others are stored in the same folder, or copied into "
+        f"it, the table of all: {following}",
+        highlight=False,
+    )
     return 1 if failed else 0
+
+
+def _take_shard(plan: "Plan", shard: "Shard") -> "tuple[Plan, list[str]]":
+    """The plan with the cells of one shard, and what to say of it."""
+    from harness.shards import part_of
+
+    part, every = part_of(plan, shard), len(plan.cells)
+    taken = replace(plan, cells=part.cells)
+    if not part.cells:
+        filled = "1 shard" if part.filled == 1 else f"{part.filled} shards"
+        return taken, [
+            f"Shard {shard} is empty: the {every} cells of this plan fill {filled}. Nothing to do.",
+        ]
+    told = [
+        f"Shard {shard}: {len(part.cells)} of {every} cells, {part.share:.0%} of the estimated work "
+        f"(the longest of {part.filled} shards: {part.longest:.0%})."
+    ]
+    if part.shared:
+        named = ", ".join(f"{subset} {backbone} seed {seed}" for subset, backbone, seed in part.shared[:3])
+        more = f" and {len(part.shared) - 3} more" if len(part.shared) > 3 else ""
+        told.append(
+            f"Other shards need the warm start of {named}{more} too: in a shared results folder it is made "
+            "once, in folders of their own once in each."
+        )
+    return taken, told
 
 
 def print_stopped(console: Console, done: int, cells: int) -> None:
