@@ -211,9 +211,11 @@ def read_table(path: Path) -> Any:
     import pyarrow.parquet as pq
 
     try:
-        return pq.read_table(path)
-    except (OSError, pa.ArrowException) as error:
+        table = pq.read_table(path)
+        table.column_names  # noqa: B018 - bytes that are no UTF-8 show only here
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise _corrupt(path, f"can't be read ({error})") from error
+    return table
 
 
 def _corrupt(path: Path, what: str) -> CorruptError:
