@@ -165,8 +165,9 @@ def _print_plan(console: Console, plan: "Plan", work: "Work") -> None:
     from harness.report.numbers import flops
 
     print_counts(console, work)
+    stored = {cell.id for cell in work.done}
     for cell in plan.cells:
-        state = "stored" if cell in work.done else "to run"
+        state = "stored" if cell.id in stored else "to run"
         console.print(f"  {state}  {cell.id}", highlight=False)
     if not work.pending:
         return
