@@ -27,6 +27,10 @@ MORE_COLUMNS: dict[str, Kind] = {"warmup": "text or none", "warmup_forced": "tru
 """Of those that a run has written."""
 
 
+READ = ("ledger.json", "provenance.json", "log.jsonl")
+"""Files of a training that a report reads."""
+
+
 @dataclass(frozen=True)
 class Result:
     """One finished cell.
@@ -102,7 +106,7 @@ class Result:
 
 
 def read_result(folder: Path) -> Result:
-    """Read one finished cell, every file checked against its manifest.
+    """Read one finished cell, every file that a report reads checked against its manifest.
 
     Raises:
         CorruptError: A stored file is damaged; it is named, not used and not deleted.
@@ -113,7 +117,7 @@ def read_result(folder: Path) -> Result:
     stored = [found.score for found in stored_scores(folder)]
     place = {metric: number for number, metric in enumerate(order)}
     entries = tuple(sorted(stored, key=lambda s: (place.get(s["metric"], len(place)), s["key"])))
-    training = check(folder.parent.parent / "trainings" / cell.training_id)
+    training = check(folder.parent.parent / "trainings" / cell.training_id, only=READ)
     ledger = read_json(training / "ledger.json")
     decode = read_json(folder / "decode" / "ledger.json")
     try:
