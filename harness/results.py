@@ -8,6 +8,7 @@ from typing import Any
 
 from harness.cell import Cell
 from harness.errors import UserError
+from harness.failures import read_failures
 from harness.metrics.base import FloatArray, Metric, MetricContext
 from harness.migrations import is_scored_at_all, stored_scores
 from harness.registry import metrics
@@ -155,5 +156,9 @@ def read_results(out: Path, only: Iterable[str] | None = None) -> list[Result]:
     folders = sorted(p for p in root.iterdir() if p.is_dir() and (wanted is None or p.name in wanted))
     finished = [folder for folder in folders if is_done(folder / "decode") and is_scored_at_all(folder)]
     if not finished:
-        raise UserError(f"{out} holds no finished cell", hint="Run 'warmup-bench run' to its end.")
+        told = [
+            f"{name}: {failure.stage} failed: {failure.line}" for name, failure in read_failures(out).items()
+        ]
+        first = f" ({len(told)} failed; the first, {told[0]})" if told else ""
+        raise UserError(f"{out} holds no finished cell{first}", hint="Run 'warmup-bench run' to its end.")
     return [read_result(folder) for folder in finished]

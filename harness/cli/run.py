@@ -27,7 +27,7 @@ def run_command(
 ) -> int:
     """Run a spec and print its table; returns the exit code.
 
-    0: all done; 1: some cells failed; 130 or 143: stopped by Ctrl-C or SIGTERM.
+    0: all done; 1: some cells, or a metric, failed; 130 or 143: stopped by Ctrl-C or SIGTERM.
 
     Raises:
         UserError: A request that can't be met, found before the first step.
@@ -63,11 +63,14 @@ def run_command(
         console.print(f"All {len(work.done)} cells are stored already; nothing is trained.")
     finished = [cell.id for cell in plan.cells if cell.id not in failures]
     failed = [cell for cell in plan.cells if cell.id in failures]
+    unscored: list[str] = []
     if finished and plan.learned:
         from harness.cli.score import score_with_progress
 
         folders = [plan.out / "cells" / name for name in finished]
-        score_with_progress(console, plan.out, folders, plan.learned, plan.spec.score, plan.spec.device)
+        unscored = score_with_progress(
+            console, plan.out, folders, plan.learned, plan.spec.score, plan.spec.device
+        )
     if finished:
         from harness.report.build import build_tables
         from harness.report.planned import planned_of
@@ -96,7 +99,7 @@ def run_command(
     )
     following = f"warmup-bench report {shown} --format md"
     console.print(f"Next: [bold]{following}[/], or add seeds: the stored cells are kept.", highlight=False)
-    return 1 if failed else 0
+    return 1 if failed or unscored else 0
 
 
 def _print_stopped(console: Console, done: int, cells: int) -> None:

@@ -80,6 +80,6 @@ class Board:
             step, failure = failed.pop()
             self.failures[step.key] = failure
             if step.kind == "cell":
-                write_failure(step.job.folder, failure)
+                write_failure(step.job.folder, failure, step.job.cell)
             for key in self._dependents.pop(step.key, ()):
                 failed.append((self.waiting.pop(key), failure.inherited()))

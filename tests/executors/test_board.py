@@ -15,7 +15,7 @@ def steps(out: Path) -> list[Step]:
     """w <- t1 <- c1, w <- t2 <- c2."""
     made = [Step("w", "warm start", SimpleNamespace(folder=out / "cells" / "w", out=out))]  # type: ignore[arg-type]
     for i in (1, 2):
-        job = SimpleNamespace(folder=out / "cells" / f"c{i}", out=out)
+        job = SimpleNamespace(folder=out / "cells" / f"c{i}", out=out, cell=None)
         made += [Step(f"t{i}", "training", job, "w"), Step(f"c{i}", "cell", job, f"t{i}")]  # type: ignore[arg-type]
     return made
 
@@ -77,7 +77,7 @@ def test_a_busy_step_is_tried_again_after_the_others(tmp_path: Path, monkeypatch
 def test_the_order_is_that_of_the_steps_however_they_become_ready(tmp_path: Path) -> None:
     """Against the plain rule: the first of all waiting steps whose need is neither waiting nor running."""
     rng = random.Random(3)
-    job = SimpleNamespace(folder=tmp_path / "cells" / "c", out=tmp_path)
+    job = SimpleNamespace(folder=tmp_path / "cells" / "c", out=tmp_path, cell=None)
     made = [
         Step(f"s{i}", "training", job, f"s{rng.randrange(i)}" if i and rng.random() < 0.7 else None)  # type: ignore[arg-type]
         for i in range(200)
