@@ -44,6 +44,7 @@ class Result:
             those of the task's card first, in its order.
         context: What its metrics were made with.
         provenance: Machine and versions.
+        files: The statistics of each metric, by its key; checked when the cell was read.
     """
 
     cell: Cell
@@ -52,6 +53,7 @@ class Result:
     scores: tuple[dict[str, Any], ...]
     context: MetricContext
     provenance: dict[str, Any]
+    files: dict[str, Path]
 
     def statistics(self, key: str) -> tuple[list[str], FloatArray]:
         """Ids and per-example statistics [examples, k] of one metric.
@@ -59,7 +61,7 @@ class Result:
         Raises:
             CorruptError: The file can't be read.
         """
-        path = next(found.statistics for found in stored_scores(self.folder) if found.score["key"] == key)
+        path = self.files[key]
         return statistics(read_table(path), path)
 
     def predictions(self, *more: str) -> dict[str, list[Any]]:
@@ -115,7 +117,8 @@ def read_result(folder: Path) -> Result:
     check(folder / "decode")
     context, order = read_facts(folder)
     cell = read_cell(folder)
-    stored = [found.score for found in stored_scores(folder)]
+    scores = stored_scores(folder)
+    stored = [found.score for found in scores]
     place = {metric: number for number, metric in enumerate(order)}
     entries = tuple(sorted(stored, key=lambda s: (place.get(s["metric"], len(place)), s["key"])))
     training = check(folder.parent.parent / "trainings" / cell.training_id, only=READ)
@@ -126,7 +129,8 @@ def read_result(folder: Path) -> Result:
     except (KeyError, TypeError) as error:
         raise misshapen(training / "ledger.json", f"truncated: {error}") from error
     ledger = counted(ledger, training / "ledger.json")
-    return Result(cell, folder, ledger, entries, context, read_json(training / "provenance.json"))
+    files = {found.score["key"]: found.statistics for found in scores}
+    return Result(cell, folder, ledger, entries, context, read_json(training / "provenance.json"), files)
 
 
 def read_cell(folder: Path) -> Cell:

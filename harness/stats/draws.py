@@ -18,7 +18,7 @@ FLOAT64 = np.dtype(np.float64)
 BLOCK_BYTES = 2**24
 """Size of one block of draws as float64; a test needs a few times as much beside its input."""
 
-SUM_BYTES = 2**21
+SUM_BYTES = 2**20
 """Size of the summed statistics that are scored at once, as float64: they and what a metric makes of them
 stay in a cache of the processor."""
 

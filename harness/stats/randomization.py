@@ -115,15 +115,16 @@ def swapped_differences(
     A mask of 1 swaps the unit's outputs in all seeds. ``total_a`` and ``total_b`` are sums [seeds, k] over
     all units, ``gain`` is B's statistics less A's, [seeds, units, k], of the units that the masks are about.
     One matrix product takes the place of a loop, over the statistics that differ at all (a reference's own
-    counts do not).
+    counts do not). Sums lie in memory statistic by statistic, so that a metric reads each of them in one go.
     """
-    seeds, _, k = gain.shape
+    seeds, units, k = gain.shape
     moving = np.flatnonzero(gain.any(axis=(0, 1)))
-    gain = np.ascontiguousarray(gain[..., moving])
+    gains = np.ascontiguousarray(gain.transpose(2, 0, 1)[moving]).reshape(-1, units)
+    from_a, from_b = (total.T[..., None] for total in (total_a, total_b))  # [k, seeds, 1]
     for block in masks:
         for mask in parts(block, seeds * k):
-            moved = np.zeros((seeds, len(mask), k))
-            moved[..., moving] = mask @ gain
-            scores_a = finite_scores(aggregate, total_a[:, None] + moved)
-            scores_b = finite_scores(aggregate, total_b[:, None] - moved)
+            moved = np.zeros((k, seeds, len(mask)))
+            moved[moving] = (gains @ mask.T).reshape(len(moving), seeds, len(mask))
+            scores_a = finite_scores(aggregate, np.moveaxis(from_a + moved, 0, -1))
+            scores_b = finite_scores(aggregate, np.moveaxis(from_b - moved, 0, -1))
             yield (scores_b - scores_a).mean(axis=0)
