@@ -119,7 +119,7 @@ def swapped_differences(
     """
     seeds, units, k = gain.shape
     moving = np.flatnonzero(gain.any(axis=(0, 1)))
-    gains = np.ascontiguousarray(gain.transpose(2, 0, 1)[moving]).reshape(-1, units)
+    gains = np.ascontiguousarray(gain.transpose(2, 0, 1)[moving]).reshape(len(moving) * seeds, units)
     from_a, from_b = (total.T[..., None] for total in (total_a, total_b))  # [k, seeds, 1]
     for block in masks:
         for mask in parts(block, seeds * k):
