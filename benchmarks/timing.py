@@ -1,5 +1,8 @@
 """Times of several sides of a comparison, taken in turn so that a drift of the machine meets all of them."""
 
+import cProfile
+import io
+import pstats
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -66,8 +69,12 @@ class Times:
         return {
             "ratio_wall": self.ratio(over, under, "wall"),
             "ratio_cpu": self.ratio(over, under, "cpu"),
-            "samples": {name: [asdict(s) for s in samples] for name, samples in self.samples.items()},
+            "samples": self.all_samples(),
         }
+
+    def all_samples(self) -> dict[str, list[dict[str, float]]]:
+        """Every sample of every side, as plain data."""
+        return {name: [asdict(s) for s in samples] for name, samples in self.samples.items()}
 
 
 def interleave(sides: Mapping[str, Side], rounds: int, device: str = "cpu") -> Times:
@@ -90,3 +97,11 @@ def profile(run: Callable[[], object], device: str = "cpu", rows: int = 15) -> s
     with profiler(activities=activities) as found:
         run()
     return found.key_averages().table(sort_by=f"self_{device}_time_total", row_limit=rows)
+
+
+def called(run: Callable[[], object], rows: int = 15) -> str:
+    """The Python functions that take the most time of one run, as a table."""
+    profiler, text = cProfile.Profile(), io.StringIO()
+    profiler.runcall(run)
+    pstats.Stats(profiler, stream=text).sort_stats("tottime").print_stats(rows)
+    return text.getvalue()

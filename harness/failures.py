@@ -9,11 +9,14 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from harness.cell import Cell
 from harness.errors import TrainingError, UserError
 from harness.redact import redact, visible
 from harness.store import CorruptError, read_json, write_file
 
 FAILED = "failed.json"
+LONGEST_LINE = 300
+"""Characters of a failure's message where it stands in a list of many."""
 _INHERITED = "what it needs failed: "
 
 
@@ -28,6 +31,7 @@ class Failure:
         traceback: Of an error that is not the user's to mend; else "".
         diagnostics: What was known when it gave up, e.g. the last steps' losses; plain JSON.
         when: UTC, ISO 8601.
+        cell: Coordinates and settings of the cell that it stands beside, as JSON; {} where nobody noted them.
     """
 
     stage: str
@@ -36,6 +40,13 @@ class Failure:
     traceback: str = ""
     diagnostics: dict[str, Any] = field(default_factory=dict)
     when: str = field(default_factory=lambda: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
+    cell: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def line(self) -> str:
+        """The message in one line, not longer than one can read."""
+        text = " ".join(self.message.split())
+        return text if len(text) <= LONGEST_LINE else f"{text[:LONGEST_LINE]}…"
 
     def inherited(self) -> "Failure":
         """The failure of what needed this."""
@@ -57,11 +68,12 @@ def failure_of(error: BaseException, stage: str) -> Failure:
     return Failure(stage, type(error).__name__, message, trace)
 
 
-def write_failure(cell: Path, failure: Failure) -> None:
-    """Keep the failure beside the cell; where even that can't be written, it is only told."""
+def write_failure(folder: Path, failure: Failure, cell: Cell | None = None) -> None:
+    """Keep the failure in the cell's folder; where even that can't be written, it is only told."""
     with suppress(UserError):
-        text = json.dumps(_finite(asdict(failure)), indent=2, ensure_ascii=False)
-        write_file(cell / FAILED, text + "\n")
+        known = {} if cell is None else cell.model_dump(mode="json")
+        text = json.dumps(_finite(asdict(replace(failure, cell=known))), indent=2, ensure_ascii=False)
+        write_file(folder / FAILED, text + "\n")
 
 
 def clear_failure(cell: Path) -> None:
@@ -75,10 +87,23 @@ def read_failures(out: Path) -> dict[str, Failure]:
     found = {}
     for path in sorted((out / "cells").glob(f"*/{FAILED}")):
         try:
-            found[path.parent.name] = Failure(**read_json(path))
+            found[path.parent.name] = _known(read_json(path))
         except (CorruptError, TypeError) as error:
             found[path.parent.name] = Failure("unknown", "CorruptError", f"{path} can't be read: {error}")
     return found
+
+
+def _known(content: dict[str, Any]) -> Failure:
+    """A failure as it was stored.
+
+    Raises:
+        TypeError: It is none.
+    """
+    failure = Failure(**content)
+    texts = (failure.stage, failure.error, failure.message, failure.traceback, failure.when)
+    if not all(isinstance(text, str) for text in texts) or not isinstance(failure.cell, dict):
+        raise TypeError("it is no failure")
+    return failure
 
 
 def _finite(value: Any) -> Any:

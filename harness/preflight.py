@@ -51,8 +51,10 @@ def require(plan: "Plan", work: "Work") -> None:
 
 
 def missing_pieces(plan: "Plan", work: "Work") -> Iterator[Finding]:
-    """What the outstanding steps of a plan need: adapters' package, checkpoints, permission, room."""
+    """What the outstanding steps of a plan need: packages, checkpoints, trackers, permission, room."""
     yield writable(plan.out)
+    if any(step.kind == "training" for step in work.steps):
+        yield from map(tracker_state, plan.spec.track)
     starts = {step.job.backbone for step in work.steps if step.kind == "warm start"}
     sizes = {
         step.job.backbone: _stored_parameters(step.job.warm_start_folder)
@@ -183,6 +185,16 @@ def checkpoint_state(preset: "Preset", *, offline: bool) -> Finding:
     return Finding(what, "ok", f"{preset.checkpoint} will be fetched")
 
 
+def tracker_state(name: str, otherwise: State = "missing") -> Finding:
+    """Whether a tracker's service can be reached as it is set up here."""
+    from harness.tracking import unreachable
+
+    reason, hint = unreachable(name)
+    if reason:
+        return Finding(f"tracker {name}", otherwise, reason, hint)
+    return Finding(f"tracker {name}", "ok", "nothing stands in its way")
+
+
 def machine(out: Path) -> Iterator[Finding]:
     """Everything that this program can use on this machine; nothing is fetched."""
     yield Finding("python", "ok", f"{platform.python_version()}, {platform.platform()}")
@@ -195,7 +207,7 @@ def machine(out: Path) -> Iterator[Finding]:
     yield _hub_cache()
     yield writable(out)
     yield room(out, MARGIN)
-    yield _trackers()
+    yield from _trackers()
 
 
 def _package(name: str, state: State = "missing", hint: str = "pip install warmup-bench") -> Finding:
@@ -293,13 +305,17 @@ def _backbones() -> Iterator[Finding]:
         )
 
 
-def _trackers() -> Finding:
+def _trackers() -> Iterator[Finding]:
     """The trackers that ``track`` may name here; without one a training logs to its folder alone."""
     from harness.tracking import PACKAGES
 
     here = [name for name, packages in PACKAGES.items() if any(map(find_spec, packages))]
     told = ", ".join(here) or "none"
-    return Finding("trackers", "ok", f"{told}; off unless 'track' names them")
+    yield Finding("trackers", "ok", f"{told}; off unless 'track' names them")
+    for name in here:
+        found = tracker_state(name, otherwise="absent")
+        if found.state != "ok":
+            yield found
 
 
 def _hub_cache() -> Finding:

@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -58,7 +59,7 @@ class Registry(Generic[T]):
 
     def names(self) -> list[str]:
         """All registered names, in alphabetical order."""
-        return sorted({ep.name for ep in entry_points(group=self.group)})
+        return sorted({ep.name for ep, _ in declared(self.group)})
 
     def load(self, reference: str) -> Entry[T]:
         """Resolve a name, or a path to a ``.py`` file that defines :attr:`variable`.
@@ -69,8 +70,8 @@ class Registry(Generic[T]):
         """
         if reference.endswith(".py"):
             return self._checked(self._from_file(Path(reference)))
-        found = [ep for ep in entry_points(group=self.group) if ep.name == reference]
-        distinct = {(ep.value, _distribution(ep)[0]) for ep in found}
+        found = [(ep, owner) for ep, owner in declared(self.group) if ep.name == reference]
+        distinct = {(ep.value, dist) for ep, (dist, _) in found}
         if not found:
             raise self.unknown(reference)
         if len(distinct) > 1:
@@ -80,16 +81,16 @@ class Registry(Generic[T]):
                 origin=f"entry points '{self.group}'",
                 hint="Uninstall one of the two, or rename it.",
             )
-        dist, version = _distribution(found[0])
+        point, (dist, version) = found[0]
         try:
-            value = found[0].load()
+            value = point.load()
         except (Exception, SystemExit) as error:
             raise UserError(
                 f"{self.kind} '{reference}' failed to import: {type(error).__name__}: {error}",
-                origin=f"{found[0].value} of {dist}",
+                origin=f"{point.value} of {dist}",
                 hint="Mend or uninstall that plugin.",
             ) from error
-        code = f"{version}+{_text_hash(found[0].module)}"
+        code = f"{version}+{_text_hash(point.module)}"
         return self._checked(Entry(reference, value, f"{dist} {version}", code))
 
     def load_stored(self, reference: str) -> Entry[T]:
@@ -176,6 +177,20 @@ def _text_hash(module: str) -> str:
     """First 12 hex digits of the SHA-256 of a loaded module's file; "builtin" where it has none."""
     file = getattr(sys.modules[module], "__file__", None)
     return hashlib.sha256(Path(file).read_bytes()).hexdigest()[:12] if file else "builtin"
+
+
+def declared(group: str) -> tuple[tuple[EntryPoint, tuple[str, str]], ...]:
+    """The entry points of a group, each with the name and version of its distribution.
+
+    Every distribution's files are read for them, which takes milliseconds: once a process is enough, unless
+    its path has changed.
+    """
+    return _declared(group, tuple(sys.path))
+
+
+@lru_cache(maxsize=16)
+def _declared(group: str, path: tuple[str, ...]) -> tuple[tuple[EntryPoint, tuple[str, str]], ...]:
+    return tuple((point, _distribution(point)) for point in entry_points(group=group))
 
 
 def _distribution(entry: EntryPoint) -> tuple[str, str]:

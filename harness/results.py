@@ -8,6 +8,7 @@ from typing import Any
 from harness.asked import Asked, read_asked
 from harness.cell import Cell
 from harness.errors import UserError
+from harness.failures import read_failures
 from harness.metrics.base import FloatArray, Metric, MetricContext
 from harness.migrations import is_scored_at_all, stored_scores
 from harness.registry import metrics
@@ -42,6 +43,10 @@ NUMBER_COLUMNS: dict[str, Kind] = {"id": "text", "group": "text or none", DIGEST
 """Of what a published cell holds in the place of its predictions."""
 
 
+READ = ("ledger.json", "provenance.json", "log.jsonl")
+"""Files of a training that a report reads."""
+
+
 @dataclass(frozen=True)
 class Result:
     """One finished cell.
@@ -55,6 +60,7 @@ class Result:
         context: What its metrics were made with.
         provenance: Machine and versions.
         asked: What the specs of its folder compare although training settings differ.
+        files: The statistics of each metric, by its key; checked when the cell was read.
     """
 
     cell: Cell
@@ -63,6 +69,7 @@ class Result:
     scores: tuple[dict[str, Any], ...]
     context: MetricContext
     provenance: dict[str, Any]
+    files: dict[str, Path]
     asked: tuple[Asked, ...] = ()
 
     def statistics(self, key: str) -> tuple[list[str], FloatArray]:
@@ -71,7 +78,7 @@ class Result:
         Raises:
             CorruptError: The file can't be read.
         """
-        path = next(found.statistics for found in stored_scores(self.folder) if found.score["key"] == key)
+        path = self.files[key]
         return statistics(read_table(path), path)
 
     @property
@@ -138,7 +145,7 @@ def _examples(table: Any, wanted: Mapping[str, Kind], path: Path) -> dict[str, l
 
 
 def read_result(folder: Path) -> Result:
-    """Read one finished cell, every file checked against its manifest.
+    """Read one finished cell, every file that a report reads checked against its manifest.
 
     Raises:
         CorruptError: A stored file is damaged; it is named, not used and not deleted.
@@ -146,10 +153,11 @@ def read_result(folder: Path) -> Result:
     check(folder / "decode")
     context, order = read_facts(folder)
     cell = read_cell(folder)
-    stored = [found.score for found in stored_scores(folder)]
+    scores = stored_scores(folder)
+    stored = [found.score for found in scores]
     place = {metric: number for number, metric in enumerate(order)}
     entries = tuple(sorted(stored, key=lambda s: (place.get(s["metric"], len(place)), s["key"])))
-    training = check(folder.parent.parent / "trainings" / cell.training_id)
+    training = check(folder.parent.parent / "trainings" / cell.training_id, only=READ)
     ledger = read_json(training / "ledger.json")
     decode = read_json(folder / "decode" / "ledger.json")
     try:
@@ -157,7 +165,8 @@ def read_result(folder: Path) -> Result:
     except (KeyError, TypeError) as error:
         raise misshapen(training / "ledger.json", f"truncated: {error}") from error
     ledger = counted(ledger, training / "ledger.json")
-    return Result(cell, folder, ledger, entries, context, read_json(training / "provenance.json"))
+    files = {found.score["key"]: found.statistics for found in scores}
+    return Result(cell, folder, ledger, entries, context, read_json(training / "provenance.json"), files)
 
 
 def read_cell(folder: Path) -> Cell:
@@ -187,6 +196,10 @@ def read_results(out: Path, only: Iterable[str] | None = None) -> list[Result]:
     folders = sorted(p for p in root.iterdir() if p.is_dir() and (wanted is None or p.name in wanted))
     finished = [folder for folder in folders if is_done(folder / "decode") and is_scored_at_all(folder)]
     if not finished:
-        raise UserError(f"{out} holds no finished cell", hint="Run 'warmup-bench run' to its end.")
+        told = [
+            f"{name}: {failure.stage} failed: {failure.line}" for name, failure in read_failures(out).items()
+        ]
+        first = f" ({len(told)} failed; the first, {told[0]})" if told else ""
+        raise UserError(f"{out} holds no finished cell{first}", hint="Run 'warmup-bench run' to its end.")
     asked = read_asked(out)
     return [replace(read_result(folder), asked=asked) for folder in finished]

@@ -4,7 +4,7 @@ Without a sampler there is one round with n warmups an input. A :class:`harness.
 with fewer, go on with some inputs only, and take warmups of an earlier step from memory.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -39,6 +39,18 @@ class Memory:
     def recall(self, keys: Sequence[int]) -> Warmups:
         """What the inputs drew, one after the other; ``logp`` is that of then."""
         return concatenate([self.kept[key] for key in keys])
+
+    def of(self, keys: Sequence[int]) -> dict[int, Warmups]:
+        """What is kept of the inputs that have been met; for :meth:`put_back`."""
+        return {key: self.kept[key] for key in keys if key in self.kept}
+
+    def put_back(self, keys: Sequence[int], before: Mapping[int, Warmups]) -> None:
+        """Make the memory of some inputs what it was, as if they had not been met since."""
+        for key in keys:
+            if key in before:
+                self.kept[key] = before[key]
+            else:
+                self.kept.pop(key, None)
 
     def remember(self, keys: Sequence[int], warmups: Warmups, lc: Tensor) -> None:
         """Keep the warmups of the inputs, as many for each, with their log-probabilities now."""

@@ -1,7 +1,6 @@
 """From a plan to stored cells: what is to be done, doing it, and what came of it."""
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -130,6 +129,7 @@ def save_spec(plan: Plan) -> None:
 def _jobs(plan: Plan) -> list[Job]:
     references = {entry.name: reference for reference, entry in plan.presets.items()}
     sources = {m.value.name: r for m, r in zip(plan.methods.values(), plan.spec.methods, strict=True)}
+    plain = {(c.subset, c.backbone, c.seed, c.method): c for c in plan.cells if not c.matched}
     return [
         Job(
             cell=cell,
@@ -142,7 +142,7 @@ def _jobs(plan: Plan) -> list[Job]:
             offline=plan.spec.offline,
             metrics=plan.metrics,
             score=plan.spec.score,
-            matched=_match_of(cell, plan.cells),
+            matched=plain[cell.subset, cell.backbone, cell.seed, cell.matched] if cell.matched else None,
             track=plan.spec.track,
         )
         for cell in plan.cells
@@ -154,14 +154,6 @@ def _all_scored(job: Job) -> bool:
     context, _ = read_facts(job.folder, job.score)
     entries = [metrics().load(reference) for reference in job.metrics]
     return all(is_scored(job.folder, entry, entry.value(context)) for entry in entries)
-
-
-def _match_of(cell: Cell, cells: Sequence[Cell]) -> Cell | None:
-    """The cell whose training FLOPs are this one's budget."""
-    if not cell.matched:
-        return None
-    where = (cell.subset, cell.backbone, cell.seed, cell.matched, "")
-    return next(c for c in cells if (c.subset, c.backbone, c.seed, c.method, c.matched) == where)
 
 
 def _workers(plan: Plan, pending: int) -> int:

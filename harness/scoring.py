@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import UserError
+from harness.locks import hold
 from harness.metrics.base import FloatArray, Metric, MetricContext
 from harness.metrics.inputs import column_read
 from harness.metrics.learned import LearnedMetric, Segment, is_learned
@@ -22,6 +23,7 @@ from harness.score_cache import cache_folder, digest, read_cache, write_part
 from harness.spec import Score
 from harness.store import (
     check,
+    clear_unfinished,
     is_done,
     read_json,
     read_table,
@@ -137,6 +139,11 @@ def score_folder(cell: Path, key: str) -> Path:
     return cell / "scores" / file_name(key, "metric")
 
 
+def scores_lock(cell: Path) -> Path:
+    """The lock of whoever writes a cell's scores: a run that has just decoded it, or ``score`` beside it."""
+    return cell.parent.parent / "locks" / f"{cell.name}.scores.lock"
+
+
 def key_of(entry: Entry[Any], metric: Metric) -> str:
     """Name of a metric's folder."""
     return metric.key if is_learned(metric) else entry.name
@@ -158,17 +165,22 @@ def is_scored(cell: Path, entry: Entry[Any], metric: Metric) -> bool:
 def score_cell(
     cell: Path, references: Sequence[str], settings: Score, progress: Progress = lambda done, total: None
 ) -> None:
-    """Score one cell with plain metrics; those that are scored already stay."""
+    """Score one cell with plain metrics; those that are scored already stay.
+
+    Another process that scores the cell is waited for, and what it has scored is not scored again.
+    """
     predictions = read_predictions(cell, settings)
-    for done, reference in enumerate(references):
-        progress(done, len(references))
-        entry = metrics().load(reference)
-        metric: Metric = entry.value(predictions.context)
-        if not is_scored(cell, entry, metric):
-            statistics = metric.segment_statistics(
-                predictions.hypotheses(metric), predictions.references, predictions.sources
-            )
-            _write(cell, reference, entry, metric, predictions.ids, statistics, [])
+    with hold(scores_lock(cell)):
+        clear_unfinished(cell / "scores")
+        for done, reference in enumerate(references):
+            progress(done, len(references))
+            entry = metrics().load(reference)
+            metric: Metric = entry.value(predictions.context)
+            if not is_scored(cell, entry, metric):
+                statistics = metric.segment_statistics(
+                    predictions.hypotheses(metric), predictions.references, predictions.sources
+                )
+                _write(cell, reference, entry, metric, predictions.ids, statistics, [])
     progress(len(references), len(references))
 
 
@@ -206,7 +218,9 @@ def score_learned(
         for (cell, p), of_cell in zip(group, segments, strict=True):
             statistics = metric.statistics([[known[digest(s)] for s in of_one] for of_one in of_cell])
             said = metric.notes(p.hypotheses(metric), p.references)
-            _write(cell, reference, entry, metric, p.ids, statistics, said)
+            with hold(scores_lock(cell)):
+                if not is_scored(cell, entry, metric):  # by another process, in the meantime
+                    _write(cell, reference, entry, metric, p.ids, statistics, said)
             tally.cells += 1
             notes += [f"{cell.name}: {note}" for note in said]
     tally.notes = tuple(notes)

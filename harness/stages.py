@@ -156,8 +156,7 @@ def run_warm_start(job: Job, report: Report) -> None:
 
 def run_cell(job: Job, report: Report) -> None:
     """Decode the test set, or what ``decode.split`` says, and score it, unless that is there."""
-    for folder in (job.folder, job.folder / "scores"):
-        clear_unfinished(folder)
+    clear_unfinished(job.folder)
     if is_done(job.folder / "decode"):
         check(job.folder / "decode")
     else:

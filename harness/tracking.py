@@ -6,12 +6,17 @@ service keeps them, and are never stored here.
 """
 
 import json
+import os
+import socket
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
+from netrc import NetrcParseError, netrc
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from harness.cell import Cell
 from harness.errors import UserError
@@ -21,6 +26,12 @@ PACKAGES = {"tensorboard": ("tensorboard", "tensorboardX"), "wandb": ("wandb",),
 Step = Callable[[int, int, dict[str, float]], None]
 """What a training calls after every step."""
 PROJECT = "warmup-bench"
+WANDB = "https://api.wandb.ai"
+"""The service itself; ``WANDB_BASE_URL`` names one of one's own."""
+WANDB_LOCAL = ("offline", "disabled", "dryrun")
+"""Values of ``WANDB_MODE`` with which it asks no service."""
+CONNECT_SECONDS = 3.0
+"""How long a tracker's server may take to answer the first knock."""
 
 
 def require_trackers(names: Sequence[str]) -> None:
@@ -40,6 +51,58 @@ def require_trackers(names: Sequence[str]) -> None:
                 origin="track",
                 hint=f"pip install {PACKAGES[name][0]}, or leave '{name}' out of 'track'.",
             )
+
+
+def unreachable(name: str, timeout: float = CONNECT_SECONDS) -> tuple[str, str]:
+    """Why a tracker's service can't be used from here, and what to do; ("", "") where nothing is known to.
+
+    Looks at the settings that the service's own client reads (``MLFLOW_TRACKING_URI``; ``WANDB_MODE``,
+    ``WANDB_BASE_URL`` and a key) and tries to connect; nothing is sent.
+
+    Args:
+        name: A tracker.
+        timeout: Seconds that a connection may take.
+    """
+    if name == "mlflow":
+        variable, address = "MLFLOW_TRACKING_URI", os.environ.get("MLFLOW_TRACKING_URI", "")
+    elif name == "wandb" and os.environ.get("WANDB_MODE", "").lower() not in WANDB_LOCAL:
+        variable, address = "WANDB_BASE_URL", os.environ.get("WANDB_BASE_URL") or WANDB
+    else:
+        return "", ""
+    try:
+        parts = urlsplit(address)
+        host, port = parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    except ValueError:
+        return f"{variable} is no address", f"Mend {variable}."
+    if parts.scheme not in ("http", "https"):
+        return "", ""  # a folder or a database, which the client makes or finds itself
+    if host is None or port is None:
+        return f"{variable} is no address", f"Mend {variable}."
+    if name == "wandb" and not (os.environ.get("WANDB_API_KEY") or _in_netrc(host)):
+        return f"there is no key for {host}", "Run 'wandb login', or set WANDB_MODE=offline."
+    try:
+        socket.create_connection(_first_stop(parts.scheme, host, port), timeout).close()
+    except (OSError, ValueError) as error:
+        hint = f"Start it, mend {variable}, or leave '{name}' out of 'track'."
+        return f"{host}:{port} can't be reached: {_reason(error)}", hint
+    return "", ""
+
+
+def _first_stop(scheme: str, host: str, port: int) -> tuple[str, int]:
+    """Where a client connects to: the proxy of this environment where there is one, else the host itself."""
+    proxy = None if proxy_bypass(host) else getproxies().get(scheme)
+    if not proxy:
+        return host, port
+    parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+    return parts.hostname or host, parts.port or 80
+
+
+def _in_netrc(host: str) -> bool:
+    """Whether the user's netrc file, where ``wandb login`` writes, has an entry of a host."""
+    try:
+        return host in netrc(os.environ.get("NETRC")).hosts
+    except (OSError, NetrcParseError):
+        return False
 
 
 @contextmanager

@@ -127,6 +127,7 @@ def train(
             # Draws are made on the CPU for the whole batch: the same for every device and micro-batch size.
             draws = torch.rand((len(picked), n, cap + 1), generator=generator)
             tokens = sum(len(item.target) for item in picked)
+            remembered = memory.of(keys)
             while True:
                 try:
                     spent = _accumulate(
@@ -142,6 +143,7 @@ def train(
                     break
                 except torch.OutOfMemoryError as error:
                     optimizer.zero_grad()
+                    memory.put_back(keys, remembered)  # micro-batches before the one that failed have written
                     fit = _halved(fit, objective, error)
                     ledger.micro_batch_size, ledger.rows_at_once = fit.inputs, fit.rows
             figures = spent.figures

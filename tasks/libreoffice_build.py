@@ -111,10 +111,19 @@ def _text(path: Path) -> str:
 
 
 def paragraphs(html: str) -> Paragraphs:
-    """The texts of the paragraphs and headings of a page that have an id, in order, white space reduced."""
+    """The texts of the paragraphs and headings of a page that have an id, in order, white space reduced.
+
+    Raises:
+        UserError: It is no HTML at all.
+    """
     reader = _Reader()
-    reader.feed(html)
-    reader.close()
+    try:
+        reader.feed(html)
+        reader.close()
+    except AssertionError as error:  # the library's parser, on some declarations
+        raise UserError(
+            f"a page of the package is no HTML: {error}", origin="warmup-bench data build libreoffice-help"
+        ) from error
     return reader.found
 
 

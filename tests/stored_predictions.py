@@ -2,10 +2,7 @@
 
 from pathlib import Path
 
-from harness.cell import Cell
-from harness.ledger import Ledger
-from harness.spec import Settings
-from harness.store import write_json, write_table, writing
+from stored_cells import Written, store
 
 SOURCES = ["die katze lief", "der hund", "das rote haus", "rot", "die katze"]
 GOLDS = [["the cat ran", "a cat ran"], ["the dog"], ["the red house"], ["red"], ["the cat"]]
@@ -19,37 +16,8 @@ def store_predictions(
     out: Path, method: str, hypotheses: list[str], *, metrics: tuple[str, ...] = ("chrf++",)
 ) -> Path:
     """A trained and decoded cell, not scored yet."""
-    cell = Cell(
-        task="t",
-        task_version=1,
-        subset="all",
-        scale="mini",
-        backbone="nano",
-        method=method,
-        warmup="none",
-        seed=0,
-        settings=Settings(),
-        data="feed",
-        code={"task": "1", "backbone": "1", "method": "1"},
-    )
-    with writing(out / "trainings" / cell.training_id) as path:
-        write_json(path / "ledger.json", Ledger(steps=3, train_flops=1e9, train_seconds=2.0).to_dict())
-        write_json(path / "provenance.json", {"device": "cpu"})
-    folder = out / "cells" / cell.id
-    with writing(folder / "decode") as path:
-        columns = {
-            "id": [f"e{i}" for i in range(len(SOURCES))],
-            "group": [None] * len(SOURCES),
-            "source": SOURCES,
-            "references": GOLDS,
-            "hypothesis": hypotheses,
-        }
-        write_table(path / "predictions.parquet", columns)
-        write_json(path / "ledger.json", {"decode_flops": 1.0, "decode_seconds": 1.0, "truncated": 0})
-        write_json(path / "cell.json", cell.model_dump(mode="json"))
-        facts = {"target_language": "en", "labels": [], "metrics": list(metrics), "references": -1}
-        write_json(path / "task.json", facts)
-    return folder
+    written = [Written(text) for text in hypotheses]
+    return store(out, method, 0, SOURCES, GOLDS, written, metric_names=metrics, scored=False)
 
 
 def make_encoder(folder: Path, kind: str, *, seed: int = 0) -> Path:

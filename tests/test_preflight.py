@@ -157,3 +157,22 @@ def test_the_doctor_shows_every_row_and_says_by_its_code_whether_a_run_can_start
     assert findings["extra lora"].detail == "peft is not installed"
     assert "not >=0.3.13" in findings["extra bertscore"].detail
     assert doctor_command(tmp_path) == 1
+
+
+def test_a_tracker_that_can_not_be_reached_stops_a_run_before_it_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def unreachable(name: str) -> tuple[str, str]:
+        asked.append(name)
+        return "it is down", "Start it."
+
+    monkeypatch.setattr("harness.tracking.unreachable", unreachable)
+    monkeypatch.setattr("harness.tracking.find_spec", lambda name: object())
+    made = plan(tmp_path, track=["mlflow"])
+    with pytest.raises(UserError, match=r"tracker mlflow: it is down.*Start it"):
+        require(made, outstanding(made))
+    assert asked == ["mlflow"]
+    require(plan(tmp_path), outstanding(plan(tmp_path)))  # it is not asked for
+    assert asked == ["mlflow"]

@@ -30,7 +30,9 @@ def things(monkeypatch: pytest.MonkeyPatch) -> Registry[object]:
         point("twice", "math:e", "one"),
         point("twice", "math:tau", "two"),
     ]
-    monkeypatch.setattr(registry, "entry_points", lambda group: points)
+    monkeypatch.setattr(
+        registry, "declared", lambda group: [(p, (p.dist.name, p.dist.version)) for p in points]
+    )
     return Registry("thing", "THING")
 
 

@@ -1,20 +1,24 @@
 """Scores of stored predictions, with a learned metric that writes down what its model is asked."""
 
 import json
+import multiprocessing
 import shutil
+import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import sacrebleu
 from stored_predictions import GOLDS, SFT, SOURCES, WARMUP, store_predictions
 
+from harness import scoring
 from harness.errors import UserError
 from harness.results import read_result, read_results
 from harness.score_cache import digest, read_cache
 from harness.scoring import score_cell, score_folder, score_learned
 from harness.spec import Score
-from harness.store import CorruptError
+from harness.store import CorruptError, check
 
 METRIC = '''
 from dataclasses import dataclass
@@ -254,3 +258,49 @@ def _reason(table, method: str, column: str) -> str:
     """Why a number is not in a table; "" where it is."""
     (row,) = [row for group in table.groups for row in group.rows if row.method == method]
     return getattr(row.cells[column], "reason", "")
+
+
+def test_two_processes_that_score_one_folder_lose_and_tear_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each score is written once, by one process at a time, and no writer loses its temporary folder."""
+    metrics = ("chrf++", "bleu")
+    cells = [store_predictions(tmp_path, name, SFT, metrics=metrics) for name in ("a", "b", "c")]
+    real, told = scoring._write, tmp_path / "told"
+
+    def write(cell: Path, reference: str, *arguments: Any) -> None:
+        with (cell / "writing").open("x"):  # fails where somebody else is at it
+            time.sleep(0.05)
+            real(cell, reference, *arguments)
+        (cell / "writing").unlink()
+        with told.open("a") as file:
+            file.write(f"{cell.name} {reference}\n")
+
+    monkeypatch.setattr(scoring, "_write", write)
+    context = multiprocessing.get_context("fork")
+    together = context.Barrier(2)
+
+    def score() -> None:
+        together.wait()
+        for cell in cells:
+            score_cell(cell, metrics, Score())
+
+    processes = [context.Process(target=score) for _ in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+    assert [process.exitcode for process in processes] == [0, 0]
+    assert sorted(told.read_text().splitlines()) == sorted(f"{c.name} {m}" for c in cells for m in metrics)
+    for cell in cells:
+        assert sorted(p.name for p in (cell / "scores").iterdir()) == ["bleu", "chrf++"]
+        for metric in metrics:
+            check(cell / "scores" / metric)
+
+
+def test_what_a_killed_writer_left_is_removed_by_the_next(tmp_path: Path) -> None:
+    cell = store_predictions(tmp_path, "a", SFT)
+    left = cell / "scores" / ".chrf++.1234.tmp"
+    left.mkdir(parents=True)
+    score_cell(cell, ("chrf++",), Score())
+    assert [p.name for p in (cell / "scores").iterdir()] == ["chrf++"]

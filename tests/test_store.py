@@ -71,6 +71,15 @@ def test_a_damaged_manifest_or_table_is_corrupt_too(tmp_path: Path) -> None:
         read_json(folder / DONE)
 
 
+def test_a_column_whose_name_is_no_text_makes_a_table_corrupt(tmp_path: Path) -> None:
+    """Found by fuzzing: the name is read long after the file."""
+    path = tmp_path / "table.parquet"
+    write_table(path, {"group": ["a"]})
+    path.write_bytes(path.read_bytes().replace(b"group", b"\xffroup", 1))
+    with pytest.raises(CorruptError, match=r"table.parquet can't be read"):
+        read_table(path)
+
+
 def test_a_newer_schema_is_refused_by_name(tmp_path: Path) -> None:
     folder = store(tmp_path / "one")
     manifest = read_json(folder / DONE) | {"schema_version": 99}

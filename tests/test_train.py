@@ -21,6 +21,7 @@ from tiny import (
 )
 
 from baselines import sft, warmup
+from baselines.samplers import replay
 from harness import rounds as rounds_module
 from harness import train as loop
 from harness.backbones.base import SpecialTokens
@@ -467,6 +468,36 @@ def test_memory_that_runs_out_on_one_input_halves_the_warmups_at_once(tmp_path, 
     assert (ledger.micro_batch_size, ledger.rows_at_once) == (1, 1)
     for name, weight in expected.items():
         torch.testing.assert_close(weights[name], weight, atol=1e-4, rtol=0)
+
+
+def test_a_step_that_ran_out_of_memory_leaves_nothing_to_recall(tmp_path, monkeypatch):
+    """With replay a micro-batch writes what the next visit recalls; a step done again has not been."""
+    method = dataclasses.replace(warmup.METHOD, name="replay", sampler=replay())
+    real, calls = loop.batch_loss, []
+
+    def fails_once(backbone, batch, *arguments, **options):
+        calls.append(batch.size)
+        if len(calls) == 10:  # the second micro-batch of the fifth step: each input was met before
+            raise torch.OutOfMemoryError("no room")
+        return real(backbone, batch, *arguments, **options)
+
+    halves = SETTINGS.model_copy(update={"micro_batch_size": 2})
+    monkeypatch.setattr(loop, "batch_loss", fails_once)
+    weights, _, ledger = trained("llama", method, tmp_path, steps=5, settings=halves)
+    assert calls == [2] * 10 + [1] * 4
+    assert ledger.micro_batch_size == 1
+
+    def fails_first(backbone, batch, *arguments, **options):
+        calls.append(batch.size)
+        if len(calls) == 9:  # before anything of the step was written
+            raise torch.OutOfMemoryError("no room")
+        return real(backbone, batch, *arguments, **options)
+
+    calls.clear()
+    monkeypatch.setattr(loop, "batch_loss", fails_first)
+    expected, _, _ = trained("llama", method, tmp_path, steps=5, settings=halves)
+    assert calls == [2] * 9 + [1] * 4
+    assert all(torch.equal(weights[name], expected[name]) for name in expected)
 
 
 @pytest.mark.parametrize("name", ["t5", "llama"])

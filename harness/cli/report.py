@@ -6,6 +6,7 @@ from pathlib import Path
 from harness.cli.formats import check_format
 from harness.errors import UserError
 from harness.report.build import build_tables
+from harness.report.failed import failed_cells
 from harness.report.layouts import layout, metric_keys
 from harness.report.planned import in_asked_order, read_planned
 from harness.report.render import RENDERERS, print_tables
@@ -32,16 +33,17 @@ def report_command(
     formats = ("text", *RENDERERS, "html")
     check_format(format_, formats)
     tables, results = stored_tables(folder, baseline, table, metrics)
+    failed = failed_cells(folder)
     if format_ == "text":
         from rich.console import Console
 
-        print_tables(tables, Console())
+        print_tables(tables, Console(), failed)
     elif format_ == "html":
         from harness.report.html import render_html
 
-        print(render_html(tables, results), end="")  # noqa: T201
+        print(render_html(tables, results, failed), end="")  # noqa: T201
     else:
-        print(RENDERERS[format_](tables), end="")  # noqa: T201 - a document on standard output
+        print(RENDERERS[format_](tables, failed), end="")  # noqa: T201 - a document on standard output
     if plots is not None:
         from rich.console import Console
 
@@ -80,7 +82,7 @@ def stored_tables(
     wanted = [name.strip() for given in metrics for name in given.split(",") if name.strip()]
     stored = dict.fromkeys((score["key"], score["name"]) for result in results for score in result.scores)
     keys = metric_keys(wanted, stored)
-    planned = read_planned(folder, results)
+    planned = read_planned(folder, results, failed_cells(folder))
     return build_tables(results, stats, layout=shape, metrics=keys, planned=planned), results
 
 

@@ -35,7 +35,7 @@ def run_command(
 ) -> int:
     """Run a spec, or the shard ``cells`` of it, and print its table; returns the exit code.
 
-    0: all done; 1: some cells failed; 130 or 143: stopped by Ctrl-C or SIGTERM.
+    0: all done; 1: some cells, or a metric, failed; 130 or 143: stopped by Ctrl-C or SIGTERM.
 
     Raises:
         UserError: A request that can't be met, found before the first step.
@@ -84,11 +84,14 @@ def run_command(
         console.print(f"All {len(work.done)} cells are stored already; nothing is trained.")
     finished = [cell.id for cell in plan.cells if cell.id not in failures]
     failed = [cell for cell in plan.cells if cell.id in failures]
+    unscored: list[str] = []
     if finished and plan.learned:
         from harness.cli.score import score_with_progress
 
         folders = [plan.out / "cells" / name for name in finished]
-        score_with_progress(console, plan.out, folders, plan.learned, plan.spec.score, plan.spec.device)
+        unscored = score_with_progress(
+            console, plan.out, folders, plan.learned, plan.spec.score, plan.spec.device
+        )
     if finished:
         from harness.report.build import build_tables
         from harness.report.planned import planned_of
@@ -123,7 +126,7 @@ def run_command(
         f"it, the table of all: {following}",
         highlight=False,
     )
-    return 1 if failed else 0
+    return 1 if failed or unscored else 0
 
 
 def _take_shard(plan: "Plan", shard: "Shard") -> "tuple[Plan, list[str]]":
@@ -218,8 +221,9 @@ def print_plan(console: Console, plan: "Plan", work: "Work") -> None:
     from harness.report.numbers import flops
 
     print_counts(console, work)
+    stored = {cell.id for cell in work.done}
     for cell in plan.cells:
-        state = "stored" if cell in work.done else "to run"
+        state = "stored" if cell.id in stored else "to run"
         console.print(f"  {state}  {cell.id}", highlight=False)
     if not work.pending:
         return

@@ -11,13 +11,14 @@ from harness.cli.progress import ProgressDisplay
 from harness.cli.report import newest_spec
 from harness.errors import UserError
 from harness.executors import Event
+from harness.failures import Failure, failure_of
 from harness.metrics.base import MetricContext
 from harness.metrics.learned import LearnedMetric, is_learned
 from harness.registry import metrics
 from harness.results_folder import refuse_published
 from harness.scoring import Tally, read_facts, score_cell, score_learned
 from harness.spec import Score, make_spec, merge, parse_assignment
-from harness.store import is_done, require_writable
+from harness.store import CorruptError, is_done, require_writable
 
 
 def score_command(
@@ -29,7 +30,7 @@ def score_command(
     *,
     fetch: bool,
 ) -> int:
-    """Score every stored cell; returns the exit code (0 all scored, 1 some metric was left out).
+    """Score every stored cell; returns the exit code (0 all scored, 1 some metric was left out or failed).
 
     Raises:
         UserError: Nothing to score, an unknown metric or key, or no metric that can score here.
@@ -66,9 +67,9 @@ def score_command(
         console.print(Text(sentence, style="yellow"))
     if not ready:
         raise UserError("none of the metrics can score here", origin="--metrics")
-    score_with_progress(console, folder, cells, ready, settings, device)
+    failed = score_with_progress(console, folder, cells, ready, settings, device)
     console.print(f"Next: [bold]warmup-bench report {escape(str(folder))}[/]", highlight=False)
-    return 1 if left_out else 0
+    return 1 if left_out or failed else 0
 
 
 def score_with_progress(
@@ -78,12 +79,22 @@ def score_with_progress(
     references: Sequence[str],
     settings: Score,
     device: str,
-) -> None:
-    """Score cells with each metric in turn, show how far it is, and say what was done."""
+) -> list[str]:
+    """Score cells with each metric in turn, show how far it is, and say what was done.
+
+    A learned metric whose model fails costs nobody else anything: it is told, and the next one goes on.
+
+    Returns:
+        The names of those that failed.
+
+    Raises:
+        CorruptError: Stored predictions are damaged.
+    """
     from harness.backbones.load import quiet_transformers
 
     quiet_transformers()
     said: list[str] = []
+    failures: dict[str, Failure] = {}
     with ProgressDisplay(console, len(references)) as display:
         for reference in references:
             context, _ = read_facts(cells[0], settings)
@@ -93,7 +104,14 @@ def score_with_progress(
                 display(Event(name, "progress", "score", done, total))
 
             if is_learned(metric):
-                tally = score_learned(out, cells, reference, settings, device=device, progress=progress)
+                try:
+                    tally = score_learned(out, cells, reference, settings, device=device, progress=progress)
+                except CorruptError:
+                    raise
+                except Exception as error:  # a model, or the process that it runs in, may fail in any way
+                    failures[metric.name] = failure = failure_of(error, "score")
+                    display(Event(metric.name, "failed", message=failure.message))
+                    continue
                 said.append(f"{metric.name}: {_told(tally)}")
                 said += [f"{metric.name}, {note}" for note in tally.notes]
             else:
@@ -103,6 +121,11 @@ def score_with_progress(
             display(Event(metric.name, "done"))
     for line in said:
         console.print(line, highlight=False, markup=False)
+    for name, failure in failures.items():
+        told = f"failed: {name}: {failure.message.strip()}\nIts cells keep their other scores; "
+        told += f"'warmup-bench score {out}' tries it again."
+        console.print(Text(told, style="red"))
+    return list(failures)
 
 
 def _told(tally: Tally) -> str:

@@ -22,10 +22,11 @@ def view_command(folder: Path, baseline: str | None, port: int, *, browser: bool
 
     from rich.console import Console
 
+    from harness.report.failed import failed_cells
     from harness.report.html import render_html
 
     console = Console()
-    page = render_html(*stored_tables(folder, baseline))
+    page = render_html(*stored_tables(folder, baseline), failed_cells(folder))
     with make_server(page, port) as server:
         address = f"http://{HOST}:{server.server_port}/"
         console.print(f"Report of {folder} at {address} until Ctrl-C.", soft_wrap=True, markup=False)

@@ -33,6 +33,7 @@ class Comparer:
 
     stats: Stats
     _read: dict[tuple[str, str], tuple[list[str], FloatArray]] = field(default_factory=dict)
+    _groups: dict[str, list[str] | None] = field(default_factory=dict)
 
     def compare(self, baseline: Runs, other: Runs, subsets: Sequence[str], metric: str) -> Comparison | None:
         """``other`` against ``baseline``: on one subset, or on the mean of the scores on several.
@@ -74,11 +75,17 @@ class Comparer:
             if any(found != loaded[0][0] for found, _ in loaded):
                 raise CorruptError("stored cells of one data set hold different example ids", hint=APART)
             ids.append(loaded[0][0])
-            groups.append(runs[subset][seeds[0]].groups())
+            groups.append(self._groups_of(runs[subset][seeds[0]]))
             parts.append(np.stack([statistics for _, statistics in loaded]))
         if all(found == ids[0] for found in ids) and all(found == groups[0] for found in groups):
             return ids[0], None if groups[0] is None else list(groups[0]), np.concatenate(parts, axis=2)
         return _side_by_side(subsets, ids, groups, parts)
+
+    def _groups_of(self, result: Result) -> list[str] | None:
+        key = str(result.folder)
+        if key not in self._groups:
+            self._groups[key] = result.groups()
+        return self._groups[key]
 
     def _statistics(self, result: Result, metric: str) -> tuple[list[str], FloatArray]:
         key = (str(result.folder), metric)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
+from harness.report.failed import Failed
 from harness.report.table import Column, Cost, Gain, Group, Missing, Published, Row, Score, Table
 
 SCHEMA_VERSION = 1
@@ -24,8 +25,11 @@ COLUMNS = (
 """Of the CSV: one line a row and column of a table; ``p_seeds``: over seeds; the costs are the row's."""
 
 
-def csv_text(tables: Sequence[Table]) -> str:
-    """One line for each row and column; an empty field is a number that does not exist, never 0."""
+def csv_text(tables: Sequence[Table], failed: Sequence[Failed] = ()) -> str:
+    """One line for each row and column; an empty field is a number that does not exist, never 0.
+
+    Cells that failed have no line of their own; ``missing`` tells of one where nothing else is there.
+    """
     out = io.StringIO()
     writer = csv.DictWriter(out, COLUMNS, restval="", lineterminator="\n")
     writer.writeheader()
@@ -37,9 +41,13 @@ def csv_text(tables: Sequence[Table]) -> str:
     return out.getvalue()
 
 
-def json_text(tables: Sequence[Table]) -> str:
-    """The whole model: tables, groups, rows, cells, costs, findings and footnotes."""
-    content = {"schema_version": SCHEMA_VERSION, "tables": [_table(table) for table in tables]}
+def json_text(tables: Sequence[Table], failed: Sequence[Failed] = ()) -> str:
+    """The whole model: tables, groups, rows, cells, costs, findings and footnotes; the cells that failed."""
+    content = {
+        "schema_version": SCHEMA_VERSION,
+        "tables": [_table(table) for table in tables],
+        "failed": [{"name": f.name, "cell": f.what, "stage": f.stage, "reason": f.reason} for f in failed],
+    }
     return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 

@@ -4,6 +4,8 @@ import re
 from collections.abc import Sequence
 from itertools import pairwise
 
+from harness.redact import visible
+from harness.report.failed import Failed
 from harness.report.lines import (
     COST_HEADERS,
     Line,
@@ -40,12 +42,13 @@ MOST_COLUMNS = 5
 _FIT = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
 
 
-def latex(tables: Sequence[Table]) -> str:
+def latex(tables: Sequence[Table], failed: Sequence[Failed] = ()) -> str:
     """Each table as a float with its footnotes, in several where it has many columns; its costs as another.
 
-    What was found stands in comments: an author says it in the text.
+    What was found stands in comments: an author says it in the text. So do the cells that failed.
     """
-    return f"% The preamble needs {PACKAGES}\n" + "\n".join(_floats(table) for table in tables)
+    lost = "".join(f"% {visible(cell.sentence)}\n" for cell in failed)
+    return f"% The preamble needs {PACKAGES}\n{lost}" + "\n".join(_floats(table) for table in tables)
 
 
 def escaped(text: str) -> str:

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from harness.report.failed import Failed
+from harness.report.failed import heading as heading_of_failed
 from harness.report.lines import (
     COST_HEADERS,
     TextCell,
@@ -16,9 +18,13 @@ from harness.report.wording import heading
 MARKS = {**{mark: f"\\{mark}" for mark in "\\`*_|[]"}, "<": "&lt;", ">": "&gt;", "&": "&amp;"}
 
 
-def markdown(tables: Sequence[Table]) -> str:
-    """Each table with its costs, findings and footnotes."""
-    return "\n\n".join(_block(table) for table in tables) + "\n"
+def markdown(tables: Sequence[Table], failed: Sequence[Failed] = ()) -> str:
+    """Each table with its costs, findings and footnotes; then the cells that failed."""
+    blocks = [_block(table) for table in tables]
+    if failed:
+        lines = [f"**{heading_of_failed(failed)}**", "", *(f"- {_escaped(f.sentence)}" for f in failed)]
+        blocks.append("\n".join(lines))
+    return "\n\n".join(blocks) + "\n"
 
 
 def _block(table: Table) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from harness.asked import backbone_name, is_file, labels, read_specs
 from harness.cell import Cell
+from harness.report.failed import Failed
 from harness.results import Result, read_cell
 from harness.spec import Settings, make_settings
 from harness.store import check, is_done
@@ -48,15 +49,16 @@ def planned_of(cell: Cell, reason: str) -> Planned:
     )
 
 
-def read_planned(out: Path, results: Sequence[Result]) -> list[Planned]:
-    """What the specs of a results folder ask for, or what stopped half-way, and is not among ``results``.
+def read_planned(out: Path, results: Sequence[Result], failed: Sequence[Failed] = ()) -> list[Planned]:
+    """What failed, stopped half-way or was asked for by a spec of a folder, and is not among ``results``.
 
     A task, backbone or method that a spec names by its file has a name that only its code tells; the report
     runs no code, so that such cells are left out (a task file is taken for the folder's only task).
     """
     done = {(r.cell.task, r.cell.subset, r.cell.backbone, r.cell.label, r.cell.seed) for r in results}
     found: dict[tuple[str, str, str, str, int], Planned] = {}
-    for planned in (*_half_way(out, results), *_asked_for(out, results)):
+    told = [planned_of(f.cell, f"{f.stage} failed: {f.reason}") for f in failed if f.cell is not None]
+    for planned in (*told, *_half_way(out, results), *_asked_for(out, results)):
         key = (planned.task, planned.subset, planned.backbone, planned.label, planned.seed)
         if key not in done:
             found.setdefault(key, planned)

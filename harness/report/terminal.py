@@ -4,6 +4,8 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from harness.redact import visible
+from harness.report.failed import Failed
+from harness.report.failed import heading as heading_of_failed
 from harness.report.lines import (
     COST_HEADERS,
     Line,
@@ -26,8 +28,8 @@ EDGES = 2
 """Characters that the grid takes left and right of its columns."""
 
 
-def print_tables(tables: Sequence[Table], console: "Console") -> None:
-    """Print tables to a terminal: scores and gains, what they cost, findings, footnotes."""
+def print_tables(tables: Sequence[Table], console: "Console", failed: Sequence[Failed] = ()) -> None:
+    """Print tables to a terminal: scores and gains, costs, findings, footnotes; the cells that failed."""
     from rich.padding import Padding
     from rich.text import Text
 
@@ -47,6 +49,11 @@ def print_tables(tables: Sequence[Table], console: "Console") -> None:
         listed = (*_joined("Signature", notes.signatures), *_joined("Test set", notes.data))
         for note in (*notes.sentences, *listed):
             console.print(Padding(Text(visible(note), style="dim"), (0, 0, 0, 2)))
+    if failed:
+        console.print()
+        console.print(Text(heading_of_failed(failed), style="bold red"))
+        for cell in failed:
+            console.print(Padding(Text(visible(cell.sentence), style="red"), (0, 0, 0, 2)))
 
 
 def _joined(what: str, pairs: Iterable[tuple[str, str]]) -> list[str]:

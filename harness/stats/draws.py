@@ -18,6 +18,10 @@ FLOAT64 = np.dtype(np.float64)
 BLOCK_BYTES = 2**24
 """Size of one block of draws as float64; a test needs a few times as much beside its input."""
 
+SUM_BYTES = 2**20
+"""Size of the summed statistics that are scored at once, as float64: they and what a metric makes of them
+stay in a cache of the processor."""
+
 
 def product_dtype(statistics: FloatArray) -> np.dtype[Any]:
     """float32 where sums of any n of the n statistics [.., units, k] are exact in it, else float64.
@@ -63,6 +67,13 @@ def seed_counts(seeds: int, rounds: int, seed: int) -> FloatArray:
     From a stream of its own, so that the number of seeds does not change the draws of examples.
     """
     return _counts(_generator(seed, "bootstrap of seeds"), seeds, rounds).astype(np.float64)
+
+
+def parts(draws: NDArray[Any], width: int) -> Iterator[NDArray[Any]]:
+    """Split draws [rows, units] by rows: ``width`` sums of statistics a row then take :data:`SUM_BYTES`."""
+    rows = max(1, SUM_BYTES // (8 * max(width, 1)))
+    for start in range(0, len(draws), rows):
+        yield draws[start : start + rows]
 
 
 def _generator(seed: int, purpose: str) -> np.random.Generator:

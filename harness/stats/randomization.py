@@ -20,7 +20,7 @@ import numpy as np
 
 from harness.metrics.base import FloatArray
 from harness.stats.additive import additive_gains, counted_p, is_binary
-from harness.stats.draws import FLOAT64, every_swap, product_dtype, swap_masks
+from harness.stats.draws import FLOAT64, every_swap, parts, product_dtype, swap_masks
 from harness.stats.scoring import Aggregate, finite_scores
 
 TIE = 1e-9
@@ -114,10 +114,17 @@ def swapped_differences(
 
     A mask of 1 swaps the unit's outputs in all seeds. ``total_a`` and ``total_b`` are sums [seeds, k] over
     all units, ``gain`` is B's statistics less A's, [seeds, units, k], of the units that the masks are about.
-    One matrix product a block takes the place of a loop.
+    One matrix product takes the place of a loop, over the statistics that differ at all (a reference's own
+    counts do not). Sums lie in memory statistic by statistic, so that a metric reads each of them in one go.
     """
-    for mask in masks:
-        moved = (mask @ gain).astype(np.float64, copy=False)  # [seeds, rows, k]
-        scores_a = finite_scores(aggregate, total_a[:, None] + moved)
-        scores_b = finite_scores(aggregate, total_b[:, None] - moved)
-        yield (scores_b - scores_a).mean(axis=0)
+    seeds, units, k = gain.shape
+    moving = np.flatnonzero(gain.any(axis=(0, 1)))
+    gains = np.ascontiguousarray(gain.transpose(2, 0, 1)[moving]).reshape(len(moving) * seeds, units)
+    from_a, from_b = (total.T[..., None] for total in (total_a, total_b))  # [k, seeds, 1]
+    for block in masks:
+        for mask in parts(block, seeds * k):
+            moved = np.zeros((k, seeds, len(mask)))
+            moved[moving] = (gains @ mask.T).reshape(len(moving), seeds, len(mask))
+            scores_a = finite_scores(aggregate, np.moveaxis(from_a + moved, 0, -1))
+            scores_b = finite_scores(aggregate, np.moveaxis(from_b - moved, 0, -1))
+            yield (scores_b - scores_a).mean(axis=0)

@@ -62,6 +62,27 @@ def test_outputs_that_are_not_those_of_generate_fail(command, tmp_path: Path, mo
     assert "outputs are not those of generate" in ran.output
 
 
+def test_the_driver_and_the_report_are_measured_on_what_they_say(command, tmp_path: Path):
+    path = tmp_path / "result.json"
+    ran = command("--size", "tiny", "--rounds", 1, "--only", "driver", "--only", "report", "--json", path)
+    assert ran.exit_code == 0, ran.output
+    result = json.loads(path.read_text())
+    assert result["failed"] == {}
+    new, stored, *reports = result["records"]
+    # Two seeds of nine methods and a matched one: a warm start a seed, a training and a cell each.
+    assert (new["detail"]["cells"], new["detail"]["pending"], new["detail"]["steps"]) == (20, 20, 42)
+    assert (stored["detail"]["cells"], stored["detail"]["pending"]) == (20, 0)
+    assert set(new["detail"]["last_parts_cpu_s"]) == {"plan", "outstanding", "preflight", "execute"}
+    assert set(stored["detail"]["last_parts_cpu_s"]) == {"plan", "outstanding"}
+    assert [r["name"].rpartition(" ")[2] for r in reports] == ["text", "md", "html"]
+    for record in result["records"]:
+        assert record["ours"] > 0
+        assert len(record["detail"]["samples"].popitem()[1]) == 1
+    for record in reports:
+        assert "6 stored cells" in record["name"]
+        assert record["detail"]["characters"] > 1000
+
+
 @pytest.mark.slow  # two processes that import torch and transformers anew
 def test_the_memory_of_a_step_is_that_of_its_process(command, tmp_path: Path):
     path = tmp_path / "result.json"

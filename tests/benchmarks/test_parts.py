@@ -14,7 +14,7 @@ from benchmarks.inputs import CAP, SAMPLES, SOURCE, TARGET, draws, random_batch
 from benchmarks.memory import naive_loss, our_loss
 from benchmarks.models import SIZES, make_llama, make_t5
 from benchmarks.record import Options, UnavailableError, judge
-from benchmarks.timing import Sample, Times, interleave, profile, timed
+from benchmarks.timing import Sample, Times, called, interleave, profile, timed
 
 TINY = SIZES["tiny"]
 OPTIONS = Options(sizes=("tiny",), rounds=2)
@@ -72,6 +72,15 @@ def test_the_clock_runs_while_the_side_does():
 def test_a_profile_names_operators():
     a = torch.ones(8, 8)
     assert "aten::mm" in profile(lambda: a @ a)
+
+
+def test_a_profile_of_calls_names_functions():
+    def outer():
+        return sum(range(100_000))
+
+    text = called(outer)
+    assert "outer" in text
+    assert "built-in method builtins.sum" in text
 
 
 def test_the_naive_loss_is_the_same_loss():

@@ -392,7 +392,7 @@ def test_one_name_for_the_card_and_the_entry_point(tmp_path: Path, monkeypatch: 
     task_file(tmp_path, name="letters_of_mine")
     monkeypatch.syspath_prepend(tmp_path)
     point = EntryPoint("letters", "letters_of_mine:TASK", "warmup_bench.tasks")
-    monkeypatch.setattr(registry, "entry_points", lambda group: [point])
+    monkeypatch.setattr(registry, "declared", lambda group: [(point, ("another", "1.0"))])
     first = next(check_task("letters"))
     assert first.state == "failed"
     assert "registered as 'letters', but its card says 'letters_of_mine'" in first.message

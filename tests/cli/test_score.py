@@ -9,6 +9,8 @@ import pytest
 from plugin_files import TASK, write_plugins
 from stored_predictions import SFT, WARMUP, make_encoder, store_predictions
 
+from harness.errors import UserError
+
 Call = Callable[..., tuple[int, str, str]]
 
 
@@ -131,6 +133,36 @@ def test_a_run_scores_learned_metrics_when_all_cells_are_decoded(
     assert code == 0
     assert "All 2 cells are stored already; nothing is trained." in again
     assert "BERTScore (tiny-bert): every cell is scored already." in again
+
+
+def test_a_learned_metric_that_fails_costs_the_others_nothing(
+    encoder: Path, call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker of a model may die after hours of training: some failed, which is no bad request."""
+    from harness.metrics.bertscore import BERTScore
+
+    def dies(self: BERTScore, *arguments: object, **options: object) -> None:
+        raise UserError("the process of the model has died", hint="Look at its log.")
+
+    files = write_plugins(tmp_path)
+    Path(files["task"]).write_text(TASK.replace('("chrf++", "bleu")', '("chrf++", "bertscore")'))
+    arguments = ["run", "--task", files["task"], "--backbone", files["backbone"], "--seeds", "1"]
+    arguments += ["--workers", "1", "--set", f"score.bertscore.model={encoder}", "--out", "out"]
+    arguments += ["--set", "stats.randomizations=99", "--set", "stats.resamples=99"]
+    with monkeypatch.context() as broken:
+        broken.setattr(BERTScore, "score", dies)
+        code, shown, _ = call(*arguments)
+        assert code == 1
+        assert "failed: BERTScore (tiny-bert): the process of the model has died. Look at its log." in shown
+        assert "'warmup-bench score out' tries it again" in shown
+        assert "chrF++" in shown  # the table of the other metric
+        for cell in (tmp_path / "out" / "cells").iterdir():
+            assert [path.name for path in (cell / "scores").iterdir()] == ["chrf++"]
+        code, shown, _ = call("score", "out")
+        assert code == 1
+        assert "failed: BERTScore (tiny-bert)" in shown
+    code, shown, _ = call("score", "out")
+    assert (code, "BERTScore (tiny-bert): 2 cells" in shown) == (0, True)
 
 
 def test_models_are_fetched_by_the_command_that_is_told(

@@ -7,7 +7,7 @@ from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from stored_outputs import Written, store
+from stored_cells import Written, store
 
 from harness.cli import main
 from harness.cli.view import make_server

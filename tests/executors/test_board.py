@@ -1,3 +1,4 @@
+import random
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,7 +15,7 @@ def steps(out: Path) -> list[Step]:
     """w <- t1 <- c1, w <- t2 <- c2."""
     made = [Step("w", "warm start", SimpleNamespace(folder=out / "cells" / "w", out=out))]  # type: ignore[arg-type]
     for i in (1, 2):
-        job = SimpleNamespace(folder=out / "cells" / f"c{i}", out=out)
+        job = SimpleNamespace(folder=out / "cells" / f"c{i}", out=out, cell=None)
         made += [Step(f"t{i}", "training", job, "w"), Step(f"c{i}", "cell", job, f"t{i}")]  # type: ignore[arg-type]
     return made
 
@@ -71,6 +72,38 @@ def test_a_busy_step_is_tried_again_after_the_others(tmp_path: Path, monkeypatch
     assert [take(board), take(board)] == ["t2", None]
     now += module.POLL
     assert take(board) == "t1"
+
+
+def test_the_order_is_that_of_the_steps_however_they_become_ready(tmp_path: Path) -> None:
+    """Against the plain rule: the first of all waiting steps whose need is neither waiting nor running."""
+    rng = random.Random(3)
+    job = SimpleNamespace(folder=tmp_path / "cells" / "c", out=tmp_path, cell=None)
+    made = [
+        Step(f"s{i}", "training", job, f"s{rng.randrange(i)}" if i and rng.random() < 0.7 else None)  # type: ignore[arg-type]
+        for i in range(200)
+    ]
+    rng.shuffle(made)
+    board, waiting, running, failed = Board(made), {s.key: s for s in made}, {}, set()
+    while waiting or running:
+        for step in [s for s in waiting.values() if s.needs in failed]:
+            failed.add(waiting.pop(step.key).key)
+        free = [s for s in waiting.values() if s.needs not in waiting and s.needs not in running]
+        if free and (rng.random() < 0.6 or not running):
+            assert take(board) == free[0].key
+            running[free[0].key] = waiting.pop(free[0].key)
+        elif running:
+            step = running.pop(rng.choice(list(running)))
+            outcome = rng.choice(["done", "done", "done", "stopped", Failure("training", "E", "no")])
+            board.settle(step, outcome)
+            if outcome == "stopped":
+                waiting[step.key] = step
+            elif outcome != "done":
+                failed.add(step.key)
+                while more := [s for s in waiting.values() if s.needs in failed]:
+                    failed.update(waiting.pop(s.key).key for s in more)
+    assert not board.open
+    assert set(board.failures) == failed
+    assert 0 < len(failed) < 200
 
 
 def test_failures_say_what_is_known(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stored_outputs import Written, store
+from stored_cells import Written, store
 
 from harness.report.build import build_tables
 from harness.report.html import render_html

@@ -5,7 +5,7 @@ import pytest
 import sacrebleu
 from hypothesis import given
 from hypothesis import strategies as st
-from stored_outputs import Written, store
+from stored_cells import Written, store
 
 from harness.metrics.rouge import unicode_tokens
 from harness.report.examples import example_set, marked, token_counts

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from stored_outputs import Written, store
+from stored_cells import Written, store
 
 from harness.report.build import build_tables
 from harness.report.examples import example_set

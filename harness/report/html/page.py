@@ -10,6 +10,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from harness.report.examples import ExampleSet, example_set
+from harness.report.failed import Failed, heading
 from harness.report.html import cells
 from harness.report.html.data import browser_data, script_json
 from harness.report.html.svg import inline_svg
@@ -43,12 +44,13 @@ CAPTIONS = {
 """What a plot shows, by the first part of its name."""
 
 
-def render_html(tables: Sequence[Table], results: Sequence[Result]) -> str:
+def render_html(tables: Sequence[Table], results: Sequence[Result], failed: Sequence[Failed] = ()) -> str:
     """A report as one HTML file.
 
     Args:
         tables: The tables made of the results, at least one.
         results: Finished cells.
+        failed: Cells that failed.
 
     Raises:
         CorruptError: Stored predictions or statistics can't be read.
@@ -77,6 +79,8 @@ def render_html(tables: Sequence[Table], results: Sequence[Result]) -> str:
         plots=plots(figures(tables, results), tables),
         sets=[(found.title, script_json(browser_data(found))) for found in sets],
         facts=facts(results),
+        failed=failed,
+        failed_heading=heading(failed),
     )
     return page
 
