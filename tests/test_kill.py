@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 from plugin_files import write_plugins
+from same_results import assert_same
 
 HERE = Path(__file__).parent
-IDENTICAL = ("model.safetensors", "predictions.parquet", "score.json", "statistics.parquet")
-TIMES = {"train_seconds", "decode_seconds", "peak_memory", "seconds"}
+FILES = 3 * 3 + 2 * 6
+"""3 models with log and ledger, 2 cells with predictions, ledger, 2 scores and their statistics."""
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(HERE.parent), "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
 
 
@@ -45,36 +46,10 @@ def forked(place: Path, **config: object) -> dict[str, Any]:
     return told
 
 
-def timeless(path: Path) -> list[dict[str, object]]:
-    lines = path.read_text(encoding="utf-8").splitlines() if path.suffix == ".jsonl" else [path.read_text()]
-    return [{k: v for k, v in json.loads(line).items() if k not in TIMES} for line in lines]
-
-
-def assert_same(whole: Path, other: Path) -> None:
-    """Every file of the untouched run is there with the same numbers, and nothing is left of what stopped."""
-    compared = 0
-    for kind in ("warm-starts", "trainings", "cells"):
-        names, others = (sorted(p.name for p in (at / kind).iterdir()) for at in (whole, other))
-        assert names == others
-    for path in sorted(p for p in whole.rglob("*") if p.is_file()):
-        twin = other / path.relative_to(whole)
-        if path.name in IDENTICAL:
-            assert path.read_bytes() == twin.read_bytes(), twin
-        elif path.name in ("ledger.json", "log.jsonl"):
-            assert timeless(path) == timeless(twin), twin
-        else:
-            continue
-        compared += 1
-    # 3 models with log and ledger, 2 cells with predictions, ledger, 2 scores and their statistics
-    assert compared == 3 * 3 + 2 * 6
-    leftover = [p for p in other.rglob("*") if p.name.startswith(".") and p.name != ".guard"]
-    assert [*leftover, *other.glob("locks/*.lock"), *other.glob("checkpoints/*")] == []
-
-
 def assert_stopped(place: Path, stops: list[list[int]], count: int) -> None:
     assert len(stops) == count
     for folder in sorted({folder for folder, _ in stops}):
-        assert_same(place / "results-whole", place / f"results-{folder}")
+        assert assert_same(place / "results-whole", place / f"results-{folder}") == FILES
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +69,7 @@ def test_four_processes_on_one_folder_run_every_cell_once(several: tuple[Path, d
     place, told = several
     assert len(told["together"]) == 4
     assert sum(told["together"]) == told["alone"]  # no pass of the model was made twice
-    assert_same(place / "results-whole", place / "results-together")
+    assert assert_same(place / "results-whole", place / "results-together") == FILES
 
 
 @pytest.mark.slow
@@ -135,4 +110,4 @@ def test_a_run_with_two_workers_is_stopped_and_takes_its_workers_along(
         time.sleep(0.1)
     assert met
     subprocess.run([*command, "--out", "parts"], check=True, timeout=120, **options)
-    assert_same(tmp_path / "whole", tmp_path / "parts")
+    assert assert_same(tmp_path / "whole", tmp_path / "parts") == FILES
