@@ -1,12 +1,13 @@
 """Independent cells on two workers of a Ray cluster against one, each with one thread.
 
-A cluster is started on this machine, and both sides run the same cells on it: trainings from scratch without a
-shared warm start, decoded and scored. What is timed is that part alone. Starting the cluster and its workers,
-importing torch and storing the data are left out: before each timed part a small study on both workers pays
-for them. The two sides must end with the same weights, byte for byte.
+A cluster is started on this machine, and both sides run the same cells on it: trainings from scratch without
+a shared warm start, decoded and scored. What is timed is that part alone. Starting the cluster and its
+workers, importing torch and storing the data are left out: before each timed part a small study on both
+workers pays for them. The two sides must end with the same weights, byte for byte.
 """
 
 import os
+import statistics
 import tempfile
 import time
 from dataclasses import dataclass
@@ -77,16 +78,12 @@ def _compare(name: str, options: Options) -> Record:
     ratio = times.ratio("one", "two", "wall")
     return judge(
         f"{STUDIES[name].cells} independent cells on {WORKERS} Ray workers against 1, {name}",
-        *(_median([s.wall for s in times.samples[key]]) for key in ("two", "one")),
+        *(statistics.median(s.wall for s in times.samples[key]) for key in ("two", "one")),
         "s",
         ratio=ratio,
         aim=">= 1.8" if name != "tiny" else "",
         detail={"ratio": "one worker's wall time over two workers'", **times.detail("one", "two")},
     )
-
-
-def _median(values: list[float]) -> float:
-    return sorted(values)[len(values) // 2]
 
 
 def _run(study: Study, workers: int) -> tuple[Sample, set[bytes]]:

@@ -41,13 +41,13 @@ from harness.locks import claim, read_owner
 from harness.spec import RunSpec
 from harness.store import check, is_done
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 """Seconds in which a cluster, and each of its nodes, must answer."""
 LOOK = 5.0
 """Seconds between two looks at the cluster's nodes: more may have joined."""
 STORE = 100_000_000
 """Bytes of the object store of a Ray that is started here for one run."""
-INSTALL = "pip install 'warmup-bench[ray]'"
+INSTALL = 'pip install "warmup-bench[ray]"'
 _log = logging.getLogger(__name__)
 
 
@@ -79,7 +79,10 @@ def cluster_executor(
         nodes = _nodes(ray)
         require_room(nodes, need)
         _require_same(ray, nodes, variables)
-        crew = _Crew(ray, spec, need, variables)
+        try:
+            crew = _Crew(ray, spec, need, variables)
+        except ray.exceptions.RayError as error:
+            raise UserError(f"the cluster starts no process: {error}", origin="--executor ray") from error
         try:
             yield partial(_run_steps, crew)
         finally:
@@ -135,6 +138,7 @@ class _Crew:
         )
         actor = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=0, scheduling_strategy=here)(Wire)
         self.wire = actor.remote()
+        ray.get(self.wire.listen.remote(False), timeout=PATIENCE)  # it is there before the first step
         self._looked, self._room = 0.0, 1
 
     def close(self) -> None:
@@ -273,7 +277,7 @@ def _import_ray() -> Any:
         UserError: It is not installed.
     """
     if find_spec("ray") is None:
-        raise UserError("package ray is not installed", origin="--executor ray", hint=f"{INSTALL}")
+        raise UserError("package ray is not installed", origin="--executor ray", hint=INSTALL)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     import ray
     import ray.util.scheduling_strategies
@@ -295,7 +299,8 @@ def _connect(ray: Any, address: str | None) -> None:
     before = signal.getsignal(signal.SIGTERM) if main else None
     try:
         try:
-            ray.init(address=named or "auto", **quiet)
+            with _tries(2):
+                ray.init(address=named or "auto", **quiet)
         except ConnectionError:
             if named:
                 raise
@@ -311,6 +316,19 @@ def _connect(ray: Any, address: str | None) -> None:
     finally:
         if before is not None:
             signal.signal(signal.SIGTERM, before)  # Ray has put its own in place
+
+
+@contextmanager
+def _tries(count: int) -> Iterator[None]:
+    """How often Ray tries to connect, half a minute each time where something else listens; 20 by itself."""
+    name = "RAY_gcs_server_port_wait_time_s"
+    given = os.environ.get(name)
+    os.environ.setdefault(name, str(count))
+    try:
+        yield
+    finally:
+        if given is None:
+            del os.environ[name]
 
 
 def _quiet() -> None:
