@@ -78,7 +78,7 @@ def cluster_executor(
     try:
         nodes = _nodes(ray)
         require_room(nodes, need)
-        _require_same(ray, nodes, variables)
+        _require_same(ray, [node for node in nodes if room([node], need)], variables)
         try:
             crew = _Crew(ray, spec, need, variables)
         except ray.exceptions.RayError as error:
@@ -279,6 +279,7 @@ def _import_ray() -> Any:
     if find_spec("ray") is None:
         raise UserError("package ray is not installed", origin="--executor ray", hint=INSTALL)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "error")  # its warnings would stand in the display
     import ray
     import ray.util.scheduling_strategies
 
@@ -347,7 +348,7 @@ def _reach(address: str) -> None:
     Raises:
         UserError: Nobody does.
     """
-    if address in ("auto", "local"):
+    if address == "auto":
         return
     name, _, port = address.rpartition("://")[2].rpartition(":")
     try:
@@ -370,7 +371,7 @@ def _nodes(ray: Any) -> list[Node]:
 
 
 def _require_same(ray: Any, nodes: Sequence[Node], variables: dict[str, str]) -> None:
-    """See that every node has this machine's versions.
+    """See that nodes have this machine's versions.
 
     Raises:
         UserError: One has others, lacks this package, or does not answer.

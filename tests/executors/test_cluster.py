@@ -18,6 +18,9 @@ from harness.spec import make_spec
 from harness.store import DONE
 
 ray = pytest.importorskip("ray")
+pytestmark = pytest.mark.timeout(
+    900
+)  # several processes import torch: half a minute where the cores are free
 SMALL = {"object_store_memory": 80 * 2**20}
 
 

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from plugin_files import write_plugins
 
@@ -49,6 +49,7 @@ def test_no_file_leaves_its_folder(name: str, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@settings(max_examples=30)
 @given(name=st.text(alphabet="./\\ab\0", max_size=8))
 def test_whatever_a_file_is_called_it_stays_inside(
     name: str, tmp_path_factory: pytest.TempPathFactory
