@@ -233,8 +233,12 @@ class _Crew:
                 clear_failure(step.job.folder)
         return reply.outcome
 
-    def _lost(self, step: Step, error: Exception, stopping: bool) -> Outcome | None:
-        """A node or a worker is gone: the step is tried again, as often as is declared."""
+    def _lost(self, step: Step, error: Exception, stopping: bool) -> Outcome:
+        """A node or a worker is gone: the step is tried again, as often as is declared.
+
+        As one that is busy: a moment later, and with a new lock. A worker that is alive after all, on a node
+        that was only cut off, finds that out and ends (:mod:`harness.executors.on_node`).
+        """
         reason = type(error).__name__
         if stopping:
             return "stopped"
@@ -244,8 +248,7 @@ class _Crew:
             message = f"its node or worker was lost {count} times ({reason}; out of memory?)"
             return Failure(step.kind, "Lost", message)
         _log.warning("%s: its node or worker was lost (%s); retry %d of %d", step.key, reason, count, most)
-        self._submit(step)
-        return None
+        return "busy"
 
     def _submit(self, step: Step, *, packed: bool = False) -> None:
         """Hand a step out; ``packed``: with what it reads, for a node that does not share the folder.

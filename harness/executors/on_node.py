@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -96,7 +97,10 @@ def work(order: Order) -> Reply:
             return Reply("unshared")
         _require_same_code(step)
         prepare(order.threads)
-        with _talking(order.wire) as (listener, stopping):
+        with _talking(order.wire, partial(_replaced, order) if shared else lambda: False) as (
+            listener,
+            stopping,
+        ):
 
             def run(there: Step) -> Outcome:
                 # The driver holds the lock: a node that dies leaves none behind.
@@ -154,11 +158,18 @@ def _fetched(references: Mapping[str, Any]) -> dict[str, Parcel]:
     return dict(zip(references, found, strict=True))
 
 
+def _replaced(order: Order) -> bool:
+    """Whether the step's lock was given to another worker: the driver has taken this node for lost."""
+    owner = read_owner(order.step.lock) or {}
+    return owner.get("token", order.token) != order.token
+
+
 @contextmanager
-def _talking(wire: Any) -> Iterator[tuple[Listener, Callable[[], bool]]]:
+def _talking(wire: Any, replaced: Callable[[], bool]) -> Iterator[tuple[Listener, Callable[[], bool]]]:
     """Pass events on twice a second, and learn whether to stop.
 
-    How a step ended is the driver's to tell, once it has the result: those events go no further.
+    How a step ended is the driver's to tell, once it has the result: those events go no further. A worker that
+    was replaced ends its process, since two must not write one checkpoint.
     """
     import ray
 
@@ -184,6 +195,8 @@ def _talking(wire: Any) -> Iterator[tuple[Listener, Callable[[], bool]]]:
             if time.monotonic() - heard > SILENCE:
                 stop.set()
             asked.set()
+            if replaced():
+                os._exit(1)
             if last:
                 return
             over.wait(POLL)
