@@ -168,8 +168,8 @@ def _replaced(order: Order) -> bool:
 def _talking(wire: Any, replaced: Callable[[], bool]) -> Iterator[tuple[Listener, Callable[[], bool]]]:
     """Pass events on twice a second, and learn whether to stop.
 
-    How a step ended is the driver's to tell, once it has the result: those events go no further. A worker that
-    was replaced ends its process, since two must not write one checkpoint.
+    How a step ended is the driver's to tell, once it has the result: those events go no further. A worker
+    that was replaced ends its process, since two must not write one checkpoint.
     """
     import ray
 

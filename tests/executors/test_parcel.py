@@ -7,7 +7,9 @@ from plugin_files import write_plugins
 
 from harness.errors import UserError
 from harness.executors import Step
+from harness.executors.on_node import Order, _replaced
 from harness.executors.parcel import inputs, keep, pack, pack_input, run_away, unpack
+from harness.locks import claim, read_owner
 from harness.plan import make_plan
 from harness.runner import outstanding
 from harness.spec import make_spec
@@ -154,6 +156,23 @@ def test_what_arrives_is_checked(steps: dict[str, Step], tmp_path: Path) -> None
     with pytest.raises(UserError, match="leads out of its folder"):
         keep(step, {name: good | {"../../evil": b"v"}})
     assert not (step.job.out / "trainings").exists() or list((step.job.out / "trainings").iterdir()) == []
+
+
+def test_a_worker_learns_that_its_step_was_given_to_another(steps: dict[str, Step]) -> None:
+    step = steps["training"]
+
+    def order() -> Order:
+        token = (read_owner(step.lock) or {})["token"]
+        return Order(step, token, 1, {}, Path(), None)
+
+    with claim(step.lock) as ours:
+        assert ours
+        first = order()
+        assert not _replaced(first)
+    assert not _replaced(first)  # given back, and nobody has it
+    with claim(step.lock):
+        assert _replaced(first)
+        assert not _replaced(order())
 
 
 def test_only_what_is_new_comes_back(steps: dict[str, Step], tmp_path: Path) -> None:
