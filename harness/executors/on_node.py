@@ -161,7 +161,7 @@ def _fetched(references: Mapping[str, Any]) -> dict[str, Parcel]:
 def _replaced(order: Order) -> bool:
     """Whether the step's lock was given to another worker: the driver has taken this node for lost."""
     owner = read_owner(order.step.lock) or {}
-    return owner.get("token", order.token) != order.token
+    return bool(owner.get("token", order.token) != order.token)
 
 
 @contextmanager
