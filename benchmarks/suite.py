@@ -6,7 +6,7 @@ from typing import Any
 
 from benchmarks.record import Options, Record
 
-NAMES = ("training_step", "grpo", "memory", "decoding", "driver", "report")
+NAMES = ("training_step", "grpo", "memory", "decoding", "driver", "report", "cluster")
 """Modules of this package with a function ``measure(options) -> list[Record]``."""
 
 

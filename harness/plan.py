@@ -87,7 +87,7 @@ def make_plan(spec: RunSpec, data: Mapping[str, Splits] | None = None) -> Plan:
     scale_card = card.scales[scale]
     references = spec.backbones or {scale_card.backbone: {}}
     resolved = {reference: resolve_preset(reference) for reference in references}
-    device = choose_device(spec.device)
+    device = choose_device(spec.device, elsewhere=spec.executor != "local")
     shared: dict[str, Settings] = {}
     own: dict[tuple[str, str], Settings] = {}
     for reference, entry in resolved.items():
@@ -266,15 +266,19 @@ def _matched(spec: RunSpec, chosen: dict[str, Entry[Method]]) -> list[tuple[Entr
     return [(chosen[spec.stats.baseline], name) for name in spec.match]
 
 
-def choose_device(wish: str) -> str:
+def choose_device(wish: str, *, elsewhere: bool = False) -> str:
     """ "cuda" where there is one and it is not declined.
+
+    Args:
+        wish: "auto", "cpu" or "cuda".
+        elsewhere: Whether the cells run on other machines, whose device is taken on trust.
 
     Raises:
         UserError: "cuda" was asked for and is not there.
     """
     import torch
 
-    present = torch.cuda.is_available()
+    present = torch.cuda.is_available() or (elsewhere and wish == "cuda")
     if wish == "cuda" and not present:
         raise UserError("no CUDA device is available", origin="--device", hint="Use --device cpu.")
     return "cuda" if present and wish != "cpu" else "cpu"
@@ -305,11 +309,21 @@ def _by_name(entries: Iterator[Entry[Method]]) -> dict[str, Entry[Method]]:
 
 
 def _with_dtype(settings: Settings, device: str) -> Settings:
-    """Resolve "auto" now, so that the stored settings say what was used."""
+    """Resolve "auto" now, so that the stored settings say what was used.
+
+    Raises:
+        UserError: The GPU that it depends on is on another machine.
+    """
     if settings.train.dtype != "auto":
         return settings
     import torch
 
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UserError(
+            "train.dtype=auto asks this machine's GPU whether it has bfloat16, and there is none here",
+            origin="train.dtype",
+            hint="Say what the cluster's GPUs have: --set train.dtype=bfloat16, or float32.",
+        )
     fits = device == "cuda" and torch.cuda.is_bf16_supported()
     dtype = "bfloat16" if fits else "float32"
     return settings.model_copy(update={"train": settings.train.model_copy(update={"dtype": dtype})})

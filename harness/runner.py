@@ -9,7 +9,7 @@ import yaml
 from harness.cell import Cell, content_hash
 from harness.examples import write_examples
 from harness.executors import Kind, Listener, Step
-from harness.executors.local import run_steps
+from harness.executors.choose import executor
 from harness.failures import Failure
 from harness.locks import hold, sweep
 from harness.plan import Plan
@@ -27,7 +27,7 @@ class Work:
         done: Cells that are stored already (their files were checked).
         pending: Cells to run.
         steps: The folders to make for them, each after what it needs.
-        workers: Processes to use.
+        workers: Steps at once; on a cluster without a limit of the user's, the cells.
     """
 
     done: tuple[Cell, ...]
@@ -79,22 +79,23 @@ def execute(plan: Plan, work: Work, listener: Listener) -> dict[str, Failure]:
     """Store the examples and the resolved spec, run what is outstanding, return failures by step.
 
     Raises:
-        UserError: The results folder can't be written.
+        UserError: The results folder can't be written, or the executor can't run this.
         KeyboardInterrupt: The user asked to stop; what was running is checkpointed.
     """
     require_writable(plan.out)
-    _sweep(plan)
-    with hold(plan.out / "locks" / "setup.lock"):
-        for subset, splits in plan.data.items():
-            folder = plan.data_folder(subset)
-            if is_done(folder):
-                check(folder)
-                continue
-            clear_unfinished(folder.parent)
-            with writing(folder) as temporary:
-                write_examples(temporary, splits)
-        save_spec(plan)
-    return run_steps(work.steps, workers=work.workers, threads=plan.spec.threads, listener=listener)
+    with executor(plan.spec, plan.device, work.workers) as run_steps:
+        _sweep(plan)
+        with hold(plan.out / "locks" / "setup.lock"):
+            for subset, splits in plan.data.items():
+                folder = plan.data_folder(subset)
+                if is_done(folder):
+                    check(folder)
+                    continue
+                clear_unfinished(folder.parent)
+                with writing(folder) as temporary:
+                    write_examples(temporary, splits)
+            save_spec(plan)
+        return run_steps(work.steps, listener)
 
 
 def _sweep(plan: Plan) -> None:
@@ -157,7 +158,9 @@ def _all_scored(job: Job) -> bool:
 
 
 def _workers(plan: Plan, pending: int) -> int:
-    """One worker a core on the CPU, one on a GPU; never more than there are cells."""
+    """One worker a core on the CPU, one on a GPU; never more than there are cells. A cluster has its own."""
+    if plan.spec.executor != "local":
+        return max(1, min(plan.spec.workers or pending, pending))
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     default = 1 if plan.device == "cuda" else max(1, cores // plan.spec.threads)
     return max(1, min(plan.spec.workers or default, pending))

@@ -349,6 +349,14 @@ class Tune(_Section):
         return [dict(zip(self.grid, values, strict=True)) for values in product(*self.grid.values())]
 
 
+class Resources(_Section):
+    """What one step takes of a node of a Ray cluster. No number depends on it."""
+
+    cpus: float | None = Field(default=None, gt=0, description="CPUs; None: as many as threads")
+    gpus: float | None = Field(default=None, ge=0, description="GPUs; None: 1 on cuda, 0 on a CPU")
+    memory: float | None = Field(default=None, gt=0, description="GB of memory; None: none is reserved")
+
+
 class RunSpec(BaseModel):
     """A run: every combination of subset, backbone, method and seed is one cell.
 
@@ -390,6 +398,18 @@ class RunSpec(BaseModel):
         default=1, ge=1, description="CPU threads of a worker; more may change the last bits"
     )
     workers: int | None = Field(default=None, ge=1, description="cells at once; None: one a core, one a GPU")
+    executor: Literal["local", "ray"] = Field(
+        default="local", description="ray: the steps run on a Ray cluster; changes no number"
+    )
+    address: str | None = Field(
+        default=None,
+        description="ray: HOST:PORT of the cluster; None: RAY_ADDRESS, else one that runs on this machine, "
+        "else one that is started here for the run",
+    )
+    resources: Resources = Resources()
+    retries: int = Field(
+        default=3, ge=0, description="ray: how often a step is tried again whose node or worker was lost"
+    )
     track: tuple[str, ...] = Field(
         default=(), description="where run logs go too: tensorboard, wandb, mlflow; changes no number"
     )

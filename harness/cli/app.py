@@ -23,6 +23,10 @@ DataDir = Annotated[
 Offline = Annotated[bool | None, typer.Option("--offline", help="Fetch nothing; use what is cached.")]
 Device = Annotated[str | None, typer.Option(help="auto, cpu or cuda.")]
 Workers = Annotated[int | None, typer.Option(help="Cells at once. Default: one a core, one a GPU.")]
+Executor = Annotated[str | None, typer.Option(help="local (default), or ray: cells on a Ray cluster.")]
+Address = Annotated[
+    str | None, typer.Option(help="Ray cluster, HOST:PORT. Default: RAY_ADDRESS, or one on this machine.")
+]
 CometPython = Annotated[str | None, typer.Option(help="Python interpreter of an environment that has COMET.")]
 Assignments = Annotated[
     Names,
@@ -59,6 +63,8 @@ def run(
     offline: Offline = None,
     device: Device = None,
     workers: Workers = None,
+    executor: Executor = None,
+    address: Address = None,
     comet_python: CometPython = None,
     spec: Annotated[Path | None, typer.Option(help="YAML file; the options here win over it.")] = None,
     set_: Assignments = None,
@@ -91,6 +97,8 @@ def run(
         "offline": offline,
         "device": device,
         "workers": workers,
+        "executor": executor,
+        "address": address,
         "score": None if comet_python is None else {"comet": {"python": comet_python}},
     }
     raise typer.Exit(run_command(options, spec, set_ or [], dry_run=dry_run, cells=cells))
@@ -141,6 +149,8 @@ def reproduce(
     offline: Offline = None,
     device: Device = None,
     workers: Workers = None,
+    executor: Executor = None,
+    address: Address = None,
     comet_python: CometPython = None,
     set_: Assignments = None,
     dry_run: Annotated[
@@ -165,6 +175,8 @@ def reproduce(
         "offline": offline,
         "device": device,
         "workers": workers,
+        "executor": executor,
+        "address": address,
         "score": None if comet_python is None else {"comet": {"python": comet_python}},
     }
     code = reproduce_command(

@@ -89,9 +89,8 @@ def run_command(
         from harness.cli.score import score_with_progress
 
         folders = [plan.out / "cells" / name for name in finished]
-        unscored = score_with_progress(
-            console, plan.out, folders, plan.learned, plan.spec.score, plan.spec.device
-        )
+        device = plan.spec.device if plan.spec.executor == "local" else "auto"  # this machine's own
+        unscored = score_with_progress(console, plan.out, folders, plan.learned, plan.spec.score, device)
     if finished:
         from harness.report.build import build_tables
         from harness.report.planned import planned_of
@@ -210,7 +209,7 @@ def print_counts(console: Console, work: "Work") -> None:
     starts, trainings = len(work.of_kind("warm start")), len(work.of_kind("training"))
     console.print(
         f"{len(work.pending)} cells to run, {len(work.done)} stored already; "
-        f"{starts} warm starts and {trainings} trainings to make, {work.workers} at a time.",
+        f"{starts} warm starts and {trainings} trainings to make, up to {work.workers} at a time.",
         highlight=False,
     )
 
@@ -227,15 +226,18 @@ def print_plan(console: Console, plan: "Plan", work: "Work") -> None:
         console.print(f"  {state}  {cell.id}", highlight=False)
     if not work.pending:
         return
+    # How much room a cluster has is not known before it is asked.
+    alone = plan.spec.executor != "local" and plan.spec.workers is None
     cost = estimate(
         plan,
         warm_starts=work.of_kind("warm start"),
         trainings=work.of_kind("training"),
         cells=work.of_kind("cell"),
-        workers=work.workers,
+        workers=1 if alone else work.workers,
     )
+    where = "on one worker" if alone else "a worker"
     console.print(
         f"Estimate: {flops(cost.flops)} FLOPs, about {cost.seconds / 60:.1f} minutes at "
-        f"{cost.rate / 1e9:.0f} GFLOP/s a worker, {cost.disk / 1e6:.0f} MB on disk in {plan.out}.",
+        f"{cost.rate / 1e9:.0f} GFLOP/s {where}, {cost.disk / 1e6:.0f} MB on disk in {plan.out}.",
         highlight=False,
     )

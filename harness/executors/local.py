@@ -12,6 +12,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 from harness.executors import Event, Kind, Listener, Step
@@ -184,6 +186,11 @@ def _set_up(channel: Any, stop_event: Any, threads: int) -> None:
     global _channel, _stop_event  # a pool's initialiser can leave its state nowhere else
     _channel, _stop_event = channel, stop_event
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    prepare(threads)
+
+
+def prepare(threads: int) -> None:
+    """Make a fresh worker process compute with so many threads, quietly."""
     import torch
 
     from harness.backbones.load import quiet_transformers
@@ -209,13 +216,19 @@ def _run(step: Step) -> Outcome:
     return run_step(step, _channel.put, _stop_event.is_set)
 
 
-def run_step(step: Step, listener: Listener, stopping: Callable[[], bool]) -> Outcome:
+def run_step(
+    step: Step,
+    listener: Listener,
+    stopping: Callable[[], bool],
+    lock: Callable[[Path], AbstractContextManager[bool]] = claim,
+) -> Outcome:
     """Make a step's folder in this process, unless another process is making it.
 
     Args:
         step: The step; what it needs is stored.
         listener: Called with its events.
         stopping: Asked after every training step and batch whether to stop.
+        lock: Tries to hold the step's lock; another one where somebody holds it for this process.
     """
     last = 0.0
     at = "decode" if step.kind == "cell" else str(step.kind)
@@ -231,7 +244,7 @@ def run_step(step: Step, listener: Listener, stopping: Callable[[], bool]) -> Ou
             raise KeyboardInterrupt
 
     try:
-        with claim(step.lock) as ours:
+        with lock(step.lock) as ours:
             if not ours:
                 return "busy"
             listener(Event(step.key, "started"))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.asked import Asked, training_settings
-from harness.cell import Cell, content_hash
+from harness.cell import LATER, Cell, content_hash
 from harness.errors import UserError
 from harness.report.planned import Planned
 from harness.results import Result
@@ -217,7 +217,7 @@ def _block(name: str, results: Sequence[Result], planned: Sequence[Planned]) -> 
     first = cells[0]
     ways = {r.cell.settings.warmup.model_dump_json() for r in results if r.cell.warmup != "none"}
     apart = {key: _told(values) for key, values in _values(cells).items() if len(values) > 1}
-    warmups = usual_warmups(results) if len(ways) > 1 else {}
+    warmups = told_warmups(results) if len(ways) > 1 else {}
     block = Block(name, first.backbone, first.settings, warmups, apart)
     labels = _row_labels(results)
     for label, result in zip(labels, results, strict=True):
@@ -271,6 +271,12 @@ def _decoding(settings: Settings) -> dict[str, Any]:
     """How is decoded: in words, and the keys that the words do not tell."""
     keys = {"batch_size", "max_tokens", "length_penalty", "temperature"}
     return {"": ", ".join(settings.decode.choices()) or GREEDY} | settings.decode.model_dump(include=keys)
+
+
+def told_warmups(results: Iterable[Result]) -> dict[str, Any]:
+    """The usual way without the levers that it leaves alone."""
+    usual, plain = usual_warmups(results), Settings().warmup.model_dump()
+    return {key: value for key, value in usual.items() if key not in LATER or value != plain[key]}
 
 
 def usual_warmups(results: Iterable[Result]) -> dict[str, Any]:

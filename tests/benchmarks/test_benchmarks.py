@@ -107,6 +107,20 @@ def test_steps_of_the_real_trainer(command, tmp_path: Path):
     assert record["detail"]["TRL"]["trl"]
 
 
+@pytest.mark.slow  # starts a cluster, whose workers import torch
+def test_cells_on_two_workers_and_on_one(command, tmp_path: Path):
+    pytest.importorskip("ray")
+    path = tmp_path / "result.json"
+    ran = command("--size", "tiny", "--rounds", 1, "--only", "cluster", "--json", path)
+    assert ran.exit_code == 0, ran.output
+    result = json.loads(path.read_text())
+    if result["skipped"]:
+        pytest.skip(result["skipped"]["cluster"])
+    (record,) = result["records"]
+    assert len(record["detail"]["samples"]["one"]) == 1
+    assert record["ratio"] == pytest.approx(record["other"] / record["ours"])
+
+
 def test_a_benchmark_that_breaks_does_not_stop_the_others(command, tmp_path: Path, monkeypatch):
     def breaks(options):
         raise RuntimeError("no luck")

@@ -1,0 +1,35 @@
+"""Which executor a spec asks for."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+
+from harness.executors import Listener, Step
+from harness.executors.local import run_steps
+from harness.failures import Failure
+from harness.spec import RunSpec
+
+Executor = Callable[[Sequence[Step], Listener], dict[str, Failure]]
+"""Runs steps, reporting to a listener; returns every failure by key.
+
+Raises KeyboardInterrupt when the user asked to stop, once every running step has.
+"""
+
+
+def executor(spec: RunSpec, device: str, workers: int) -> AbstractContextManager[Executor]:
+    """The executor of a spec, ready while its context is open.
+
+    Args:
+        spec: What the user asked for.
+        device: "cpu" or "cuda".
+        workers: Steps at once on this machine.
+
+    Raises:
+        UserError: On entering: it can't run this.
+    """
+    if spec.executor == "local":
+        return nullcontext(
+            lambda steps, listener: run_steps(steps, workers=workers, threads=spec.threads, listener=listener)
+        )
+    from harness.executors.cluster import cluster_executor
+
+    return cluster_executor(spec, device)
