@@ -6,7 +6,7 @@ from typing import Any
 
 from benchmarks.record import Options, Record
 
-NAMES = ("training_step", "grpo", "memory", "decoding")
+NAMES = ("training_step", "grpo", "memory", "decoding", "data_parallel")
 """Modules of this package with a function ``measure(options) -> list[Record]``."""
 
 

@@ -144,6 +144,7 @@ def _jobs(plan: Plan) -> list[Job]:
             score=plan.spec.score,
             matched=_match_of(cell, plan.cells),
             track=plan.spec.track,
+            devices=plan.devices,
         )
         for cell in plan.cells
     ]
@@ -165,7 +166,7 @@ def _match_of(cell: Cell, cells: Sequence[Cell]) -> Cell | None:
 
 
 def _workers(plan: Plan, pending: int) -> int:
-    """One worker a core on the CPU, one on a GPU; never more than there are cells."""
+    """One worker a core on the CPU, one on a GPU, of cells on one device; never more than there are cells."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    default = 1 if plan.device == "cuda" else max(1, cores // plan.spec.threads)
+    default = 1 if plan.device == "cuda" else max(1, cores // (plan.spec.threads * plan.devices))
     return max(1, min(plan.spec.workers or default, pending))

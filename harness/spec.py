@@ -390,6 +390,12 @@ class RunSpec(BaseModel):
         default=1, ge=1, description="CPU threads of a worker; more may change the last bits"
     )
     workers: int | None = Field(default=None, ge=1, description="cells at once; None: one a core, one a GPU")
+    devices: int | None = Field(
+        default=None,
+        ge=1,
+        description="devices a cell, which share its batches; None: 1, or all that torchrun or accelerate "
+        "launch has started; more may change the last bits",
+    )
     track: tuple[str, ...] = Field(
         default=(), description="where run logs go too: tensorboard, wandb, mlflow; changes no number"
     )

@@ -23,6 +23,9 @@ DataDir = Annotated[
 Offline = Annotated[bool | None, typer.Option("--offline", help="Fetch nothing; use what is cached.")]
 Device = Annotated[str | None, typer.Option(help="auto, cpu or cuda.")]
 Workers = Annotated[int | None, typer.Option(help="Cells at once. Default: one a core, one a GPU.")]
+Devices = Annotated[
+    int | None, typer.Option(help="Devices a cell, which share its batches. Default: 1, or torchrun's.")
+]
 CometPython = Annotated[str | None, typer.Option(help="Python interpreter of an environment that has COMET.")]
 Assignments = Annotated[
     Names,
@@ -59,6 +62,7 @@ def run(
     offline: Offline = None,
     device: Device = None,
     workers: Workers = None,
+    devices: Devices = None,
     comet_python: CometPython = None,
     spec: Annotated[Path | None, typer.Option(help="YAML file; the options here win over it.")] = None,
     set_: Assignments = None,
@@ -75,6 +79,7 @@ def run(
 ) -> None:
     """Train, decode, score and compare methods; finished cells are kept and never run twice."""
     from harness.cli.run import run_command
+    from harness.executors.local import led
 
     options = {
         "task": task,
@@ -91,9 +96,10 @@ def run(
         "offline": offline,
         "device": device,
         "workers": workers,
+        "devices": devices,
         "score": None if comet_python is None else {"comet": {"python": comet_python}},
     }
-    raise typer.Exit(run_command(options, spec, set_ or [], dry_run=dry_run, cells=cells))
+    raise typer.Exit(led(lambda: run_command(options, spec, set_ or [], dry_run=dry_run, cells=cells)))
 
 
 @app.command()
@@ -107,6 +113,7 @@ def tune(
     offline: Offline = None,
     device: Device = None,
     workers: Workers = None,
+    devices: Devices = None,
     set_: Assignments = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the plan (cells, FLOPs, time, disk) and stop.")
@@ -114,9 +121,17 @@ def tune(
 ) -> None:
     """Choose settings for every method by one sweep on validation, and write the spec that has them."""
     from harness.cli.tune import tune_command
+    from harness.executors.local import led
 
-    machine = {"data_dir": data_dir, "offline": offline, "device": device, "workers": workers}
-    code = tune_command({"backbones": backbone}, machine, spec, set_ or [], out, dry_run=dry_run)
+    machine = {
+        "data_dir": data_dir,
+        "offline": offline,
+        "device": device,
+        "workers": workers,
+        "devices": devices,
+    }
+    study = {"backbones": backbone}
+    code = led(lambda: tune_command(study, machine, spec, set_ or [], out, dry_run=dry_run))
     raise typer.Exit(code)
 
 
@@ -141,6 +156,7 @@ def reproduce(
     offline: Offline = None,
     device: Device = None,
     workers: Workers = None,
+    devices: Devices = None,
     comet_python: CometPython = None,
     set_: Assignments = None,
     dry_run: Annotated[
@@ -156,6 +172,7 @@ def reproduce(
 ) -> None:
     """Run one of the paper's four tables and report it, or print what it would cost."""
     from harness.cli.reproduce import reproduce_command
+    from harness.executors.local import led
 
     options = {
         "subsets": direction,
@@ -165,10 +182,13 @@ def reproduce(
         "offline": offline,
         "device": device,
         "workers": workers,
+        "devices": devices,
         "score": None if comet_python is None else {"comet": {"python": comet_python}},
     }
-    code = reproduce_command(
-        table, scale, options, set_ or [], dry_run=dry_run, tflops=device_tflops, utilisation=utilisation
+    code = led(
+        lambda: reproduce_command(
+            table, scale, options, set_ or [], dry_run=dry_run, tflops=device_tflops, utilisation=utilisation
+        )
     )
     raise typer.Exit(code)
 

@@ -204,10 +204,11 @@ def _option(key: str, value: Any) -> Any:
 
 def print_counts(console: Console, work: "Work") -> None:
     """Say what is about to run."""
+    devices = next((f", on {s.job.devices} devices each" for s in work.steps if s.job.devices > 1), "")
     starts, trainings = len(work.of_kind("warm start")), len(work.of_kind("training"))
     console.print(
         f"{len(work.pending)} cells to run, {len(work.done)} stored already; "
-        f"{starts} warm starts and {trainings} trainings to make, {work.workers} at a time.",
+        f"{starts} warm starts and {trainings} trainings to make, {work.workers} at a time{devices}.",
         highlight=False,
     )
 
@@ -228,7 +229,7 @@ def print_plan(console: Console, plan: "Plan", work: "Work") -> None:
         warm_starts=work.of_kind("warm start"),
         trainings=work.of_kind("training"),
         cells=work.of_kind("cell"),
-        workers=work.workers,
+        workers=work.workers * plan.devices,
     )
     console.print(
         f"Estimate: {flops(cost.flops)} FLOPs, about {cost.seconds / 60:.1f} minutes at "
