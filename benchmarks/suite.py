@@ -6,7 +6,16 @@ from typing import Any
 
 from benchmarks.record import Options, Record
 
-NAMES = ("training_step", "grpo", "memory", "decoding", "driver", "report", "cluster")
+NAMES = (
+    "training_step",
+    "grpo",
+    "memory",
+    "decoding",
+    "driver",
+    "report",
+    "cluster",
+    "data_parallel",
+)
 """Modules of this package with a function ``measure(options) -> list[Record]``."""
 
 

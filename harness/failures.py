@@ -55,8 +55,19 @@ class Failure:
         return replace(self, message=_INHERITED + self.message)
 
 
+class ElsewhereError(Exception):
+    """Something failed in another process, which has told why."""
+
+    def __init__(self, failure: Failure) -> None:
+        """``failure`` as that process has told it."""
+        super().__init__(failure.message)
+        self.failure = failure
+
+
 def failure_of(error: BaseException, stage: str) -> Failure:
     """An exception as a failure; the traceback only of one that is no :class:`UserError`."""
+    if isinstance(error, ElsewhereError):
+        return error.failure
     diagnostics = error.diagnostics if isinstance(error, TrainingError) else {}
     if isinstance(error, UserError):
         return Failure(stage, type(error).__name__, str(error), diagnostics=diagnostics)

@@ -10,6 +10,7 @@ from harness.backbones.presets import Preset
 from harness.cell import NO_NUMBER, Cell
 from harness.errors import UserError
 from harness.examples import limited
+from harness.launch import check_workers, choose_devices
 from harness.methods import resolve_method
 from harness.metrics.base import MetricContext
 from harness.metrics.learned import is_learned
@@ -29,6 +30,7 @@ class Plan:
         spec: The spec with every default filled in; running it again gives the same cells.
         out: Results folder.
         device: "cpu" or "cuda".
+        devices: Of each cell.
         task: The task and where it came from.
         presets, methods: The same of each backbone and method, by name.
         data: The examples of each subset after limits.
@@ -51,6 +53,7 @@ class Plan:
     metrics: tuple[str, ...]
     learned: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    devices: int = 1
 
     def data_folder(self, subset: str) -> Path:
         """Where the examples of a subset are kept."""
@@ -87,7 +90,13 @@ def make_plan(spec: RunSpec, data: Mapping[str, Splits] | None = None) -> Plan:
     scale_card = card.scales[scale]
     references = spec.backbones or {scale_card.backbone: {}}
     resolved = {reference: resolve_preset(reference) for reference in references}
-    device = choose_device(spec.device, elsewhere=spec.executor != "local")
+    elsewhere = spec.executor != "local"
+    device = choose_device(spec.device, elsewhere=elsewhere)
+    devices = choose_devices(spec.devices, device, elsewhere=elsewhere)
+    if not elsewhere:
+        check_workers(spec.workers, devices, device)
+    for method in chosen_methods.values():
+        _check_devices(method, devices)
     shared: dict[str, Settings] = {}
     own: dict[tuple[str, str], Settings] = {}
     for reference, entry in resolved.items():
@@ -147,6 +156,7 @@ def make_plan(spec: RunSpec, data: Mapping[str, Splits] | None = None) -> Plan:
             },
             **{name: {} for name in Settings.model_fields},
             "out": out,
+            "devices": devices if devices > 1 else None,
             "offline": offline,
             "data_dir": data_dir,
         }
@@ -164,6 +174,7 @@ def make_plan(spec: RunSpec, data: Mapping[str, Splits] | None = None) -> Plan:
         metrics=plain,
         learned=learned,
         left_out=left_out,
+        devices=devices,
     )
 
 
@@ -237,6 +248,22 @@ def _choose_metrics(
         else:
             learned.append(reference)
     return tuple(plain), tuple(learned), tuple(left_out)
+
+
+def _check_devices(method: Entry[Method], devices: int) -> None:
+    """See that a method can share its batches among devices.
+
+    Raises:
+        UserError: It reads warmups of an input's last visit, which another device may have had.
+    """
+    sampler = method.value.sampler
+    if devices > 1 and sampler is not None and sampler.replayed > 0:
+        raise UserError(
+            f"method '{method.name}' replays warmups, and on {devices} devices an input's last visit may "
+            "have been to another one",
+            origin="--devices",
+            hint="Use --devices 1, or a sampler without replay.",
+        )
 
 
 def _read_by(method: Method, settings: Settings) -> Settings:

@@ -23,7 +23,7 @@ PACKAGES = (
 )
 
 
-def provenance(device: str, dtype: str) -> dict[str, Any]:
+def provenance(device: str, dtype: str, devices: int = 1) -> dict[str, Any]:
     """The machine and the code, without any variable of the environment (none can leak)."""
     import torch
 
@@ -41,6 +41,7 @@ def provenance(device: str, dtype: str) -> dict[str, Any]:
         "machine": platform.machine(),
         "cores": os.cpu_count(),
         "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
+        "devices": devices,
         "dtype": dtype,
         "threads": torch.get_num_threads(),
         "git_commit": commit,

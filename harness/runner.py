@@ -145,6 +145,7 @@ def _jobs(plan: Plan) -> list[Job]:
             score=plan.spec.score,
             matched=plain[cell.subset, cell.backbone, cell.seed, cell.matched] if cell.matched else None,
             track=plan.spec.track,
+            devices=plan.devices,
         )
         for cell in plan.cells
     ]
@@ -158,9 +159,12 @@ def _all_scored(job: Job) -> bool:
 
 
 def _workers(plan: Plan, pending: int) -> int:
-    """One worker a core on the CPU, one on a GPU; never more than there are cells. A cluster has its own."""
+    """One worker a core on the CPU, one on a GPU, of cells on one device; never more than there are cells.
+
+    A cluster has its own.
+    """
     if plan.spec.executor != "local":
         return max(1, min(plan.spec.workers or pending, pending))
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    default = 1 if plan.device == "cuda" else max(1, cores // plan.spec.threads)
+    default = 1 if plan.device == "cuda" else max(1, cores // (plan.spec.threads * plan.devices))
     return max(1, min(plan.spec.workers or default, pending))

@@ -352,8 +352,8 @@ class Tune(_Section):
 class Resources(_Section):
     """What one step takes of a node of a Ray cluster. No number depends on it."""
 
-    cpus: float | None = Field(default=None, gt=0, description="CPUs; None: as many as threads")
-    gpus: float | None = Field(default=None, ge=0, description="GPUs; None: 1 on cuda, 0 on a CPU")
+    cpus: float | None = Field(default=None, gt=0, description="CPUs; None: threads times devices")
+    gpus: float | None = Field(default=None, ge=0, description="GPUs; None: one a device on cuda, 0 on a CPU")
     memory: float | None = Field(default=None, gt=0, description="GB of memory; None: none is reserved")
 
 
@@ -409,6 +409,12 @@ class RunSpec(BaseModel):
     resources: Resources = Resources()
     retries: int = Field(
         default=3, ge=0, description="ray: how often a step is tried again whose node or worker was lost"
+    )
+    devices: int | None = Field(
+        default=None,
+        ge=1,
+        description="devices a cell, which share its batches; None: 1, or all that torchrun or accelerate "
+        "launch has started; more may change the last bits",
     )
     track: tuple[str, ...] = Field(
         default=(), description="where run logs go too: tensorboard, wandb, mlflow; changes no number"

@@ -3,6 +3,9 @@
 warm start -> training -> decode -> score
 
 The warm start is shared by the methods of a seed, and a training by the cells that only decode otherwise.
+
+A cell on several devices is a stage that several processes run, each with its rank of a group; they share
+batches, and rank 0 alone writes.
 """
 
 import shutil
@@ -18,6 +21,7 @@ from harness.failures import clear_failure
 from harness.ledger import Ledger
 from harness.methods import resolve_method
 from harness.objective import Giving, Method, likelihood
+from harness.parallel import ALONE, Group
 from harness.registry import tasks
 from harness.scoring import score_cell, task_facts
 from harness.spec import Budget, Lora, Score
@@ -55,6 +59,7 @@ class Job:
         score: What metrics read of the spec.
         matched: Cell whose training FLOPs are this one's budget.
         track: Trackers that its training's log goes to.
+        devices: Processes that share its batches, one a device.
     """
 
     cell: Cell
@@ -69,6 +74,7 @@ class Job:
     score: Score
     matched: Cell | None = None
     track: tuple[str, ...] = ()
+    devices: int = 1
 
     @property
     def folder(self) -> Path:
@@ -95,7 +101,7 @@ class Job:
         return self.out / "checkpoints" / name
 
 
-def run_warm_start(job: Job, report: Report) -> None:
+def run_warm_start(job: Job, report: Report, group: Group = ALONE) -> None:
     """Make the starting point that all methods of a seed share, unless it is there.
 
     From scratch: random weights by the seed, a tokenizer of the training split, then supervised steps on the
@@ -104,7 +110,8 @@ def run_warm_start(job: Job, report: Report) -> None:
     if is_done(job.warm_start_folder):
         check(job.warm_start_folder)
         return
-    clear_unfinished(job.warm_start_folder.parent, job.cell.warm_start_id)
+    if group.first:
+        clear_unfinished(job.warm_start_folder.parent, job.cell.warm_start_id)
     import torch
 
     from harness.backbones.limits import check_lengths
@@ -145,7 +152,10 @@ def run_warm_start(job: Job, report: Report) -> None:
             log=make_folder(work) / LOG,
             report=lambda done, total, figures: report("warm start", done, total, figures),
             checkpoints=work,
+            group=group,
         )
+    if not group.first:
+        return
     with writing(job.warm_start_folder) as folder:
         if settings.warm_start.steps:
             shutil.copyfile(work / LOG, folder / LOG)
@@ -154,23 +164,27 @@ def run_warm_start(job: Job, report: Report) -> None:
     clear(work)
 
 
-def run_cell(job: Job, report: Report) -> None:
+def run_cell(job: Job, report: Report, group: Group = ALONE) -> None:
     """Decode the test set, or what ``decode.split`` says, and score it, unless that is there."""
-    clear_unfinished(job.folder)
+    if group.first:
+        clear_unfinished(job.folder)
     if is_done(job.folder / "decode"):
         check(job.folder / "decode")
     else:
-        _decode(job, report)
+        _decode(job, report, group)
+    if not group.first:
+        return
     score_cell(job.folder, job.metrics, job.score, lambda done, total: report("score", done, total, {}))
     clear_failure(job.folder)
 
 
-def run_training(job: Job, report: Report) -> None:
+def run_training(job: Job, report: Report, group: Group = ALONE) -> None:
     """Train the cell's method from the shared warm start, unless that is there."""
     if is_done(job.training_folder):
         check(job.training_folder)
         return
-    clear_unfinished(job.training_folder.parent, job.cell.training_id)
+    if group.first:
+        clear_unfinished(job.training_folder.parent, job.cell.training_id)
     import torch
 
     from harness.batching import encode_examples
@@ -194,15 +208,15 @@ def run_training(job: Job, report: Report) -> None:
     watched, _ = encode_examples(backbone, validation, *limits)
     given_flops = 0.0
     if method.warmup == "given":
-        items, given_flops = _with_given(job, method, items, examples, examples)
-        watched, _ = _with_given(job, method, watched, validation, examples)
+        items, given_flops = _with_given(job, method, items, examples, examples, group)
+        watched, _ = _with_given(job, method, watched, validation, examples, group)
     reference = _load(job, job.warm_start_folder) if method.reference else None
     if reference is not None:
         reference.model.eval().requires_grad_(False)
     objective = Objective(method, settings.warmup, reference)
     work = job.checkpoints(cell.training_id)
     log = make_folder(work) / LOG
-    with tracked(job.track, cell, job.out, cpu=job.device == "cpu") as follow:
+    with tracked(job.track if group.first else (), cell, job.out, cpu=job.device == "cpu") as follow:
         ledger = train(
             backbone,
             items,
@@ -217,18 +231,21 @@ def run_training(job: Job, report: Report) -> None:
                 backbone, watched, objective, seed=cell.seed + step, batch_size=settings.train.batch_size
             ),
             checkpoints=work,
+            group=group,
         )
+    if not group.first:
+        return
     ledger.truncated = cut
     ledger.train_flops += given_flops
     with writing(job.training_folder) as folder:
         shutil.copyfile(log, folder / LOG)
         backbone.save(folder / "model")
         write_json(folder / "ledger.json", ledger.to_dict())
-        write_json(folder / "provenance.json", provenance(job.device, settings.train.dtype))
+        write_json(folder / "provenance.json", provenance(job.device, settings.train.dtype, group.size))
     clear(work)
 
 
-def _decode(job: Job, report: Report) -> None:
+def _decode(job: Job, report: Report, group: Group) -> None:
     from harness.decode import infer, rank_options
 
     cell, settings = job.cell, job.cell.settings
@@ -241,7 +258,8 @@ def _decode(job: Job, report: Report) -> None:
     started = time.perf_counter()
     given, given_flops = None, 0.0
     if gives:
-        given, given_flops = _give(job, method, examples, read_split(job.data, "train"), inference=True)
+        train = read_split(job.data, "train")
+        given, given_flops = _give(job, method, examples, train, group, inference=True)
     sources = [ids for ids, _ in encoded]
     decoded, flops = infer(
         backbone,
@@ -252,6 +270,7 @@ def _decode(job: Job, report: Report) -> None:
         dtype=settings.train.dtype,
         seed=cell.seed,
         report=lambda done, total: report("decode", done, total, {}),
+        group=group,
     )
     seconds = time.perf_counter() - started
     direct = cell.warmup == "none" or settings.decode.warmup == "none"
@@ -265,7 +284,10 @@ def _decode(job: Job, report: Report) -> None:
             warmups=None if direct else [d.warmup for d in decoded],
             batch_size=settings.decode.batch_size,
             dtype=settings.train.dtype,
+            group=group,
         )
+    if not group.first:
+        return
     with writing(job.folder / "decode") as folder:
         columns = {
             "id": [example.id for example in examples],
@@ -303,15 +325,26 @@ def _budget(job: Job) -> Budget:
 
 
 def _with_given(
-    job: Job, method: Method, items: list["Encoded"], examples: list[Example], train: list[Example]
+    job: Job,
+    method: Method,
+    items: list["Encoded"],
+    examples: list[Example],
+    train: list[Example],
+    group: Group,
 ) -> tuple[list["Encoded"], float]:
     """Encoded examples with the warmups that a method gives for training, and the operations of drafting."""
-    given, flops = _give(job, method, examples, train, inference=False)
+    given, flops = _give(job, method, examples, train, group, inference=False)
     return [replace(item, warmup=c) for item, c in zip(items, given, strict=True)], flops
 
 
 def _give(
-    job: Job, method: Method, examples: list[Example], train: list[Example], *, inference: bool
+    job: Job,
+    method: Method,
+    examples: list[Example],
+    train: list[Example],
+    group: Group,
+    *,
+    inference: bool,
 ) -> tuple[list[list[int]], float]:
     """The warmups that a method gives for examples, as ids, and the operations of drafting them."""
     from harness.decode import decode_all
@@ -331,6 +364,7 @@ def _give(
             batch_size=settings.decode.batch_size,
             dtype=settings.train.dtype,
             report=lambda done, total: None,
+            group=group,
         )
         return [d.output for d in decoded]
 

@@ -2,9 +2,10 @@
 
 import json
 import math
+import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -14,11 +15,12 @@ from torch import Tensor
 
 from harness.backbones.base import Backbone
 from harness.batching import Encoded, collate, training_order
-from harness.checkpoint import Pace, capture, latest, read_log, restore, save
+from harness.checkpoint import Pace, Snapshot, capture, latest, read_log, restore, save
 from harness.errors import TrainingError, UserError
 from harness.ledger import Ledger, peak_memory
 from harness.loss import batch_loss
 from harness.objective import Objective
+from harness.parallel import ALONE, Group
 from harness.rounds import Memory, Turn
 from harness.spec import Budget, Train
 
@@ -42,6 +44,7 @@ def train(
     report: Report,
     evaluate: Callable[[int], dict[str, float]] | None = None,
     checkpoints: Path | None = None,
+    group: Group = ALONE,
 ) -> Ledger:
     """Train until a budget is spent and return what it cost.
 
@@ -63,10 +66,16 @@ def train(
             nor its time count.
         checkpoints: Folder of this training's checkpoints (:mod:`harness.checkpoint`). Where it has one,
             training goes on from it and ends as if it had never stopped. Writing them is no training time.
+        group: The ranks that share every batch; all call this with the same arguments. Rank 0 alone writes,
+            evaluates and reports. With dropout a rank has a stream of its own, a function of seed, step and
+            rank.
+
+    Returns:
+        What all ranks have spent together, in rank 0's seconds and with the highest peak of memory.
 
     Raises:
         TrainingError: The loss or its gradient was not finite for more than ``MAX_SKIPPED`` steps.
-        UserError: A checkpoint can't be written.
+        UserError: A checkpoint can't be written, or the ranks see different ones.
     """
     from accelerate import Accelerator
 
@@ -85,12 +94,13 @@ def train(
         torch.cuda.reset_peak_memory_stats()
     started = time.perf_counter()
     paused = 0.0
-    fit = Fit(settings.micro_batch_size or min(settings.batch_size, len(items)), n)
+    fit = Fit(settings.micro_batch_size or -(-min(settings.batch_size, len(items)) // group.size), n)
     ledger.micro_batch_size, ledger.rows_at_once = fit.inputs, fit.rows
     memory = Memory()
     window: list[dict[str, float]] = []
     share = warm_share = seconds = before = 0.0
-    snapshot = None if checkpoints is None else latest(checkpoints)
+    group.start_alike(backbone.model)
+    snapshot = None if checkpoints is None else _latest(checkpoints, group)
     if snapshot is not None:
         window = restore(snapshot, backbone, optimizer, generator, memory)
         ledger = Ledger(**snapshot.values["ledger"])
@@ -112,7 +122,7 @@ def train(
         pace.wrote(cost := time.perf_counter() - began)
         return cost
 
-    with log.open("w", encoding="utf-8") as file:
+    with (log if group.first else Path(os.devnull)).open("w", encoding="utf-8") as file:
         file.write("" if snapshot is None else snapshot.log)
         file.flush()
         while share < 1:
@@ -120,25 +130,29 @@ def train(
             if step <= settings.lr_warmup_steps + 1:
                 warm_share = share
             rate = learning_rate * _rate(step - 1, share, warm_share, settings)
-            for group in optimizer.param_groups:
-                group["lr"] = rate
+            for weights in optimizer.param_groups:
+                weights["lr"] = rate
             keys = next(order)
-            picked = [items[i] for i in keys]
+            own = group.share(len(keys))
             # Draws are made on the CPU for the whole batch: the same for every device and micro-batch size.
-            draws = torch.rand((len(picked), n, cap + 1), generator=generator)
-            tokens = sum(len(item.target) for item in picked)
+            draws = torch.rand((len(keys), n, cap + 1), generator=generator)
+            tokens = sum(len(items[i].target) for i in keys)
+            if group.size > 1:
+                torch.manual_seed((seed * 1_000_003 + step) * group.size + group.rank)  # dropout's
             remembered = memory.of(keys)
             while True:
                 try:
                     spent = _accumulate(
                         backbone,
-                        picked,
-                        draws,
+                        [items[i] for i in keys[own]],
+                        draws[own],
                         objective,
                         settings,
-                        Turn(share, keys, memory, fit.rows if fit.rows < n else None),
+                        Turn(share, keys[own], memory, fit.rows if fit.rows < n else None),
                         fit.inputs,
                         accelerator.backward,
+                        inputs=len(keys),
+                        tokens=tokens,
                     )
                     break
                 except torch.OutOfMemoryError as error:
@@ -146,6 +160,8 @@ def train(
                     memory.put_back(keys, remembered)  # micro-batches before the one that failed have written
                     fit = _halved(fit, objective, error)
                     ledger.micro_batch_size, ledger.rows_at_once = fit.inputs, fit.rows
+            group.sum_gradients(backbone.model.parameters())
+            spent = _summed([_Spent(**of_rank) for of_rank in group.gather(asdict(spent))])
             figures = spent.figures
             ledger.train_flops += spent.flops
             ledger.warmup_tokens += spent.warmup_tokens
@@ -166,7 +182,7 @@ def train(
             figures["learning_rate"] = rate
             optimizer.zero_grad()
             ledger.steps, ledger.target_tokens = step, ledger.target_tokens + tokens
-            seconds = before + time.perf_counter() - started - paused
+            seconds = group.of_first(before + time.perf_counter() - started - paused)
             share = budget.share(
                 steps=step, flops=ledger.train_flops, seconds=seconds, tokens=ledger.target_tokens
             )
@@ -181,22 +197,28 @@ def train(
                         del line[key]
                 file.write(json.dumps(line) + "\n")
                 window.clear()
-            if evaluate is not None and (step == 1 or step % settings.eval_every == 0 or share >= 1):
+            if (
+                evaluate is not None
+                and group.first
+                and (step == 1 or step % settings.eval_every == 0 or share >= 1)
+            ):
                 began = time.perf_counter()
                 file.write(json.dumps({"step": step, "validation": evaluate(step)}) + "\n")
                 paused += time.perf_counter() - began
             file.flush()
-            if checkpoints is not None and share < 1 and pace.due(step):
+            if checkpoints is not None and group.first and share < 1 and pace.due(step):
                 paused += write_checkpoint()
             total = budget.steps or 1000
             try:
                 report(min(total, round(total * share)), total, figures)
             except KeyboardInterrupt:
-                if checkpoints is not None:
+                if checkpoints is not None and group.first:
                     write_checkpoint()
                 raise
     ledger.train_seconds = before + time.perf_counter() - started - paused
-    ledger.peak_memory = max(ledger.peak_memory, peak_memory(device.type))
+    peaks = group.gather([max(ledger.peak_memory, peak_memory(device.type)), -fit.inputs, -fit.rows])
+    ledger.peak_memory, inputs, rows = (max(column) for column in zip(*peaks, strict=True))
+    ledger.micro_batch_size, ledger.rows_at_once = -inputs, -rows  # a rank may have halved them alone
     backbone.model.eval()
     return ledger
 
@@ -219,10 +241,15 @@ def _accumulate(
     turn: Turn,
     micro: int,
     backward: Callable[[Tensor], None],
+    *,
+    inputs: int,
+    tokens: int,
 ) -> _Spent:
-    """Add the gradient of one step, micro-batch by micro-batch; the same gradient for every size of them."""
+    """Add the gradient of one step, micro-batch by micro-batch; the same gradient for every size of them.
+
+    ``picked`` is this rank's share of a batch of ``inputs`` inputs with ``tokens`` target tokens.
+    """
     spent = _Spent(dict.fromkeys(("loss", "ess", "warmup_length", "forced", "samples"), 0.0))
-    tokens = sum(len(item.target) for item in picked)
     for start in range(0, len(picked), micro):
         part = picked[start : start + micro]
         batch = collate(part, backbone.tokens.pad, backbone.device)
@@ -239,7 +266,7 @@ def _accumulate(
         spent.flops += loss.flops
         spent.warmup_tokens += loss.warmup_tokens
         for rollout in loss.rollouts:
-            weight = rollout.ly.shape[0] / len(picked)
+            weight = rollout.ly.shape[0] / inputs
             # Reported: the mean of -log p(y|x) a token, marginal over the samples (log mean exp).
             marginal = rollout.ly.logsumexp(dim=1) - math.log(rollout.samples)
             spent.figures["loss"] += float(-marginal.sum()) / tokens
@@ -248,6 +275,33 @@ def _accumulate(
             spent.figures["forced"] += weight * float(rollout.forced.float().mean())
             spent.figures["samples"] += weight * rollout.samples
     return spent
+
+
+def _summed(parts: Sequence[_Spent]) -> _Spent:
+    """What the ranks have spent together, in the order of their ranks."""
+    figures = {key: sum(part.figures[key] for part in parts) for key in parts[0].figures}
+    flops, tokens = sum(part.flops for part in parts), sum(part.warmup_tokens for part in parts)
+    return _Spent(figures, flops, tokens)
+
+
+def _latest(checkpoints: Path, group: Group) -> Snapshot | None:
+    """The checkpoint to go on from; rank 0 looks first, and sets aside what is damaged.
+
+    Raises:
+        UserError: The ranks see different ones.
+    """
+    snapshot = latest(checkpoints) if group.first else None
+    steps = group.of_first(snapshot and snapshot.values["ledger"]["steps"])
+    if not group.first:
+        snapshot = latest(checkpoints)
+    seen = group.gather(snapshot and snapshot.values["ledger"]["steps"])
+    if any(other != steps for other in seen):
+        raise UserError(
+            f"the processes of one cell see different checkpoints in {checkpoints}",
+            origin="--out",
+            hint="Give a folder that all machines share.",
+        )
+    return snapshot
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,9 @@ Executor = Annotated[str | None, typer.Option(help="local (default), or ray: cel
 Address = Annotated[
     str | None, typer.Option(help="Ray cluster, HOST:PORT. Default: RAY_ADDRESS, or one on this machine.")
 ]
+Devices = Annotated[
+    int | None, typer.Option(help="Devices a cell, which share its batches. Default: 1, or torchrun's.")
+]
 CometPython = Annotated[str | None, typer.Option(help="Python interpreter of an environment that has COMET.")]
 Assignments = Annotated[
     Names,
@@ -65,6 +68,7 @@ def run(
     workers: Workers = None,
     executor: Executor = None,
     address: Address = None,
+    devices: Devices = None,
     comet_python: CometPython = None,
     spec: Annotated[Path | None, typer.Option(help="YAML file; the options here win over it.")] = None,
     set_: Assignments = None,
@@ -81,6 +85,7 @@ def run(
 ) -> None:
     """Train, decode, score and compare methods; finished cells are kept and never run twice."""
     from harness.cli.run import run_command
+    from harness.executors.local import led
 
     options = {
         "task": task,
@@ -99,9 +104,10 @@ def run(
         "workers": workers,
         "executor": executor,
         "address": address,
+        "devices": devices,
         "score": None if comet_python is None else {"comet": {"python": comet_python}},
     }
-    raise typer.Exit(run_command(options, spec, set_ or [], dry_run=dry_run, cells=cells))
+    raise typer.Exit(led(lambda: run_command(options, spec, set_ or [], dry_run=dry_run, cells=cells)))
 
 
 @app.command()
@@ -115,6 +121,7 @@ def tune(
     offline: Offline = None,
     device: Device = None,
     workers: Workers = None,
+    devices: Devices = None,
     set_: Assignments = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the plan (cells, FLOPs, time, disk) and stop.")
@@ -122,9 +129,17 @@ def tune(
 ) -> None:
     """Choose settings for every method by one sweep on validation, and write the spec that has them."""
     from harness.cli.tune import tune_command
+    from harness.executors.local import led
 
-    machine = {"data_dir": data_dir, "offline": offline, "device": device, "workers": workers}
-    code = tune_command({"backbones": backbone}, machine, spec, set_ or [], out, dry_run=dry_run)
+    machine = {
+        "data_dir": data_dir,
+        "offline": offline,
+        "device": device,
+        "workers": workers,
+        "devices": devices,
+    }
+    study = {"backbones": backbone}
+    code = led(lambda: tune_command(study, machine, spec, set_ or [], out, dry_run=dry_run))
     raise typer.Exit(code)
 
 
@@ -151,6 +166,7 @@ def reproduce(
     workers: Workers = None,
     executor: Executor = None,
     address: Address = None,
+    devices: Devices = None,
     comet_python: CometPython = None,
     set_: Assignments = None,
     dry_run: Annotated[
@@ -166,6 +182,7 @@ def reproduce(
 ) -> None:
     """Run one of the paper's four tables and report it, or print what it would cost."""
     from harness.cli.reproduce import reproduce_command
+    from harness.executors.local import led
 
     options = {
         "subsets": direction,
@@ -177,10 +194,13 @@ def reproduce(
         "workers": workers,
         "executor": executor,
         "address": address,
+        "devices": devices,
         "score": None if comet_python is None else {"comet": {"python": comet_python}},
     }
-    code = reproduce_command(
-        table, scale, options, set_ or [], dry_run=dry_run, tflops=device_tflops, utilisation=utilisation
+    code = led(
+        lambda: reproduce_command(
+            table, scale, options, set_ or [], dry_run=dry_run, tflops=device_tflops, utilisation=utilisation
+        )
     )
     raise typer.Exit(code)
 

@@ -206,10 +206,11 @@ def _option(key: str, value: Any) -> Any:
 
 def print_counts(console: Console, work: "Work") -> None:
     """Say what is about to run."""
+    devices = next((f", on {s.job.devices} devices each" for s in work.steps if s.job.devices > 1), "")
     starts, trainings = len(work.of_kind("warm start")), len(work.of_kind("training"))
     console.print(
         f"{len(work.pending)} cells to run, {len(work.done)} stored already; "
-        f"{starts} warm starts and {trainings} trainings to make, up to {work.workers} at a time.",
+        f"{starts} warm starts and {trainings} trainings to make, up to {work.workers} at a time{devices}.",
         highlight=False,
     )
 
@@ -233,7 +234,7 @@ def print_plan(console: Console, plan: "Plan", work: "Work") -> None:
         warm_starts=work.of_kind("warm start"),
         trainings=work.of_kind("training"),
         cells=work.of_kind("cell"),
-        workers=1 if alone else work.workers,
+        workers=1 if alone else work.workers * plan.devices,
     )
     where = "on one worker" if alone else "a worker"
     console.print(

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from harness.backbones.base import Backbone, State
 from harness.batching import Encoded, collate
-from harness.decode.loop import Decoded
+from harness.decode.loop import Decoded, Written, gathered
+from harness.parallel import ALONE, Group
 
 CHECK_EVERY = 4
 """Steps between two looks at which inputs are over: one synchronisation with the device each."""
@@ -131,6 +132,7 @@ def beam_outputs(
     batch_size: int,
     dtype: str,
     report: Callable[[int, int], None],
+    group: Group = ALONE,
 ) -> tuple[list[Decoded], float]:
     """The output of beam search for every source and its warmup; None: on the direct path.
 
@@ -140,9 +142,8 @@ def beam_outputs(
     backbone.model.eval()
     tokens, device = backbone.tokens, backbone.device
     prefixes = [[]] * len(sources) if warmups is None else [[*c, tokens.separator] for c in warmups]
-    outputs: dict[int, Decoded] = {}
-    flops = 0.0
-    for picked in _batches(sources, prefixes, max(1, batch_size // beams)):
+
+    def work(picked: list[int]) -> tuple[list[Written], float]:
         batch = collate([Encoded(sources[i], [tokens.eos]) for i in picked], tokens.pad, device)
         width = len(prefixes[picked[0]])
         with backbone.autocast(dtype), torch.no_grad():
@@ -152,16 +153,16 @@ def beam_outputs(
             found = beam_search(
                 backbone, state, beams=beams, length_penalty=length_penalty, output_cap=output_cap
             )
-        for place, i in enumerate(picked):
-            c = prefixes[i][:-1]
-            forced = warmups is not None and len(c) >= warmup_cap
-            outputs[i] = Decoded(c, forced, found.outputs[place], found.finished[place])
+        cs = [prefixes[i][:-1] for i in picked]
+        forced = [warmups is not None and len(c) >= warmup_cap for c in cs]
         lengths = np.array([len(sources[i]) for i in picked])
-        flops += backbone.costs.encode(lengths) + search_flops(
+        flops = backbone.costs.encode(lengths) + search_flops(
             backbone, lengths, width, np.array(found.steps), beams
         )
-        report(len(outputs), len(sources))
-    return [outputs[i] for i in range(len(sources))], flops
+        return list(zip(cs, forced, found.outputs, found.finished, strict=True)), flops
+
+    batches = _batches(sources, prefixes, max(1, batch_size // beams))
+    return gathered(group, batches, work, len(sources), report)
 
 
 def search_flops(

@@ -13,6 +13,7 @@ from harness.decode.likelihood import Claim, log_likelihoods
 from harness.decode.loop import Decoded, decode_all
 from harness.decode.sample import draw, uniforms, writing_outputs
 from harness.errors import UserError
+from harness.parallel import ALONE, Group
 from harness.spec import Decode
 
 Progress = Callable[[int, int], None]
@@ -28,6 +29,7 @@ def infer(
     seed: int,
     report: Progress,
     given: Sequence[list[int]] | None = None,
+    group: Group = ALONE,
 ) -> tuple[list[Decoded], float]:
     """Decode every input as ``settings`` say, which :meth:`Decode.check` has let pass.
 
@@ -40,6 +42,7 @@ def infer(
         seed: Of every draw.
         report: Called with (done, total) while outputs are written.
         given: The warmups that the method itself gives.
+        group: The ranks that share the batches; every rank is given all outputs.
 
     Returns:
         The outputs in the order of ``sources``, and the forward floating-point operations of all of it.
@@ -53,7 +56,8 @@ def infer(
             origin="decode.warmup",
             hint="Raise limit.test.",
         )
-    writer = _Writer(backbone, settings, dtype, 0 if settings.warmup == "none" else warmup_cap)
+    cap = 0 if settings.warmup == "none" else warmup_cap
+    writer = _Writer(backbone, settings, dtype, cap, group)
     if settings.warmup == "sampled":
         return _chosen(writer, sources, seed, report)
     spent = 0.0
@@ -72,6 +76,7 @@ class _Writer:
     settings: Decode
     dtype: str
     cap: int
+    group: Group
 
     def warmups(self, sources: Sequence[list[int]]) -> tuple[list[list[int]], float]:
         """The greedy warmups alone, and their operations."""
@@ -102,6 +107,7 @@ class _Writer:
             batch_size=settings.batch_size,
             dtype=self.dtype,
             report=report,
+            group=self.group,
         )
         return decoded, flops + spent
 
@@ -121,6 +127,7 @@ class _Writer:
             batch_size=self.settings.batch_size,
             dtype=self.dtype,
             report=report,
+            group=self.group,
         )
 
 
@@ -150,6 +157,7 @@ def _after_warmups(
         temperature=settings.temperature,
         batch_size=settings.batch_size,
         dtype=writer.dtype,
+        group=writer.group,
     )
     pairs = list(dict.fromkeys((i, tuple(c)) for i, row in enumerate(drawn) for c in row))
     decoded, flops = writer.outputs([sources[i] for i, _ in pairs], [list(c) for _, c in pairs], report)
@@ -169,6 +177,7 @@ def _outputs(
         temperature=settings.temperature,
         batch_size=settings.batch_size,
         dtype=writer.dtype,
+        group=writer.group,
     )
     report(len(sources), len(sources))
     return [[Decoded([], False, y, len(y) < settings.max_tokens) for y in row] for row in drawn], flops
@@ -192,7 +201,12 @@ def _likeliest(
         for c in cs
     ]
     values, flops = log_likelihoods(
-        writer.backbone, sources, claims, batch_size=writer.settings.batch_size, dtype=writer.dtype
+        writer.backbone,
+        sources,
+        claims,
+        batch_size=writer.settings.batch_size,
+        dtype=writer.dtype,
+        group=writer.group,
     )
     known = iter(values)
     chosen = []

@@ -8,6 +8,7 @@ import torch
 
 from harness.backbones.base import Backbone
 from harness.batching import Encoded, collate
+from harness.parallel import ALONE, Group
 from harness.rollout import given_warmups, lay_out, no_warmups, score
 
 
@@ -34,20 +35,24 @@ def log_likelihoods(
     *,
     batch_size: int,
     dtype: str,
+    group: Group = ALONE,
 ) -> tuple[list[float], float]:
     """log p(y | x, c) of every claim, and the operations with each input encoded once.
 
+    The ranks of ``group`` share the batches, of ``batch_size`` claims.
     All claims have a warmup, or none has.
     """
     backbone.model.eval()
-    values: dict[int, float] = {}
     # Claims of one input stand together, so that a batch encodes few inputs.
     order = sorted(range(len(claims)), key=lambda k: (-len(sources[claims[k].input]), claims[k].input))
-    for start in range(0, len(order), batch_size):
-        picked = order[start : start + batch_size]
+
+    def work(picked: list[int]) -> list[float]:
         with backbone.autocast(dtype):
-            found = _scored(backbone, sources, [claims[k] for k in picked])
-        values.update(zip(picked, found, strict=True))
+            return _scored(backbone, sources, [claims[k] for k in picked])
+
+    batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+    found = group.spread(batches, work, lambda done: None)
+    values = dict(zip(order, (value for row in found for value in row), strict=True))
     return [values[k] for k in range(len(claims))], _flops(backbone, sources, claims)
 
 

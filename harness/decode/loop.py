@@ -6,13 +6,18 @@ whatever the others do, so the numbers do not depend on the company a row has.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 import torch
 
 from harness.backbones.base import Backbone
 from harness.batching import Encoded, collate
+from harness.parallel import ALONE, Group
 from harness.token_logp import policy_logits
+
+Written = tuple[list[int], bool, list[int], bool]
+"""What :class:`Decoded` is made of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +35,11 @@ class Decoded:
     forced: bool
     output: list[int]
     finished: bool
+
+    @property
+    def plain(self) -> Written:
+        """The four in this order, for JSON."""
+        return self.warmup, self.forced, self.output, self.finished
 
 
 @torch.no_grad()
@@ -115,18 +125,19 @@ def decode_all(
     dtype: str,
     report: Callable[[int, int], None],
     given: Sequence[list[int]] | None = None,
+    group: Group = ALONE,
 ) -> tuple[list[Decoded], float]:
     """Decode every input, longest first (so memory is asked for at once), and count the operations.
+
+    The ranks of ``group`` share the batches.
 
     Returns:
         The outputs in the order of ``sources``, and the forward floating-point operations.
     """
     order = sorted(range(len(sources)), key=lambda i: -len(sources[i]))
-    outputs: dict[int, Decoded] = {}
-    flops = 0.0
     backbone.model.eval()
-    for start in range(0, len(order), batch_size):
-        picked = order[start : start + batch_size]
+
+    def work(picked: list[int]) -> tuple[list[Written], float]:
         with backbone.autocast(dtype):
             decoded = greedy(
                 backbone,
@@ -135,13 +146,40 @@ def decode_all(
                 output_cap=output_cap,
                 given=None if given is None else [given[i] for i in picked],
             )
-        outputs.update(zip(picked, decoded, strict=True))
         lengths = np.array([len(sources[i]) for i in picked])
         gap = 1 if warmup_cap > 0 else 0
         # The last token written, eos or the one at the cap, is never fed back.
         fed = np.array([len(d.warmup) + gap + len(d.output) - (not d.finished) for d in decoded])
-        flops += backbone.costs.encode(lengths) + backbone.costs.advance(lengths, fed)
+        flops = backbone.costs.encode(lengths) + backbone.costs.advance(lengths, fed)
         read = 0 if given is None else sum(len(d.warmup) + gap for d in decoded)  # nothing is predicted there
         flops += backbone.costs.predict(float((fed + 1).sum() - read))
-        report(start + len(picked), len(order))
-    return [outputs[i] for i in range(len(sources))], flops
+        return [d.plain for d in decoded], flops
+
+    batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+    return gathered(group, batches, work, len(sources), report)
+
+
+def gathered(
+    group: Group,
+    batches: Sequence[list[int]],
+    work: Callable[[list[int]], tuple[list[Written], float]],
+    count: int,
+    report: Callable[[int, int], None],
+) -> tuple[list[Decoded], float]:
+    """Outputs of batches of indices in the order of the indices, and the operations, from all ranks.
+
+    Args:
+        group: The ranks that share the batches.
+        batches: Every index up to ``count`` in one of them.
+        work: The outputs of a batch and the operations of writing them.
+        count: How many outputs there are.
+        report: Called with (outputs, count).
+    """
+    sizes = list(accumulate(map(len, batches)))
+    outputs: dict[int, Decoded] = {}
+    flops = 0.0
+    found = group.spread(batches, work, lambda done: report(sizes[done - 1], count))
+    for picked, (written, spent) in zip(batches, found, strict=True):
+        outputs.update((i, Decoded(*row)) for i, row in zip(picked, written, strict=True))
+        flops += spent
+    return [outputs[i] for i in range(count)], flops

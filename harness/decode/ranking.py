@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from harness.backbones.base import Backbone
 from harness.decode.choice import likeliest
 from harness.decode.likelihood import Claim, log_likelihoods
+from harness.parallel import ALONE, Group
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ def rank_options(
     warmups: Sequence[list[int]] | None,
     batch_size: int,
     dtype: str,
+    group: Group = ALONE,
 ) -> Ranking:
     """Score every option of every input as the whole output, its end included.
 
@@ -42,6 +44,7 @@ def rank_options(
             written after; None: the direct path.
         batch_size: Options at once.
         dtype: "float32" or "bfloat16".
+        group: The ranks that share the batches.
     """
     ids = {
         text: (*backbone.plain_ids(text, target=True), backbone.tokens.eos)
@@ -53,7 +56,9 @@ def rank_options(
         for i, row in enumerate(options)
         for text in row
     ]
-    values, flops = log_likelihoods(backbone, sources, claims, batch_size=batch_size, dtype=dtype)
+    values, flops = log_likelihoods(
+        backbone, sources, claims, batch_size=batch_size, dtype=dtype, group=group
+    )
     known = iter(values)
     log_probs = [[next(known) for _ in row] for row in options]
     best = [row[likeliest(scores)] for row, scores in zip(options, log_probs, strict=True)]

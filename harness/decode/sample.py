@@ -9,6 +9,7 @@ from torch import Tensor
 
 from harness.backbones.base import Backbone, SpecialTokens
 from harness.batching import Encoded, collate
+from harness.parallel import ALONE, Group
 from harness.rollout import sample_warmups
 
 
@@ -37,6 +38,7 @@ def draw(
     temperature: float,
     batch_size: int,
     dtype: str,
+    group: Group = ALONE,
 ) -> tuple[list[list[list[int]]], float]:
     """Draw warmups for every input.
 
@@ -47,6 +49,7 @@ def draw(
         temperature: Sampling temperature.
         batch_size: Rows at once, the n of an input always together.
         dtype: "float32" or "bfloat16".
+        group: The ranks that share the batches.
 
     Returns:
         The n warmups of each input, as ids (one of ``cap`` tokens did not end by itself), and the forward
@@ -57,10 +60,8 @@ def draw(
     n, cap = draws.shape[1:]
     size = max(1, batch_size // n)
     order = sorted(range(len(sources)), key=lambda i: -len(sources[i]))
-    drawn: dict[int, list[list[int]]] = {}
-    flops = 0.0
-    for start in range(0, len(order), size):
-        picked = order[start : start + size]
+
+    def work(picked: list[int]) -> tuple[list[list[list[int]]], float]:
         batch = collate([Encoded(sources[i], [tokens.eos]) for i in picked], tokens.pad, device)
         with backbone.autocast(dtype):
             state = backbone.encode(batch.source, batch.mask)
@@ -68,11 +69,14 @@ def draw(
             found = sample_warmups(backbone, state, rows, temperature=temperature)
         counts = found.lengths.tolist()
         ids = [row[:length] for row, length in zip(found.tokens.tolist(), counts, strict=True)]
-        for place, i in enumerate(picked):
-            drawn[i] = ids[place * n : (place + 1) * n]
         lengths = np.array([len(sources[i]) for i in picked])
         # Each token drawn is a prediction, its end included; the last one is never fed back.
         predicted = np.minimum(np.array(counts) + 1, cap)
-        flops += backbone.costs.encode(lengths) + backbone.costs.predict(float(predicted.sum()))
+        flops = backbone.costs.encode(lengths) + backbone.costs.predict(float(predicted.sum()))
         flops += backbone.costs.advance(lengths.repeat(n), predicted - 1)
-    return [drawn[i] for i in range(len(sources))], flops
+        return [ids[place * n : (place + 1) * n] for place in range(len(picked))], flops
+
+    batches = [order[start : start + size] for start in range(0, len(order), size)]
+    found = group.spread(batches, work, lambda done: None)
+    drawn = dict(zip(order, (of_input for rows, _ in found for of_input in rows), strict=True))
+    return [drawn[i] for i in range(len(sources))], sum((flops for _, flops in found), 0.0)

@@ -60,7 +60,7 @@ def cluster_executor(
     A Ray that this process is connected to already is used, and left as it is.
 
     Args:
-        spec: Its ``address``, ``resources``, ``retries``, ``threads``, ``workers``.
+        spec: Its ``address``, ``resources``, ``retries``, ``threads``, ``devices``, ``workers``.
         device: "cpu" or "cuda".
 
     Raises:
@@ -68,7 +68,7 @@ def cluster_executor(
             has other versions.
     """
     ray = _import_ray()
-    need = needed_resources(spec.resources, spec.threads, device)
+    need = needed_resources(spec.resources, spec.threads, device, spec.devices or 1)
     variables = {"OMP_NUM_THREADS": str(spec.threads)}  # read when a worker loads torch
     if spec.offline:
         variables["HF_HUB_OFFLINE"] = "1"

@@ -5,7 +5,6 @@ there are.
 """
 
 import multiprocessing
-import os
 import threading
 import time
 from collections import deque
@@ -18,12 +17,16 @@ from typing import Any
 
 from harness.executors import Event, Kind, Listener, Step
 from harness.executors.board import POLL, Board, Outcome
+from harness.executors.rank import Stage, children_threads, end_with_parent
+from harness.executors.ranks import follow, run_together
 from harness.executors.stopping import Stop, deaf_children, listening
 from harness.failures import Failure, failure_of
+from harness.launch import launched, leading
 from harness.locks import claim
-from harness.stages import Job, Report, run_cell, run_training, run_warm_start
+from harness.parallel import ALONE
+from harness.stages import run_cell, run_training, run_warm_start
 
-STAGES: dict[Kind, Callable[[Job, Report], None]] = {
+STAGES: dict[Kind, Stage] = {
     "warm start": run_warm_start,
     "training": run_training,
     "cell": run_cell,
@@ -57,6 +60,19 @@ def run_steps(steps: Sequence[Step], *, workers: int, threads: int, listener: Li
     else:
         _run_pool(board, workers, threads, listener)
     return board.failures
+
+
+def led(command: Callable[[], int]) -> int:
+    """The exit code of a command, which under a launcher rank 0 alone runs, and the others help it.
+
+    Raises:
+        UserError: Fewer ranks have come than were asked for, or the command's own.
+    """
+    launch = launched()
+    if launch is not None and launch.rank > 0:
+        return follow(launch, STAGES)
+    with leading():
+        return command()
 
 
 def _run_here(board: Board, threads: int, listener: Listener) -> None:
@@ -108,9 +124,11 @@ class _Pool:
 
 
 def _run_pool(board: Board, workers: int, threads: int, listener: Listener) -> None:
-    # Read by the children's OpenMP when it is loaded, before torch.set_num_threads can be called.
-    before = os.environ.get("OMP_NUM_THREADS")
-    os.environ["OMP_NUM_THREADS"] = str(threads)
+    with children_threads(threads):
+        _run_in_pool(board, workers, threads, listener)
+
+
+def _run_in_pool(board: Board, workers: int, threads: int, listener: Listener) -> None:
     pool = _Pool(workers, threads, listener)
 
     def tell() -> None:
@@ -158,10 +176,6 @@ def _run_pool(board: Board, workers: int, threads: int, listener: Listener) -> N
         finished_well = True
     finally:
         pool.close(kill=not finished_well)
-        if before is None:
-            del os.environ["OMP_NUM_THREADS"]
-        else:
-            os.environ["OMP_NUM_THREADS"] = before
     if stop():
         raise stop.error()
 
@@ -185,7 +199,7 @@ def _fill(
 def _set_up(channel: Any, stop_event: Any, threads: int) -> None:
     global _channel, _stop_event  # a pool's initialiser can leave its state nowhere else
     _channel, _stop_event = channel, stop_event
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     prepare(threads)
 
 
@@ -197,14 +211,6 @@ def prepare(threads: int) -> None:
 
     torch.set_num_threads(threads)
     quiet_transformers()
-
-
-def _end_with_parent() -> None:
-    """A worker whose parent was killed would go on, hold its lock, and then wait for work for ever."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 def _drain(channel: Any, listener: Listener) -> None:
@@ -222,7 +228,7 @@ def run_step(
     stopping: Callable[[], bool],
     lock: Callable[[Path], AbstractContextManager[bool]] = claim,
 ) -> Outcome:
-    """Make a step's folder in this process, unless another process is making it.
+    """Make a step's folder in this process, or in one a device, unless another process is making it.
 
     Args:
         step: The step; what it needs is stored.
@@ -248,7 +254,10 @@ def run_step(
             if not ours:
                 return "busy"
             listener(Event(step.key, "started"))
-            STAGES[step.kind](step.job, report)
+            if step.job.devices == 1:
+                STAGES[step.kind](step.job, report, ALONE)
+            else:
+                run_together(STAGES[step.kind], step, report)
     except KeyboardInterrupt:
         return "stopped"
     except (Exception, SystemExit) as error:  # a plugin may raise anything, and call sys.exit

@@ -32,10 +32,10 @@ class Node:
     has: Amounts
 
 
-def needed_resources(resources: Resources, threads: int, device: str) -> dict[str, float]:
+def needed_resources(resources: Resources, threads: int, device: str, devices: int = 1) -> dict[str, float]:
     """What a step takes, by Ray's names; what is 0 is left out."""
-    gpus = float(device == "cuda") if resources.gpus is None else resources.gpus
-    cpus = float(threads) if resources.cpus is None else resources.cpus
+    gpus = float(devices * (device == "cuda")) if resources.gpus is None else resources.gpus
+    cpus = float(threads * devices) if resources.cpus is None else resources.cpus
     wanted = {"CPU": cpus, "GPU": gpus, "memory": int((resources.memory or 0) * GB)}
     return {name: amount for name, amount in wanted.items() if amount}
 

@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
@@ -48,12 +48,12 @@ def listening(stop: Stop) -> Iterator[None]:
 
 
 @contextmanager
-def deaf_children() -> Iterator[None]:
-    """Processes that are started in here never see Ctrl-C: their parent tells them.
+def deaf_children(signals: Sequence[signal.Signals] = (signal.SIGINT,)) -> Iterator[None]:
+    """Processes that are started in here never see Ctrl-C, or other signals: their parent tells them.
 
     A terminal sends it to children too, and one that dies of it can't write its checkpoint.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     try:
         yield
     finally:

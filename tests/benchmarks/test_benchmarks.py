@@ -94,6 +94,17 @@ def test_the_memory_of_a_step_is_that_of_its_process(command, tmp_path: Path):
         assert side["gradients"] == 4 * side["parameters"]
 
 
+@pytest.mark.slow  # six processes that import torch and transformers anew
+def test_two_processes_against_one(command, tmp_path: Path):
+    path = tmp_path / "result.json"
+    ran = command("--size", "tiny", "--rounds", 1, "--only", "data_parallel", "--json", path)
+    assert ran.exit_code == 0, ran.output
+    for record in json.loads(path.read_text())["records"]:
+        assert record["ours"] > 0 < record["other"]
+        assert record["detail"]["difference"] < 1e-5
+        assert [start["processes"] for start in record["detail"]["starts"]] == [2, 1]
+
+
 @pytest.mark.slow
 @pytest.mark.skipif("WARMUP_BENCH_TRL_PYTHON" not in os.environ, reason="names the Python with TRL")
 def test_steps_of_the_real_trainer(command, tmp_path: Path):
