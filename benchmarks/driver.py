@@ -110,7 +110,7 @@ class Driver:
         def mark(name: str) -> None:
             marks[name] = time.process_time()
 
-        with patch.dict(STAGES, dict.fromkeys(STAGES, lambda job, report: None)):
+        with patch.dict(STAGES, dict.fromkeys(STAGES, lambda job, report, group: None)):
             made = plan(self.out, self.seeds)
             mark("plan")
             self.work = outstanding(made)

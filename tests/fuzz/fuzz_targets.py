@@ -201,8 +201,8 @@ def results() -> Path:
 
 
 def files() -> list[Path]:
-    """Its files, in an order that stays."""
-    return sorted(p for p in results().rglob("*") if p.is_file() and p.name != DONE)
+    """Its files, in an order that stays; not the empty ones of locks."""
+    return sorted(p for p in results().rglob("*") if p.is_file() and p.stat().st_size and p.name != DONE)
 
 
 def read_all() -> None:
