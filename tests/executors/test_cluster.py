@@ -133,3 +133,7 @@ def test_a_node_that_dies_costs_nothing_but_time(
     ended = Counter(event.job for event in events if event.kind == "done")
     assert ended == {step.key: 1 for step in outstanding(plan(tmp_path, "other", **longer)).steps}
     assert "its node or worker was lost" in caplog.text
+    begun = [place for place, event in enumerate(events) if event.kind == "started"]
+    (again,) = (at for n, at in enumerate(begun) if events[at].job in {events[k].job for k in begun[:n]})
+    went_on = next(e for e in events[again:] if e.job == events[again].job and e.kind == "progress")
+    assert went_on.done > 10  # from a checkpoint, not from the first step
