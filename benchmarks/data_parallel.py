@@ -23,7 +23,7 @@ from benchmarks.record import Options, Record, UnavailableError, judge
 from harness.batching import Encoded
 from harness.loss import Objective
 from harness.parallel import ALONE, Group, joined, rendezvous
-from harness.spec import Budget, Train, Warmup
+from harness.settings import Budget, Train, Warmup
 from harness.train import train
 
 METHODS = {"sft": sft.METHOD, "warmup": warmup.METHOD}

@@ -22,7 +22,7 @@ from benchmarks.record import Options, Record, judge
 from benchmarks.timing import interleave, profile, timed
 from harness.backbones.base import Backbone
 from harness.decode import greedy, infer
-from harness.spec import Decode
+from harness.settings import Decode
 
 STIR = 6.0
 """Factor on the matrices inside the layers."""

@@ -33,7 +33,7 @@ from harness.backbones.base import DecoderOnly
 from harness.backbones.costs import BACKWARD, Costs
 from harness.batching import Batch
 from harness.loss import Objective, batch_loss
-from harness.spec import Train, Warmup
+from harness.settings import Train, Warmup
 from harness.train import make_optimizer
 
 LEARNING_RATE, MAX_NORM = 1e-5, 1.0

@@ -25,7 +25,7 @@ from harness.batching import Batch
 from harness.ledger import peak_memory, process_memory
 from harness.loss import Objective, batch_loss
 from harness.rollout import sample_warmups
-from harness.spec import Warmup
+from harness.settings import Warmup
 
 VOCABULARY = 250_112
 """Rows of mT5's embedding (google/mt5-small's configuration)."""

@@ -15,7 +15,7 @@ from benchmarks.stored import made_test_set, store_cell, unsynced, written
 from benchmarks.timing import called, interleave, timed
 from harness.cell import Cell
 from harness.cli.report import report_command
-from harness.spec import Settings
+from harness.settings import Settings
 
 METHODS, SEEDS, EXAMPLES, WORDS = 20, 50, 200, 15
 FEW = (3, 2, 6)

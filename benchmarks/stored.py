@@ -11,7 +11,7 @@ from unittest.mock import patch
 from harness.cell import Cell
 from harness.ledger import Ledger
 from harness.scoring import score_cell
-from harness.spec import Score
+from harness.settings import Score
 from harness.store import is_done, write_json, write_table, writing
 
 LINES = 25

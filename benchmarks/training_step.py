@@ -18,7 +18,7 @@ from harness.backbones.base import EncoderDecoder
 from harness.batching import Batch
 from harness.loss import Objective, batch_loss
 from harness.rollout import Warmups, lay_out, score
-from harness.spec import Warmup
+from harness.settings import Warmup
 
 FASTER = {"mini": ">= 3", "t5-small": ">= 1.5", "t5-base": ">= 1.5"}
 """How many times faster than the step by hand a warmup step is to be."""

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from harness.errors import UserError
 from harness.results_folder import spec_paths
-from harness.spec import RunSpec, Settings, make_settings, make_spec, read_spec
+from harness.settings import Settings
+from harness.spec import RunSpec, make_settings, make_spec, read_spec
 
 UNREAD = {"log_every", "eval_every", "eval_examples"}
 """Keys of ``train`` that change no number."""

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from harness.spec import Settings, Warmup
+from harness.settings import Settings, Warmup
 from harness.task import Scale
 
 HASH_VERSION = 1

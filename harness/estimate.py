@@ -9,7 +9,7 @@ from typing import Any, Literal
 from harness.backbones.costs import Costs, IntArray
 from harness.cell import Cell
 from harness.plan import Plan
-from harness.spec import Budget, Lora, Settings
+from harness.settings import Budget, Lora, Settings
 
 UTILISATION = 0.35
 """Share of a matrix rate that training reaches (our choice; printed with every estimate)."""

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from harness.spec import Limit
+from harness.settings import Limit
 from harness.store import read_table, write_table
 from harness.task import Example, Splits
 

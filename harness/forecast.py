@@ -14,7 +14,8 @@ from harness.estimate import Kind, Operations, disk_bytes, operations, per_examp
 from harness.methods import resolve_method
 from harness.registry import tasks
 from harness.selection import choose_scale, choose_subsets
-from harness.spec import RunSpec, Settings, make_settings
+from harness.settings import Settings
+from harness.spec import RunSpec, make_settings
 from harness.studies import Lengths
 
 A100_TFLOPS = 312.0

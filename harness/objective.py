@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from harness.backbones.base import Backbone
-    from harness.spec import Warmup
+    from harness.settings import Warmup
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,8 @@ from harness.metrics.learned import is_learned
 from harness.objective import Method
 from harness.registry import Entry, metrics, tasks
 from harness.selection import choose_scale, choose_subsets, find_data_dir, is_offline
-from harness.spec import RunSpec, Score, Settings, make_settings
+from harness.settings import Score, Settings
+from harness.spec import RunSpec, make_settings
 from harness.task import LoadRequest, Splits, Task, TaskCard
 from harness.tracking import require_trackers
 

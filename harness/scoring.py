@@ -20,7 +20,7 @@ from harness.migrations import read_facts_file
 from harness.names import file_name
 from harness.registry import Entry, metrics
 from harness.score_cache import cache_folder, digest, read_cache, write_part
-from harness.spec import Score
+from harness.settings import Score
 from harness.store import (
     check,
     clear_unfinished,

@@ -26,7 +26,7 @@ from harness.errors import UserError
 from harness.estimate import UTILISATION, Kind, Operations, PerExample, kind_of, operations, per_example
 from harness.forecast import A100_TFLOPS, WRITING
 from harness.plan import Plan
-from harness.spec import Lora, Settings
+from harness.settings import Lora, Settings
 
 TOLERANCE = 0.1
 """Share of the longest shard that cutting start groups must save (our choice: a warm start made twice is

@@ -24,7 +24,7 @@ from harness.objective import Giving, Method, likelihood
 from harness.parallel import ALONE, Group
 from harness.registry import tasks
 from harness.scoring import score_cell, task_facts
-from harness.spec import Budget, Lora, Score
+from harness.settings import Budget, Lora, Score
 from harness.store import (
     check,
     clear_unfinished,

@@ -22,7 +22,7 @@ from harness.loss import batch_loss
 from harness.objective import Objective
 from harness.parallel import ALONE, Group
 from harness.rounds import Memory, Turn
-from harness.spec import Budget, Train
+from harness.settings import Budget, Train
 
 MAX_SKIPPED = 20
 """Steps with a non-finite loss or gradient that a cell may skip; at one more it gives up."""

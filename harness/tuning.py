@@ -13,7 +13,8 @@ from harness.cell import Cell
 from harness.errors import UserError
 from harness.plan import Plan, make_plan, require_one_start
 from harness.results import Result
-from harness.spec import RunSpec, Tune, make_settings, merge, nested
+from harness.settings import Tune
+from harness.spec import RunSpec, make_settings, merge, nested
 
 Point = dict[str, Any]
 """Dotted keys -> values."""

@@ -13,7 +13,7 @@ from tiny import (
 )
 
 from harness.loss import Objective, batch_loss
-from harness.spec import Warmup
+from harness.settings import Warmup
 
 CAP = 2
 

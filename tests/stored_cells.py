@@ -9,7 +9,7 @@ from typing import Any
 from harness.cell import Cell
 from harness.ledger import Ledger
 from harness.scoring import score_cell
-from harness.spec import Score, Settings
+from harness.settings import Score, Settings
 from harness.store import is_done, write_json, write_table, writing
 
 

@@ -15,7 +15,7 @@ from harness import checkpoint
 from harness.checkpoint import KEPT, Pace, clear, latest
 from harness.errors import UserError
 from harness.loss import Objective
-from harness.spec import Budget
+from harness.settings import Budget
 from harness.train import train
 
 REPLAY = dataclasses.replace(warmup.METHOD, name="warmup-replay", sampler=samplers.replay())

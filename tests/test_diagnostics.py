@@ -7,7 +7,7 @@ from baselines.filler import METHOD as FILLER
 from harness.batching import Encoded
 from harness.diagnostics import diagnose, overlap
 from harness.loss import Objective
-from harness.spec import Warmup
+from harness.settings import Warmup
 
 WARMUP = Warmup(samples=3, max_tokens=2)
 

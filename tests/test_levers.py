@@ -9,7 +9,7 @@ from baselines import filler, sft, shuffled, warmup, warmup_frozen
 from harness.batching import Batch
 from harness.loss import Objective, Turn, batch_loss
 from harness.rounds import Memory
-from harness.spec import Warmup
+from harness.settings import Warmup
 
 TARGETS = [[5, 4, 4], [4]]
 

@@ -56,7 +56,7 @@ def test_a_cell_of_schema_1_is_scored_again_without_its_model(tmp_path: Path) ->
     context, metrics = read_facts(cell)
     assert (context.target_language, metrics) == ("en", ("chrf++", "bleu"))
     from harness.registry import metrics as registry
-    from harness.spec import Score
+    from harness.settings import Score
 
     score_cell(cell, metrics, Score())
     for name in metrics:

@@ -20,7 +20,7 @@ from harness.decode import infer
 from harness.errors import TrainingError
 from harness.loss import Objective
 from harness.parallel import ALONE, BUCKET, Group, _buckets
-from harness.spec import Budget, Decode
+from harness.settings import Budget, Decode
 from harness.train import train
 
 BATCH_OF_5 = SETTINGS.model_copy(update={"batch_size": 5})  # 2 and 3 inputs

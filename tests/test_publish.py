@@ -22,7 +22,7 @@ from harness.results import read_results
 from harness.results_folder import spec_paths
 from harness.runner import execute, outstanding
 from harness.scoring import score_cell
-from harness.spec import Score
+from harness.settings import Score
 from harness.store import DONE, CorruptError, check, read_json, read_table, write_json, write_table, writing
 from harness.stored import references_digest
 

@@ -17,7 +17,7 @@ from harness.errors import UserError
 from harness.results import read_result, read_results
 from harness.score_cache import digest, read_cache
 from harness.scoring import score_cell, score_folder, score_learned
-from harness.spec import Score
+from harness.settings import Score
 from harness.store import CorruptError, check
 
 METRIC = '''
@@ -228,7 +228,7 @@ def test_plain_metrics_score_what_is_stored_and_only_once(tmp_path: Path) -> Non
 
 def test_a_metric_that_some_cells_lack_is_left_out_and_said_so(tmp_path: Path) -> None:
     from harness.report.build import build_tables
-    from harness.spec import Stats
+    from harness.settings import Stats
 
     stats = Stats(randomizations=99, resamples=99)
     sft, warmup = (store_predictions(tmp_path, name, t) for name, t in (("sft", SFT), ("warmup", WARMUP)))

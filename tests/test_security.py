@@ -18,7 +18,8 @@ from harness.names import file_name
 from harness.registry import PLUGINS
 from harness.results import read_result, read_results
 from harness.scoring import score_cell, score_folder
-from harness.spec import Score, make_spec
+from harness.settings import Score
+from harness.spec import make_spec
 from harness.store import DONE, CorruptError, _write_manifest, check
 from harness.task import ScaleCard, Subset, TaskCard
 from tasks.libreoffice_build import read_pages

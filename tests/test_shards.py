@@ -17,8 +17,9 @@ from harness.cell import Cell
 from harness.errors import UserError
 from harness.plan import Plan, make_plan
 from harness.runner import outstanding
+from harness.settings import Settings
 from harness.shards import TOLERANCE, Shard, Work, parse_shard, part_of, split, start_group, weigh
-from harness.spec import Settings, make_spec
+from harness.spec import make_spec
 
 FILES = 5 * 3 + 4 * 6
 """5 models with log and ledger, 4 cells with predictions, ledger, 2 scores and their statistics."""

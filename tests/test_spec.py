@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from harness.cell import Cell
 from harness.errors import UserError
-from harness.spec import RunSpec, Settings, make_settings, make_spec, merge, parse_assignment, read_spec
+from harness.settings import Settings
+from harness.spec import RunSpec, make_settings, make_spec, merge, parse_assignment, read_spec
 
 
 def cell(**changes: object) -> Cell:

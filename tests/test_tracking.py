@@ -15,7 +15,8 @@ from command import invoke
 import harness.tracking
 from harness.cell import Cell
 from harness.errors import UserError
-from harness.spec import Settings, make_spec
+from harness.settings import Settings
+from harness.spec import make_spec
 from harness.tracking import configuration, figures, new_lines, require_trackers, tracked, unreachable
 
 CELL = Cell(

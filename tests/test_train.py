@@ -30,7 +30,7 @@ from harness.errors import UserError
 from harness.loss import Objective, batch_loss
 from harness.objective import Coefficients, Method
 from harness.rounds import Memory, Turn
-from harness.spec import Budget, Train, Warmup
+from harness.settings import Budget, Train, Warmup
 from harness.train import MAX_SKIPPED, train
 
 METHODS = {"sft": sft.METHOD, "warmup": warmup.METHOD}

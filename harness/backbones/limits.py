@@ -3,7 +3,7 @@
 from typing import Any
 
 from harness.errors import UserError
-from harness.spec import Settings
+from harness.settings import Settings
 
 
 def check_lengths(config: Any, settings: Settings) -> None:

@@ -18,7 +18,7 @@ from harness.backbones.presets import UNKNOWN_CHECKPOINT, Preset
 from harness.backbones.tokenizer import ANSWER, SEPARATOR, train_tokenizer
 from harness.errors import UserError
 from harness.registry import Entry, backbones
-from harness.spec import Lora
+from harness.settings import Lora
 
 RESERVED = (SEPARATOR, "<|reserved_special_token_0|>", "<|fim_middle|>", "<|file_separator|>", "<file_sep>")
 """Tokens that pretrained vocabularies have and plain text never uses; the first found is the separator."""

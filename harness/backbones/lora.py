@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import UserError
-from harness.spec import Lora
+from harness.settings import Lora
 
 ADAPTER = "adapter_config.json"
 """File by which a folder is known to hold an adapter."""

@@ -9,7 +9,7 @@ from harness.backbones.costs import Costs, measure_costs
 from harness.backbones.lora import add_adapter
 from harness.backbones.presets import Preset
 from harness.errors import UserError
-from harness.spec import Lora
+from harness.settings import Lora
 
 
 def shape_costs(preset: Preset, lora: Lora) -> Costs:

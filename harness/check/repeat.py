@@ -11,7 +11,7 @@ from harness.check.finding import Finding
 from harness.check.subject import Subject
 from harness.examples import limited
 from harness.registry import tasks
-from harness.spec import Limit
+from harness.settings import Limit
 from harness.task import LoadRequest
 
 

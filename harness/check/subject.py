@@ -7,7 +7,8 @@ from harness.backbones.presets import Preset
 from harness.check.finding import Finding
 from harness.errors import UserError
 from harness.registry import Entry, tasks
-from harness.spec import Settings, make_settings
+from harness.settings import Settings
+from harness.spec import make_settings
 from harness.task import Example, LoadRequest, Splits, Task, TaskCard
 
 NAMES = ("train", "validation", "test")

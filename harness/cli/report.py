@@ -13,7 +13,8 @@ from harness.report.render import RENDERERS, print_tables
 from harness.report.table import Table
 from harness.results import Result, read_results
 from harness.results_folder import spec_paths
-from harness.spec import RunSpec, Stats, make_spec, read_spec
+from harness.settings import Stats
+from harness.spec import RunSpec, make_spec, read_spec
 
 
 def report_command(

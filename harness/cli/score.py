@@ -17,7 +17,8 @@ from harness.metrics.learned import LearnedMetric, is_learned
 from harness.registry import metrics
 from harness.results_folder import refuse_published
 from harness.scoring import Tally, read_facts, score_cell, score_learned
-from harness.spec import Score, make_spec, merge, parse_assignment
+from harness.settings import Score
+from harness.spec import make_spec, merge, parse_assignment
 from harness.store import CorruptError, is_done, require_writable
 
 

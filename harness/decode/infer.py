@@ -14,7 +14,7 @@ from harness.decode.loop import Decoded, decode_all
 from harness.decode.sample import draw, uniforms, writing_outputs
 from harness.errors import UserError
 from harness.parallel import ALONE, Group
-from harness.spec import Decode
+from harness.settings import Decode
 
 Progress = Callable[[int, int], None]
 

@@ -13,7 +13,7 @@ from packaging.version import InvalidVersion, Version
 
 from harness.errors import UserError
 from harness.provenance import PACKAGES
-from harness.spec import Resources
+from harness.settings import Resources
 
 GB = 1_000_000_000
 UNITS = {"CPU": ("CPUs", 1), "GPU": ("GPUs", 1), "memory": ("GB of memory", GB)}

@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.spec import Score
+from harness.settings import Score
 
 FloatArray = NDArray[np.float64]
 

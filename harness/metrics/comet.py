@@ -21,7 +21,7 @@ from harness.metrics.checkpoints import TOKENIZER, fetch, find_model, hash_files
 from harness.metrics.inputs import check_inputs
 from harness.metrics.learned import Segment, best_of_each, mean_percent, score_all
 from harness.plain_yaml import read_yaml
-from harness.spec import CometOptions
+from harness.settings import CometOptions
 
 VARIABLE = "WARMUP_BENCH_COMET_PYTHON"
 WORKER = Path(__file__).parent / "workers" / "comet_worker.py"

@@ -18,7 +18,7 @@ from harness.report.sheets import Block, Line, Sheet, sheets, slug
 from harness.report.table import Column, Gain, Group, Missing, Row, Score, Table
 from harness.report.wording import findings, notes, scope
 from harness.results import Result
-from harness.spec import Stats
+from harness.settings import Stats
 from harness.stats import Comparison, holm
 from harness.studies import paper_studies, smaller_studies
 

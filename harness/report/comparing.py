@@ -7,7 +7,7 @@ import numpy as np
 
 from harness.metrics.base import FloatArray
 from harness.results import Result
-from harness.spec import Stats
+from harness.settings import Stats
 from harness.stats import Comparison, compare
 from harness.store import CorruptError
 

@@ -8,7 +8,8 @@ from harness.asked import backbone_name, is_file, labels, read_specs
 from harness.cell import Cell
 from harness.report.failed import Failed
 from harness.results import Result, read_cell
-from harness.spec import Settings, make_settings
+from harness.settings import Settings
+from harness.spec import make_settings
 from harness.store import check, is_done
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from harness.report.table import Column, Gain, Group, Missing, Published, Score, Table
-from harness.spec import Settings
+from harness.settings import Settings
 from harness.stats.verdict import ENOUGH, judge
 from harness.studies import Study
 

@@ -11,7 +11,7 @@ from harness.cell import LATER, Cell, content_hash
 from harness.errors import UserError
 from harness.report.planned import Planned
 from harness.results import Result
-from harness.spec import Settings
+from harness.settings import Settings
 
 GREEDY = "greedy"
 Key = tuple[str, str, str]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from harness.report.numbers import format_p
 from harness.report.table import Column, Footnotes, Gain, Group, Missing, Row, Score, Table
-from harness.spec import Stats
+from harness.settings import Stats
 from harness.stats import Comparison
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from harness.decode import infer
 from harness.diagnostics import diagnose
 from harness.errors import UserError
 from harness.loss import Objective
-from harness.spec import Budget, Decode, Lora, Train, Warmup
+from harness.settings import Budget, Decode, Lora, Train, Warmup
 from harness.task import numbered
 from harness.train import train
 

@@ -9,7 +9,8 @@ import torch
 from harness.backbones.load import UNKNOWN_CHECKPOINT, make_backbone, resolve_preset
 from harness.backbones.presets import SCRATCH_LLAMA, SCRATCH_LLAMA_60M, SCRATCH_T5, SCRATCH_T5_60M
 from harness.registry import backbones
-from harness.spec import Budget, make_settings
+from harness.settings import Budget
+from harness.spec import make_settings
 
 PAGE = Path(__file__).parents[2] / "docs" / "backbones.md"
 PRESETS = {name: entry.value for name, entry in backbones().entries()}

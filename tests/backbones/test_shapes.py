@@ -6,7 +6,7 @@ from harness.backbones import presets
 from harness.backbones.presets import Preset
 from harness.backbones.shapes import shape_costs
 from harness.errors import UserError
-from harness.spec import Lora
+from harness.settings import Lora
 
 PARAMETERS = {
     "T5_SMALL": 60_506_624,

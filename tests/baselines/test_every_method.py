@@ -18,7 +18,7 @@ from harness.methods import resolve_method
 from harness.objective import Coefficients
 from harness.registry import methods
 from harness.rollout import first_of_equals
-from harness.spec import Warmup
+from harness.settings import Warmup
 
 NAMES = methods().names()
 OPTIONS = ["warmup-jensen:kl=0.7", "warmup-garl:q=0", "warmup-garl:q=0.75", "warmup-em:q=0.75"]

@@ -13,7 +13,7 @@ from harness.errors import UserError
 from harness.loss import Objective, batch_loss
 from harness.methods import resolve_method
 from harness.rounds import Memory, Turn
-from harness.spec import Warmup
+from harness.settings import Warmup
 
 N, CAP = 4, 3
 PAIRS = [([4, 5], [4]), ([5], [5, 5, 4]), ([4, 4, 5], []), ([5, 4], [4, 4, 4, 5])]

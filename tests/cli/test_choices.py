@@ -97,7 +97,7 @@ def test_both_answers_are_stored_and_scored(finished: Path, method: str) -> None
 def test_cut_inputs_reach_the_results(finished: Path) -> None:
     from harness.report.build import build_tables
     from harness.results import read_results
-    from harness.spec import Stats
+    from harness.settings import Stats
 
     results = read_results(finished)
     for result in results:

@@ -14,7 +14,7 @@ from sacrebleu.significance import PairedTest
 from harness.cell import Cell
 from harness.ledger import Ledger
 from harness.scoring import score_cell
-from harness.spec import Score, Settings
+from harness.settings import Score, Settings
 from harness.store import write_json, write_table, writing
 
 GOLD = [f"the cat number {i} sat on the red mat of house {i * 7}" for i in range(40)]

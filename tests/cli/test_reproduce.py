@@ -16,7 +16,7 @@ from harness.forecast import WRITING, Device, forecast
 from harness.registry import tasks
 from harness.report.numbers import flops
 from harness.selection import choose_scale, choose_subsets
-from harness.spec import Lora
+from harness.settings import Lora
 from harness.stats.claims import PUBLISHED, read_claims
 from harness.studies import SCALES, Lengths, paper_studies, read_lengths, read_study, study_names
 

@@ -9,7 +9,7 @@ from harness.decode import decode_all, infer
 from harness.decode.beam import beam_outputs
 from harness.decode.choice import by_minimum_bayes_risk, by_vote, derangement
 from harness.errors import UserError
-from harness.spec import Decode
+from harness.settings import Decode
 
 VOCABULARY, WARMUP_CAP, OUTPUT_CAP, SEED = 14, 3, 6, 5
 CONTENTS = ([4, 5, 6, 7], [8], [9, 10, 11, 12, 13, 4, 5], [6, 6], [13, 4, 9], [5, 12, 7, 10, 8], [11])

@@ -9,7 +9,7 @@ from harness.executors.nodes import (
     room,
     versions,
 )
-from harness.spec import Resources
+from harness.settings import Resources
 
 NODES = [
     Node("a", "big", {"CPU": 16.0, "GPU": 4.0, "memory": 64e9}),

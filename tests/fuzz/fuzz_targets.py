@@ -31,7 +31,7 @@ from harness.redact import redact, visible
 from harness.report.render import RENDERERS, print_tables
 from harness.results import read_results
 from harness.scoring import score_cell
-from harness.spec import Score
+from harness.settings import Score
 from harness.stats.claims import PUBLISHED, assess, read_assumption, read_claims
 from harness.store import DONE, _write_manifest, check
 from tasks.libreoffice_build import paragraphs

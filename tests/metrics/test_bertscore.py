@@ -13,7 +13,7 @@ from harness.errors import UserError
 from harness.metrics.base import MetricContext
 from harness.metrics.bertscore import BERTScore
 from harness.metrics.learned import Segment
-from harness.spec import BertscoreOptions, Score
+from harness.settings import BertscoreOptions, Score
 
 KINDS = ("bert", "roberta", "t5")
 
@@ -182,7 +182,7 @@ def test_several_cells_are_scored_and_reported(encoders: dict[str, Path], tmp_pa
     from harness.report.build import build_tables
     from harness.results import read_results
     from harness.scoring import score_cell, score_learned
-    from harness.spec import Stats
+    from harness.settings import Stats
 
     settings = Score(bertscore=BertscoreOptions(model=str(encoders["bert"])))
     cells = [store_predictions(tmp_path, name, texts) for name, texts in (("sft", SFT), ("warmup", WARMUP))]

@@ -21,7 +21,7 @@ from harness.errors import UserError
 from harness.metrics.base import MetricContext
 from harness.metrics.comet import COMET, VARIABLE, WORKER
 from harness.scoring import score_learned
-from harness.spec import CometOptions, Score
+from harness.settings import CometOptions, Score
 
 FIRST_GOLDS = ["the cat ran", "the dog", "the red house", "red", "the cat"]
 

@@ -7,7 +7,8 @@ from typing import Any
 import sacrebleu
 from stored_cells import Written, store
 
-from harness.spec import Settings, Stats, make_settings
+from harness.settings import Settings, Stats
+from harness.spec import make_settings
 
 STATS = Stats(randomizations=2000, resamples=500)
 GOLD = [f"the cat number {i} sat on the red mat" for i in range(30)]

@@ -12,7 +12,7 @@ from harness.report.build import build_tables
 from harness.report.html import render_html
 from harness.report.html.page import example_sets
 from harness.results import read_results
-from harness.spec import Stats
+from harness.settings import Stats
 
 pytestmark = pytest.mark.slow
 

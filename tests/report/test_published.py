@@ -16,7 +16,7 @@ from harness.report.published import LEGEND, with_published
 from harness.report.render import RENDERERS, print_tables
 from harness.report.table import Missing, Table
 from harness.results import read_results
-from harness.spec import Settings
+from harness.settings import Settings
 from harness.studies import Study, read_study
 
 TRANSLATION = read_study("translation", "paper")

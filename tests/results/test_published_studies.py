@@ -13,7 +13,7 @@ from harness.cell import Cell
 from harness.ledger import Ledger
 from harness.publish import publish
 from harness.scoring import score_cell
-from harness.spec import Score, Settings
+from harness.settings import Score, Settings
 from harness.store import write_json, write_table, writing
 
 STUDIES = studies()
