@@ -19,6 +19,7 @@ from harness.results_folder import refuse_published
 from harness.spec import RunSpec, make_spec, merge, parse_assignment, read_spec
 
 if TYPE_CHECKING:
+    from harness.cell import Cell
     from harness.failures import Failure
     from harness.plan import Plan
     from harness.runner import Work
@@ -52,7 +53,7 @@ def run_command(
         from harness.backbones.load import quiet_transformers
         from harness.plan import make_plan
         from harness.preflight import require
-        from harness.runner import execute, outstanding, spec_text
+        from harness.runner import outstanding, spec_text
 
         quiet_transformers()
         plan = make_plan(spec)
@@ -74,12 +75,8 @@ def run_command(
     if work.pending:
         require(plan, work)
         print_counts(console, work)
-        try:
-            with ProgressDisplay(console, len(work.steps)) as display:
-                failures = execute(plan, work, display)
-        except KeyboardInterrupt as stopped:
-            print_stopped(console, len(outstanding(plan).done), len(plan.cells))
-            return 128 + int(stopped.args[0] if stopped.args else signal.SIGINT)
+        if (stopped := carry_out(console, plan, work, failures)) is not None:
+            return stopped
     else:
         console.print(f"All {len(work.done)} cells are stored already; nothing is trained.")
     finished = [cell.id for cell in plan.cells if cell.id not in failures]
@@ -104,9 +101,7 @@ def run_command(
         order = {cell.id: place for place, cell in enumerate(plan.cells)}
         results = sorted(read_results(plan.out, finished), key=lambda result: order[result.cell.id])
         print_tables(build_tables(results, plan.spec.stats, planned=missing), console)
-    for cell in failed:
-        failure = failures[cell.id]
-        console.print(Text(f"failed: {cell.id}: {failure.stage}: {failure.message.strip()}", style="red"))
+    print_failed(console, failed, failures)
     shown = escape(str(plan.out))
     if failed:
         console.print(
@@ -151,6 +146,26 @@ def _take_shard(plan: "Plan", shard: "Shard") -> "tuple[Plan, list[str]]":
             "once, in folders of their own once in each."
         )
     return taken, told
+
+
+def carry_out(console: Console, plan: "Plan", work: "Work", failures: "dict[str, Failure]") -> int | None:
+    """Do the work under a progress display, filling ``failures``; the exit code where the user stopped it."""
+    from harness.runner import execute, outstanding
+
+    try:
+        with ProgressDisplay(console, len(work.steps)) as display:
+            failures.update(execute(plan, work, display))
+    except KeyboardInterrupt as stopped:
+        print_stopped(console, len(outstanding(plan).done), len(plan.cells))
+        return 128 + int(stopped.args[0] if stopped.args else signal.SIGINT)
+    return None
+
+
+def print_failed(console: Console, failed: "Sequence[Cell]", failures: "Mapping[str, Failure]") -> None:
+    """A line for each cell that has failed."""
+    for cell in failed:
+        failure = failures[cell.id]
+        console.print(Text(f"failed: {cell.id}: {failure.stage}: {failure.message.strip()}", style="red"))
 
 
 def print_stopped(console: Console, done: int, cells: int) -> None:

@@ -3,7 +3,6 @@
 import json
 import re
 import shlex
-import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.text import Text
 
-from harness.cli.progress import ProgressDisplay
-from harness.cli.run import collect_spec, print_counts, print_plan, print_stopped
+from harness.cli.run import carry_out, collect_spec, print_counts, print_failed, print_plan
 from harness.errors import UserError
 
 if TYPE_CHECKING:
@@ -53,7 +51,7 @@ def tune_command(
         from harness.backbones.load import quiet_transformers
         from harness.locks import hold
         from harness.preflight import require
-        from harness.runner import execute, outstanding, save_spec
+        from harness.runner import outstanding, save_spec
         from harness.store import require_writable, write_file
         from harness.tuning import choose, chosen_text, make_sweep, name_of, record
 
@@ -75,16 +73,10 @@ def tune_command(
         with hold(plan.out / "locks" / "setup.lock"):
             for each in sweep.plans:
                 save_spec(each)
-        try:
-            with ProgressDisplay(console, len(work.steps)) as display:
-                failures = execute(plan, work, display)
-        except KeyboardInterrupt as stopped:
-            print_stopped(console, len(outstanding(plan).done), len(plan.cells))
-            return 128 + int(stopped.args[0] if stopped.args else signal.SIGINT)
+        if (stopped := carry_out(console, plan, work, failures)) is not None:
+            return stopped
     if failed := [cell for cell in plan.cells if cell.id in failures]:
-        for cell in failed:
-            failure = failures[cell.id]
-            console.print(Text(f"failed: {cell.id}: {failure.stage}: {failure.message.strip()}", style="red"))
+        print_failed(console, failed, failures)
         console.print(
             f"{len(failed)} of {len(plan.cells)} cells failed: nothing is chosen until every method has "
             "every point. The same command tries them again.",
