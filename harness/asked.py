@@ -26,6 +26,10 @@ class Asked:
     backbone: str
     rows: tuple[tuple[str, str], ...]
 
+    def within(self, other: "Asked") -> bool:
+        """Whether another spec compares the same rows and more."""
+        return self.backbone == other.backbone and set(self.rows) < set(other.rows)
+
     def holds(self, backbone: str, label: str, settings: str) -> bool:
         """Whether a cell is one of these rows.
 
@@ -66,7 +70,7 @@ def read_asked(out: Path) -> tuple[Asked, ...]:
             if len({settings for _, settings in rows}) > 1:
                 name = "" if reference.endswith(".py") else backbone_name(reference)
                 found[Asked(name, rows)] = None
-    return tuple(found)
+    return tuple(one for one in found if not any(one.within(other) for other in found))
 
 
 def labels(spec: RunSpec) -> list[tuple[str, str]]:
