@@ -16,7 +16,8 @@ def asked_by(folder: Path, *methods: dict[str, dict[str, dict[str, float]]]) -> 
     (folder / "specs").mkdir()
     for number, each in enumerate(methods):
         spec = {"task": "wmt", "backbones": {"mini-t5": {}}, "methods": each}
-        (folder / "specs" / f"{number}.yaml").write_text(yaml.safe_dump(spec, sort_keys=False), encoding="utf-8")
+        text = yaml.safe_dump(spec, sort_keys=False)
+        (folder / "specs" / f"{number}.yaml").write_text(text, encoding="utf-8")
     return [[label for label, _ in asked.rows] for asked in read_asked(folder)]
 
 
