@@ -339,3 +339,14 @@ class Resources(_Section):
     cpus: float | None = Field(default=None, gt=0, description="CPUs; None: threads times devices")
     gpus: float | None = Field(default=None, ge=0, description="GPUs; None: one a device on cuda, 0 on a CPU")
     memory: float | None = Field(default=None, gt=0, description="GB of memory; None: none is reserved")
+
+
+def flattened(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Settings by keys with dots, as ``--set`` takes them."""
+    flat: dict[str, Any] = {}
+    for key, value in nested.items():
+        if isinstance(value, Mapping):
+            flat |= flattened(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat

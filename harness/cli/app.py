@@ -31,6 +31,13 @@ Devices = Annotated[
     int | None, typer.Option(help="Devices a cell, which share its batches. Default: 1, or torchrun's.")
 ]
 CometPython = Annotated[str | None, typer.Option(help="Python interpreter of an environment that has COMET.")]
+Where = Annotated[
+    Names,
+    typer.Option(
+        metavar="KEY=VALUE",
+        help="Only stored cells with this value, e.g. subset=de-en; repeatable.",
+    ),
+]
 Assignments = Annotated[
     Names,
     typer.Option("--set", metavar="KEY=VALUE", help="Any spec key, e.g. warmup.samples=8; repeatable."),
@@ -252,6 +259,7 @@ def compare(
     groups: Annotated[
         Path | None, typer.Option(help="Document of each line: swapped and resampled whole.")
     ] = None,
+    where: Where = None,
     intersect: Annotated[bool, typer.Option("--intersect", help="Compare on the common examples.")] = False,
     compat: Annotated[
         str | None,
@@ -276,6 +284,7 @@ def compare(
         "language": language,
         "labels": labels,
         "groups": groups,
+        "where": where or [],
         "intersect": intersect,
         "randomizations": randomizations,
         "resamples": resamples,
@@ -316,6 +325,7 @@ def power(
     groups: Annotated[
         Path | None, typer.Option(help="Document of each line of a pilot of text files.")
     ] = None,
+    where: Where = None,
     intersect: Annotated[bool, typer.Option("--intersect", help="Use the pilot's common examples.")] = False,
     level: Annotated[float, typer.Option(min=1e-9, max=0.5, help="Level of the two-sided test.")] = 0.05,
     comparisons: Annotated[
@@ -342,6 +352,7 @@ def power(
         "language": language,
         "labels": labels,
         "groups": groups,
+        "where": where or [],
         "intersect": intersect,
         "level": level,
         "comparisons": comparisons,

@@ -98,6 +98,8 @@ def read_systems(names: Sequence[str], options: Mapping[str, Any]) -> list[Syste
     keys = [key for item in options["metrics"] for key in item.split(",") if key]
     references: Sequence[Path] = options["references"]
     if references:
+        if options["where"]:
+            raise UserError("--where chooses among stored cells", hint="Text files are named one by one.")
         labels = [label for label in (options["labels"] or "").split(",") if label]
         metrics = make_metrics(keys or TEXT_METRICS, options["language"], labels, len(references))
         return read_text_systems(names, references, options["source"], options["groups"], metrics)
@@ -106,7 +108,7 @@ def read_systems(names: Sequence[str], options: Mapping[str, Any]) -> list[Syste
             raise UserError(
                 f"--{option} is for text files; stored cells know their own", hint="Text files need --ref."
             )
-    return [read_stored_system(name, keys or None) for name in names]
+    return [read_stored_system(name, keys or None, options["where"]) for name in names]
 
 
 def compare_systems(systems: Sequence[System], options: Mapping[str, Any]) -> Outcome:

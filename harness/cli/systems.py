@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from harness.cli.where import choose, telling_apart
 from harness.errors import UserError
 from harness.metrics.base import FloatArray, Metric, MetricContext
 from harness.stored import DIGEST, references_digest
@@ -174,25 +175,28 @@ def _same_length(path: Path, lines: list[str], count: int, origin: str) -> list[
     return lines
 
 
-def read_stored_system(name: str, keys: Sequence[str] | None) -> System:
+def read_stored_system(name: str, keys: Sequence[str] | None, where: Sequence[str] = ()) -> System:
     """One system from stored cells: ``DIR:METHOD`` (every seed), or cell folders separated by commas.
 
     Args:
         name: As above; METHOD is a row name of ``warmup-bench report``.
         keys: Metrics by key; None: all that are stored.
+        where: ``KEY=VALUE`` of the cells that are meant.
 
     Raises:
         UserError: Nothing is stored there, cells that do not belong together, a metric that is not stored.
         CorruptError: A stored file is damaged.
     """
     results = _results(name)
+    chosen_cells = choose([result.cell for result in results], where, name)
+    results = [result for result in results if result.cell in chosen_cells]
     first = results[0]
     seeds = [result.cell.seed for result in results]
     if len(set(seeds)) < len(seeds):
-        shown = ", ".join(result.folder.name for result in results)
         raise UserError(
-            f"{name} means several cells of one seed: {shown}",
-            hint="Name the cell folders of one setting, separated by commas.",
+            f"{name} means {len(results)} cells of {len(set(seeds))} seeds",
+            hint=telling_apart([result.cell for result in results])
+            or "Name the cell folders of one version of the code, separated by commas.",
         )
     stored = [entry["key"] for entry in first.scores]
     for key in keys or ():

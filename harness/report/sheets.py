@@ -11,7 +11,7 @@ from harness.cell import LATER, Cell, content_hash
 from harness.errors import UserError
 from harness.report.planned import Planned
 from harness.results import Result
-from harness.settings import Settings
+from harness.settings import Settings, flattened
 
 GREEDY = "greedy"
 Key = tuple[str, str, str]
@@ -181,7 +181,7 @@ def _within_one(cells: Sequence[Cell | Planned], key: Key, asked: Sequence[Asked
 
 def _values(cells: Sequence[Cell | Planned]) -> dict[str, dict[str, list[str]]]:
     """The training settings of a group: key with dots -> value -> labels of the rows that have it."""
-    rows = {cell.label: _flat(json.loads(training_settings(cell.settings))) for cell in cells}
+    rows = {cell.label: flattened(json.loads(training_settings(cell.settings))) for cell in cells}
     values: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for label, own in rows.items():
         for key, value in own.items():
@@ -304,16 +304,6 @@ def _differences(own: Mapping[str, Any], usual: Mapping[str, Any], section: str)
         for key, value in own.items()
         if value != usual.get(key)
     ]
-
-
-def _flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in nested.items():
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat
 
 
 def _short(value: Any) -> str:

@@ -1,0 +1,74 @@
+"""``--where KEY=VALUE``: which stored cells of a method are meant, where there are several of one seed."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from harness.cell import Cell
+from harness.errors import UserError
+from harness.settings import Settings, flattened
+
+COORDINATES = ("task", "scale", "subset", "backbone")
+
+
+def choose(cells: Sequence[Cell], where: Sequence[str], name: str) -> list[Cell]:
+    """The cells that have every value that is asked for. Keys of warmups leave methods without them alone.
+
+    Raises:
+        UserError: No ``KEY=VALUE``, an unknown key, or no cell of the system ``name`` with that value.
+    """
+    known = (*COORDINATES, *flattened(Settings().model_dump()))
+    chosen = list(cells)
+    for condition in where:
+        key, equals, wanted = condition.partition("=")
+        if not equals:
+            raise UserError(
+                f"'{condition}' is no condition", origin="--where", hint="Write KEY=VALUE, as subset=de-en."
+            )
+        if key not in known:
+            raise UserError(
+                f"stored cells have no '{key}'", origin="--where", hint=f"They have: {', '.join(known)}."
+            )
+        held = [(cell, _values(cell)) for cell in chosen]
+        chosen = [cell for cell, values in held if key not in values or _same(wanted, values[key])]
+        if not chosen:
+            stored = ", ".join(dict.fromkeys(_text(values[key]) for _, values in held))
+            raise UserError(
+                f"no stored cell of {name} has {condition}", origin="--where", hint=f"Stored: {stored}."
+            )
+    return chosen
+
+
+def telling_apart(cells: Sequence[Cell]) -> str:
+    """How to choose among these cells: the keys in which they differ, with their values; empty where there
+    is none.
+    """
+    held = [_values(cell) for cell in cells]
+    options = []
+    for key in held[0]:
+        if len(found := dict.fromkeys(_text(values[key]) for values in held)) > 1:
+            options.append(f"--where {key}=VALUE ({', '.join(found)})")
+    return f"Choose with {' and '.join(options)}." if options else ""
+
+
+def _values(cell: Cell) -> dict[str, Any]:
+    """Coordinates and settings of a cell, keys with dots; without the warmup's where it has none."""
+    values = {key: getattr(cell, key) for key in COORDINATES} | flattened(
+        cell.settings.model_dump(mode="json")
+    )
+    if cell.warmup == "none":
+        values = {k: v for k, v in values.items() if not k.startswith("warmup.") and k != "decode.warmup"}
+    return values
+
+
+def _same(wanted: str, value: Any) -> bool:
+    """Whether a text means this value: numbers by their size, others as they are shown."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        try:
+            return float(wanted) == value
+        except ValueError:
+            return False
+    return wanted.casefold() == _text(value).casefold()
+
+
+def _text(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else "none" if value is None else str(value)
