@@ -194,7 +194,7 @@ def read_stored_system(name: str, keys: Sequence[str] | None, where: Sequence[st
     seeds = [result.cell.seed for result in results]
     if len(set(seeds)) < len(seeds):
         raise UserError(
-            f"{name} means {len(results)} cells of {len(set(seeds))} seeds",
+            f"{name} means several cells of one seed",
             hint=telling_apart([result.cell for result in results])
             or "Name the cell folders of one version of the code, separated by commas.",
         )

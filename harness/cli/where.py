@@ -31,7 +31,7 @@ def choose(cells: Sequence[Cell], where: Sequence[str], name: str) -> list[Cell]
         held = [(cell, _values(cell)) for cell in chosen]
         chosen = [cell for cell, values in held if key not in values or _same(wanted, values[key])]
         if not chosen:
-            stored = ", ".join(dict.fromkeys(_text(values[key]) for _, values in held))
+            stored = ", ".join(sorted({_text(values[key]) for _, values in held}))
             raise UserError(
                 f"no stored cell of {name} has {condition}", origin="--where", hint=f"Stored: {stored}."
             )
@@ -45,8 +45,8 @@ def telling_apart(cells: Sequence[Cell]) -> str:
     held = [_values(cell) for cell in cells]
     options = []
     for key in held[0]:
-        if len(found := dict.fromkeys(_text(values[key]) for values in held)) > 1:
-            options.append(f"--where {key}=VALUE ({', '.join(found)})")
+        if len(found := {_text(values[key]) for values in held}) > 1:
+            options.append(f"--where {key}=VALUE ({', '.join(sorted(found))})")
     return f"Choose with {' and '.join(options)}." if options else ""
 
 

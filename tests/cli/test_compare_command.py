@@ -12,7 +12,9 @@ import sacrebleu
 from sacrebleu.significance import PairedTest
 
 from harness.cell import Cell
+from harness.cli.where import choose
 from harness.ledger import Ledger
+from harness.results import read_result
 from harness.scoring import score_cell
 from harness.settings import Score, Settings
 from harness.store import write_json, write_table, writing
@@ -248,6 +250,37 @@ def test_all_seeds_of_two_methods(call, tmp_path):
     assert "p over seeds" in text
 
 
+def test_where_chooses_among_the_cells_of_a_seed(call, tmp_path):
+    for seed in (0, 1):
+        store_cell(tmp_path / "runs", "sft", seed, 20)
+        store_cell(tmp_path / "runs", "sft", seed, 12, decode={"beams": 3})
+        store_cell(tmp_path / "runs", "warmup", seed, 8)
+        store_cell(tmp_path / "runs", "warmup", seed, 2, decode={"beams": 3})
+    for beams, baseline, other in (("1", 20, 8), ("3.0", 12, 2)):
+        where = ("--where", f"decode.beams={beams}", "--where", "subset=all")
+        code, out, error = call("compare", "runs:sft", "runs:warmup", *where, "--format", "json")
+        assert code == 0, error
+        by_hand = sum(bleu(other, seed) - bleu(baseline, seed) for seed in (0, 1)) / 2
+        assert json.loads(out)["lines"][0]["comparison"]["difference"] == pytest.approx(by_hand)
+    for where, message in (
+        ("decode.beams=2", "no stored cell of runs:sft has decode.beams=2 (from --where). Stored: "),
+        ("decode.beams=many", "has decode.beams=many"),
+        ("beams=3", "stored cells have no 'beams'"),
+        ("subset", "'subset' is no condition"),
+    ):
+        code, out, error = call("compare", "runs:sft", "runs:warmup", "--where", where)
+        assert (code, out) == (2, "")
+        assert message in error, error
+
+
+def test_a_condition_on_warmups_leaves_methods_without_them_alone(tmp_path):
+    sft = read_result(store_cell(tmp_path, "sft", 0, 20)).cell
+    warmup = sft.model_copy(update={"warmup": "sampled"})
+    plain = sft.model_copy(update={"warmup": "none"})
+    assert choose([warmup, plain], ["decode.warmup=shuffled"], "x") == [plain]
+    assert choose([warmup, plain], ["decode.warmup=greedy", "lora.rank=0"], "x") == [warmup, plain]
+
+
 def test_two_cells_by_their_folders(call, tmp_path):
     a, b = (
         store_cell(tmp_path, method, 0, wrong, group=lambda i: f"d{i // 8}")
@@ -281,7 +314,10 @@ def test_what_can_not_be_paired(call, tmp_path):
     for arguments, message in (
         ([a, other_test_set], "example 'e0' has other references"),
         ([a, other_seed], "share no seed"),
-        ([f"{tmp_path}:sft", a], "means several cells of one seed"),
+        (
+            [f"{tmp_path}:sft", a],
+            "means several cells of one seed. Choose with --where decode.beams=VALUE (1, 3)",
+        ),
         ([f"{tmp_path}:stf", a], "no stored cell of method 'stf'"),
         ([a, a, "--metric", "rouge1"], "has no scores of metric 'rouge1'"),
         ([a, a, "--labels", "A"], "--labels is for text files"),
