@@ -14,6 +14,7 @@ import time
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -38,6 +39,8 @@ SEEDS, FEW = 1000, 2
 """Of every method; few at the tests' size."""
 MILLISECONDS = 5.0
 """A cell, the aim."""
+DISK = SimpleNamespace(total=2**50, used=0, free=2**50)
+"""What the check before the first step finds: the plan's models, never written, would take 50 GB."""
 EXAMPLES = [Example(f"e{i}", f"ein satz {i}", f"a sentence {i}") for i in range(4)]
 
 
@@ -110,7 +113,10 @@ class Driver:
         def mark(name: str) -> None:
             marks[name] = time.process_time()
 
-        with patch.dict(STAGES, dict.fromkeys(STAGES, lambda job, report, group: None)):
+        with (
+            patch.dict(STAGES, dict.fromkeys(STAGES, lambda job, report, group: None)),
+            patch("shutil.disk_usage", lambda path: DISK),
+        ):
             made = plan(self.out, self.seeds)
             mark("plan")
             self.work = outstanding(made)

@@ -74,9 +74,11 @@ def read_asked(out: Path) -> tuple[Asked, ...]:
 
 
 def labels(spec: RunSpec) -> list[tuple[str, str]]:
-    """(method, label) of every row that a spec asks for."""
+    """(method, label) of every row that a spec asks for: the baseline, its matched rows, the others."""
     base = spec.stats.baseline
-    return [*((name, name) for name in spec.methods), *((base, f"{base} (FLOPs of {m})") for m in spec.match)]
+    own = [(base, base)] if base in spec.methods else []
+    matched = [(base, f"{base} (FLOPs of {method})") for method in spec.match]
+    return [*own, *matched, *((name, name) for name in spec.methods if name != base)]
 
 
 def backbone_name(reference: str) -> str:

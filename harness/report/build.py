@@ -83,7 +83,7 @@ def _table(
     drafts: list[tuple[Block, list[_Draft]]] = []
     for block in sheet.blocks:
         base = block.lines.get(stats.baseline)
-        lines = sorted(block.lines.values(), key=lambda line: (line is not base, line.method))
+        lines = sorted(block.lines.values(), key=lambda line: line is not base)
         shown = [line for line in lines if any(_touches(line, column, columns) for column in columns)]
         drafts.append((block, [_draft(line, base, columns, comparer) for line in shown]))
     drafts = [(block, rows) for block, rows in drafts if rows]

@@ -67,18 +67,27 @@ def read_planned(out: Path, results: Sequence[Result], failed: Sequence[Failed] 
 
 
 def in_asked_order(out: Path, results: Sequence[Result]) -> list[Result]:
-    """Results with their subsets and backbones in the order in which the specs of the folder name them."""
-    subsets: dict[str, int] = {}
+    """Results with backbones, subsets and methods in the order in which the specs of the folder name them."""
     backbones: dict[str, int] = {}
+    subsets: dict[str, int] = {}
+    methods: dict[str, int] = {}
     for _, spec in read_specs(out):
-        for subset in spec.subsets:
-            subsets.setdefault(subset, len(subsets))
-        for reference in spec.backbones:
-            backbones.setdefault(backbone_name(reference), len(backbones))
-    last = len(subsets) + len(backbones)
+        for places, names in (
+            (backbones, map(backbone_name, spec.backbones)),
+            (subsets, spec.subsets),
+            (methods, (label for _, label in labels(spec))),
+        ):
+            for name in names:
+                places.setdefault(name, len(places))
+    last = len(backbones) + len(subsets) + len(methods)
 
-    def place(result: Result) -> tuple[int, int]:
-        return backbones.get(result.cell.backbone, last), subsets.get(result.cell.subset, last)
+    def place(result: Result) -> tuple[int, int, int]:
+        cell = result.cell
+        return (
+            backbones.get(cell.backbone, last),
+            subsets.get(cell.subset, last),
+            methods.get(cell.label, last),
+        )
 
     return sorted(results, key=place)
 

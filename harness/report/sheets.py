@@ -45,7 +45,7 @@ class Block:
         settings: Of one of its cells.
         warmups: How warmups are sampled in rows that say nothing of it; empty where all agree.
         apart: Training settings in which rows differ: key -> which rows have which value, in words.
-        lines: By label.
+        lines: By label, in the order of the results' methods.
     """
 
     name: str
@@ -220,7 +220,12 @@ def _block(name: str, results: Sequence[Result], planned: Sequence[Planned]) -> 
     warmups = told_warmups(results) if len(ways) > 1 else {}
     block = Block(name, first.backbone, first.settings, warmups, apart)
     labels = _row_labels(results)
-    for label, result in zip(labels, results, strict=True):
+    order = list(dict.fromkeys(result.cell.label for result in results))
+    named = sorted(  # a method's own row before those that something sets apart
+        zip(labels, results, strict=True),
+        key=lambda pair: (order.index(pair[1].cell.label), pair[0] != pair[1].cell.label, pair[0]),
+    )
+    for label, result in named:
         line = block.lines.setdefault(label, Line(label, label == result.cell.label))
         seeds = line.results[result.cell.subset]
         if result.cell.seed in seeds:
@@ -230,12 +235,12 @@ def _block(name: str, results: Sequence[Result], planned: Sequence[Planned]) -> 
             )
         seeds[result.cell.seed] = result
     rows: dict[str, set[str]] = defaultdict(set)
-    for label, result in zip(labels, results, strict=True):
+    for label, result in named:
         rows[result.cell.label].add(label)
     for plan in planned:
-        named = rows.get(plan.label, {plan.label})
-        if len(named) == 1:  # several rows of one method: nobody knows which was meant
-            (label,) = named
+        same = rows.get(plan.label, {plan.label})
+        if len(same) == 1:  # several rows of one method: nobody knows which was meant
+            (label,) = same
             line = block.lines.setdefault(label, Line(label, label == plan.label))
             line.reasons[plan.subset][plan.seed] = plan.reason
     return block

@@ -158,7 +158,7 @@ def test_a_missing_cell_shows_its_reason_and_no_average(tmp_path: Path) -> None:
     assert rows["warmup"].cells["average"] == Missing(f"en-de: {reason}")
     assert rows["other"].cells["de-en"] == Missing(reason)
     assert f"warmup: nothing to compare (en-de: {reason})." in table.findings
-    assert f"other · de-en; warmup · en-de: missing, {reason}." in table.notes.missing
+    assert f"warmup · en-de; other · de-en: missing, {reason}." in table.notes.missing
 
 
 def test_without_the_baseline_nothing_is_compared(tmp_path: Path) -> None:

@@ -113,3 +113,19 @@ def test_columns_and_groups_stand_in_the_order_of_the_specs(tmp_path: Path) -> N
     found = build_tables(in_asked_order(tmp_path, read_results(tmp_path)), STATS)[0]
     assert [column.key for column in found.columns] == ["c", "a", "b", "average"]
     assert [group.name for group in found.groups] == ["pico", "nano"]
+
+
+def test_rows_stand_in_the_order_of_the_specs_with_variants_after_their_method(tmp_path: Path) -> None:
+    for method in ("sft", "random", "warmup", "beside"):
+        store_cell(tmp_path, method, 0, 3)
+    store_cell(tmp_path, "sft", 0, 3, matched="warmup")
+    store_cell(tmp_path, "warmup", 0, 2, settings=settings(decode={"warmup": "none"}))
+    store_cell(tmp_path, "random", 0, 2, settings=settings(decode={"warmup": "none"}))
+    with_spec(tmp_path, subsets=["all"], methods=["warmup", "sft", "random"], match=["warmup"])
+    found = build_tables(in_asked_order(tmp_path, read_results(tmp_path)), STATS)[0]
+    assert [row.method for row in found.groups[0].rows] == [
+        *("sft", "sft (FLOPs of warmup)"),  # the baseline first, wherever the spec names it
+        *("warmup", "warmup · warmup ablated"),
+        *("random", "random · warmup ablated"),
+        "beside",  # no spec names it
+    ]
