@@ -111,7 +111,7 @@ def _run(study: Study, workers: int) -> tuple[Sample, set[bytes]]:
 
 
 def _plan(study: Study, out: Path, **more: Any) -> Any:
-    from harness.plan import make_plan
+    from harness.planning.plan import make_plan
     from harness.spec import make_spec
 
     content = {

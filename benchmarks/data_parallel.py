@@ -20,11 +20,11 @@ from baselines import sft, warmup
 from benchmarks.inputs import CAP, SAMPLES, SOURCE, TARGET
 from benchmarks.models import EOS, FIRST, SIZES, make_t5, parameters
 from benchmarks.record import Options, Record, UnavailableError, judge
-from harness.batching import Encoded
-from harness.loss import Objective
-from harness.parallel import ALONE, Group, joined, rendezvous
 from harness.settings import Budget, Train, Warmup
-from harness.train import train
+from harness.training.batching import Encoded
+from harness.training.loss import Objective
+from harness.training.parallel import ALONE, Group, joined, rendezvous
+from harness.training.train import train
 
 METHODS = {"sft": sft.METHOD, "warmup": warmup.METHOD}
 STEPS = {"tiny": 3}

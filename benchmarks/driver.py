@@ -25,8 +25,8 @@ from benchmarks.stored import TestSet, store_cell, unsynced
 from benchmarks.timing import called, interleave, timed
 from harness.cli.progress import ProgressDisplay
 from harness.executors.local import STAGES
-from harness.plan import Plan, make_plan
-from harness.preflight import require
+from harness.planning.plan import Plan, make_plan
+from harness.planning.preflight import require
 from harness.runner import Work, execute, outstanding
 from harness.spec import make_spec
 from harness.task import Example, Splits

@@ -31,10 +31,10 @@ from benchmarks.record import Options, Record, UnavailableError, judge
 from benchmarks.timing import Sample, interleave, profile, timed
 from harness.backbones.base import DecoderOnly
 from harness.backbones.costs import BACKWARD, Costs
-from harness.batching import Batch
-from harness.loss import Objective, batch_loss
 from harness.settings import Train, Warmup
-from harness.train import make_optimizer
+from harness.training.batching import Batch
+from harness.training.loss import Objective, batch_loss
+from harness.training.train import make_optimizer
 
 LEARNING_RATE, MAX_NORM = 1e-5, 1.0
 SCRIPT = Path(__file__).with_name("trl_side.py")

@@ -21,11 +21,11 @@ from benchmarks.process import run_fresh
 from benchmarks.record import Options, Record, judge
 from benchmarks.training_step import loss_by_hand
 from harness.backbones.base import EncoderDecoder
-from harness.batching import Batch
-from harness.ledger import peak_memory, process_memory
-from harness.loss import Objective, batch_loss
-from harness.rollout import sample_warmups
 from harness.settings import Warmup
+from harness.training.batching import Batch
+from harness.training.ledger import peak_memory, process_memory
+from harness.training.loss import Objective, batch_loss
+from harness.training.rollout import sample_warmups
 
 VOCABULARY = 250_112
 """Rows of mT5's embedding (google/mt5-small's configuration)."""

@@ -9,10 +9,10 @@ from pathlib import Path
 from unittest.mock import patch
 
 from harness.cell import Cell
-from harness.ledger import Ledger
 from harness.scoring import score_cell
 from harness.settings import Score
-from harness.store import is_done, write_json, write_table, writing
+from harness.storage.store import is_done, write_json, write_table, writing
+from harness.training.ledger import Ledger
 
 LINES = 25
 """Lines of a training's log: one in ten steps of 250."""
@@ -30,7 +30,7 @@ class TestSet:
 @contextmanager
 def unsynced() -> Iterator[None]:
     """Write without waiting for the disk: nobody needs these folders after the process."""
-    with patch("harness.store._sync", lambda path: None):
+    with patch("harness.storage.store._sync", lambda path: None):
         yield
 
 

@@ -15,10 +15,10 @@ from benchmarks.models import EOS, PAD, SEPARATOR, SIZES, make_t5, parameters
 from benchmarks.record import Options, Record, judge
 from benchmarks.timing import interleave, profile, timed
 from harness.backbones.base import EncoderDecoder
-from harness.batching import Batch
-from harness.loss import Objective, batch_loss
-from harness.rollout import Warmups, lay_out, score
 from harness.settings import Warmup
+from harness.training.batching import Batch
+from harness.training.loss import Objective, batch_loss
+from harness.training.rollout import Warmups, lay_out, score
 
 FASTER = {"mini": ">= 3", "t5-small": ">= 1.5", "t5-base": ">= 1.5"}
 """How many times faster than the step by hand a warmup step is to be."""

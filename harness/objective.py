@@ -1,6 +1,6 @@
 """The contract of a training method: a pure function from a rollout to two tables of coefficients.
 
-Every method shares the sampling and the scoring of :mod:`harness.rollout`; the loss of one input is
+Every method shares the sampling and the scoring of :mod:`harness.training.rollout`; the loss of one input is
 
     loss = - sum_i [ sg(A_i) * lc_i + sg(B_i) * ly_i ]
 

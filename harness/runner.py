@@ -7,16 +7,16 @@ from pathlib import Path
 import yaml
 
 from harness.cell import Cell, content_hash
-from harness.examples import write_examples
 from harness.executors import Kind, Listener, Step
 from harness.executors.choose import executor
-from harness.failures import Failure
-from harness.locks import hold, sweep
-from harness.plan import Plan
+from harness.planning.plan import Plan
 from harness.registry import metrics
 from harness.scoring import is_scored, read_facts
 from harness.stages import Job
-from harness.store import check, clear_unfinished, is_done, require_writable, write_file, writing
+from harness.storage.examples import write_examples
+from harness.storage.failures import Failure
+from harness.storage.locks import hold, sweep
+from harness.storage.store import check, clear_unfinished, is_done, require_writable, write_file, writing
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def execute(plan: Plan, work: Work, listener: Listener) -> dict[str, Failure]:
 
 def _sweep(plan: Plan) -> None:
     """Remove what killed processes have left: dead locks, and the checkpoints of what is stored by now."""
-    from harness.checkpoint import clear
+    from harness.training.checkpoint import clear
 
     sweep(plan.out / "locks")
     for job in _jobs(plan):

@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import UserError
-from harness.locks import hold
 from harness.metrics.base import FloatArray, Metric, MetricContext
 from harness.metrics.inputs import column_read
 from harness.metrics.learned import LearnedMetric, Segment, is_learned
-from harness.migrations import read_facts_file
 from harness.names import file_name
 from harness.registry import Entry, metrics
-from harness.score_cache import cache_folder, digest, read_cache, write_part
 from harness.settings import Score
-from harness.store import (
+from harness.storage.locks import hold
+from harness.storage.migrations import read_facts_file
+from harness.storage.score_cache import cache_folder, digest, read_cache, write_part
+from harness.storage.store import (
     check,
     clear_unfinished,
     is_done,
@@ -31,7 +31,7 @@ from harness.store import (
     write_table,
     writing,
 )
-from harness.stored import Facts, column, predictions_file, shaped
+from harness.storage.stored import Facts, column, predictions_file, shaped
 from harness.task import Example, TaskCard
 
 PART = 512

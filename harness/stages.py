@@ -16,16 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.cell import Cell
-from harness.examples import read_split
-from harness.failures import clear_failure
-from harness.ledger import Ledger
 from harness.methods import resolve_method
 from harness.objective import Giving, Method, likelihood
-from harness.parallel import ALONE, Group
 from harness.registry import tasks
 from harness.scoring import score_cell, task_facts
 from harness.settings import Budget, Lora, Score
-from harness.store import (
+from harness.storage.examples import read_split
+from harness.storage.failures import clear_failure
+from harness.storage.store import (
     check,
     clear_unfinished,
     is_done,
@@ -36,9 +34,11 @@ from harness.store import (
     writing,
 )
 from harness.task import Example
+from harness.training.ledger import Ledger
+from harness.training.parallel import ALONE, Group
 
 if TYPE_CHECKING:
-    from harness.batching import Encoded
+    from harness.training.batching import Encoded
 
 Report = Callable[[str, int, int, dict[str, float]], None]
 """Called with (stage, done, total, figures)."""
@@ -116,10 +116,10 @@ def run_warm_start(job: Job, report: Report, group: Group = ALONE) -> None:
 
     from harness.backbones.limits import check_lengths
     from harness.backbones.load import make_backbone, resolve_preset
-    from harness.batching import encode_examples
-    from harness.checkpoint import LOG, clear
-    from harness.loss import Objective
-    from harness.train import train
+    from harness.training.batching import encode_examples
+    from harness.training.checkpoint import LOG, clear
+    from harness.training.loss import Objective
+    from harness.training.train import train
 
     cell, settings = job.cell, job.cell.settings
     check(job.data)
@@ -187,13 +187,13 @@ def run_training(job: Job, report: Report, group: Group = ALONE) -> None:
         clear_unfinished(job.training_folder.parent, job.cell.training_id)
     import torch
 
-    from harness.batching import encode_examples
-    from harness.checkpoint import LOG, clear
-    from harness.diagnostics import diagnose
-    from harness.loss import Objective
     from harness.provenance import provenance
     from harness.tracking import tracked
-    from harness.train import train
+    from harness.training.batching import encode_examples
+    from harness.training.checkpoint import LOG, clear
+    from harness.training.diagnostics import diagnose
+    from harness.training.loss import Objective
+    from harness.training.train import train
 
     cell, settings = job.cell, job.cell.settings
     check(job.data)

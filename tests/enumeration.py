@@ -12,8 +12,8 @@ from tiny import (
     source_of,
 )
 
-from harness.loss import Objective, batch_loss
 from harness.settings import Warmup
+from harness.training.loss import Objective, batch_loss
 
 CAP = 2
 

@@ -1,6 +1,10 @@
 """Plugin files that tests write: a task that a tiny model learns in seconds, and a backbone of that size."""
 
 from pathlib import Path
+from typing import Any
+
+from harness.planning.plan import Plan, make_plan
+from harness.spec import make_spec
 
 TASK = '''
 import random
@@ -55,3 +59,10 @@ def write_plugins(folder: Path) -> dict[str, str]:
         path.write_text(text, encoding="utf-8")
         paths[kind] = str(path)
     return paths
+
+
+def planned(folder: Path, **content: Any) -> Plan:
+    """The plan of a spec with the task and the backbone of these files; nothing runs."""
+    files = write_plugins(folder)
+    base = {"task": files["task"], "backbones": [files["backbone"]], "out": str(folder / "out")}
+    return make_plan(make_spec(base | content, "a test"))

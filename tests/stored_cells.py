@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from harness.cell import Cell
-from harness.ledger import Ledger
 from harness.scoring import score_cell
 from harness.settings import Score, Settings
-from harness.store import is_done, write_json, write_table, writing
+from harness.storage.store import is_done, write_json, write_table, writing
+from harness.training.ledger import Ledger
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from tiny import EOS, Reference, distance, gradients_of, source_of
 from toy import rollout_of
 
 from baselines import sft, warmup
-from harness import rounds
 from harness.objective import Coefficients, Method
+from harness.training import rounds
 
 
 def test_coefficients_of_sft():

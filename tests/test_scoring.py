@@ -14,11 +14,11 @@ from stored_predictions import GOLDS, SFT, SOURCES, WARMUP, store_predictions
 
 from harness import scoring
 from harness.errors import UserError
-from harness.results import read_result, read_results
-from harness.score_cache import digest, read_cache
 from harness.scoring import score_cell, score_folder, score_learned
 from harness.settings import Score
-from harness.store import CorruptError, check
+from harness.storage.results import read_result, read_results
+from harness.storage.score_cache import digest, read_cache
+from harness.storage.store import CorruptError, check
 
 METRIC = '''
 from dataclasses import dataclass

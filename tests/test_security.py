@@ -16,11 +16,11 @@ from harness.cli.score import _settings
 from harness.errors import UserError
 from harness.names import file_name
 from harness.registry import PLUGINS
-from harness.results import read_result, read_results
 from harness.scoring import score_cell, score_folder
 from harness.settings import Score
 from harness.spec import make_spec
-from harness.store import DONE, CorruptError, _write_manifest, check
+from harness.storage.results import read_result, read_results
+from harness.storage.store import DONE, CorruptError, _write_manifest, check
 from harness.task import ScaleCard, Subset, TaskCard
 from tasks.libreoffice_build import read_pages
 

@@ -92,7 +92,7 @@ def every_warmup(cap, content=CONTENT):
 
 def warmups_of(rows, cap):
     """Given warmups as the sampler would return them; those shorter than the cap ended by themselves."""
-    from harness.rollout import Warmups
+    from harness.training.rollout import Warmups
 
     lengths = torch.tensor([len(row) for row in rows])
     tokens = torch.tensor([row + [PAD] * (cap - len(row)) for row in rows])
@@ -101,7 +101,7 @@ def warmups_of(rows, cap):
 
 def batch_of(sources, targets):
     """Sources and targets (without eos) of any lengths, padded."""
-    from harness.batching import Encoded, collate
+    from harness.training.batching import Encoded, collate
 
     items = [Encoded(s, [*y, EOS]) for s, y in zip(sources, targets, strict=True)]
     return collate(items, PAD, torch.device("cpu"))

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from harness.check.finding import Finding
 from harness.check.subject import Subject
-from harness.examples import limited
 from harness.registry import tasks
 from harness.settings import Limit
+from harness.storage.examples import limited
 from harness.task import LoadRequest
 
 

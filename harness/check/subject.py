@@ -47,7 +47,7 @@ def make_subject(reference: str, request: LoadRequest, splits: Splits) -> Subjec
         UserError: The task or its backbone can't be resolved, or its settings are not valid.
     """
     from harness.backbones.load import resolve_preset
-    from harness.examples import limited
+    from harness.storage.examples import limited
 
     entry: Entry[Task] = tasks().load(reference)
     scale_card = entry.value.card.scales[request.scale]

@@ -51,7 +51,7 @@ def check_task(
     Raises:
         UserError: The task can't be imported, or has no such subset or scale.
     """
-    from harness.selection import choose_scale, choose_subsets, find_data_dir, is_offline
+    from harness.planning.selection import choose_scale, choose_subsets, find_data_dir, is_offline
 
     entry: Entry[Task] = tasks().load(reference)
     card = entry.value.card

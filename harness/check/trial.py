@@ -42,10 +42,10 @@ def check_trial(subject: Subject) -> Iterator[Finding]:
 def _run(subject: Subject, out: Path) -> tuple[dict[str, dict[str, float]], list[str]]:
     """The scores of each method by metric, and the reasons of all failures."""
     from harness.backbones.load import quiet_transformers
-    from harness.plan import make_plan
-    from harness.results import read_results
+    from harness.planning.plan import make_plan
     from harness.runner import execute, outstanding
     from harness.spec import make_spec
+    from harness.storage.results import read_results
 
     quiet_transformers()
     spec = make_spec(

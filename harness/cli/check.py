@@ -40,7 +40,7 @@ def check_command(
     found: list[Finding] = []
     with console.status("Loading …") as status:
         from harness.check.task import check_task
-        from harness.selection import choose_scale, choose_subsets
+        from harness.planning.selection import choose_scale, choose_subsets
 
         card = tasks().load(reference).value.card
         chosen = choose_scale(card, scale)  # type: ignore[arg-type]  # that is what it checks

@@ -15,7 +15,7 @@ def doctor_command(out: Path) -> int:
     console = Console()
     with console.status("Looking around …"):
         from harness.backbones.load import quiet_transformers
-        from harness.preflight import machine
+        from harness.planning.preflight import machine
 
         quiet_transformers()
         findings = list(machine(out))

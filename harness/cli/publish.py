@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from harness.publish import publish
+from harness.storage.publish import publish
 
 STORED = ("cells", "trainings", "warm-starts", "specs")
 
@@ -16,7 +16,7 @@ def publish_command(runs: Sequence[Path], dest: Path) -> int:
     """Publish and say what was done; returns the exit code (0 all cells, 1 some were left out).
 
     Raises:
-        UserError: As :func:`harness.publish.publish`.
+        UserError: As :func:`harness.storage.publish.publish`.
     """
     console = Console()
     with console.status("Checking what is stored …") as status:

@@ -11,10 +11,10 @@ from harness.report.layouts import layout, metric_keys
 from harness.report.planned import in_asked_order, read_planned
 from harness.report.render import RENDERERS, print_tables
 from harness.report.table import Table
-from harness.results import Result, read_results
-from harness.results_folder import spec_paths
 from harness.settings import Stats
 from harness.spec import RunSpec, make_spec, read_spec
+from harness.storage.results import Result, read_results
+from harness.storage.results_folder import spec_paths
 
 
 def report_command(

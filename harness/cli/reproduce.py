@@ -8,10 +8,10 @@ from rich.text import Text
 
 from harness.cli.run import collect_spec, run_command
 from harness.errors import UserError
-from harness.studies import SCALES, Study, read_lengths, read_study, study_names
+from harness.planning.studies import SCALES, Study, read_lengths, read_study, study_names
 
 if TYPE_CHECKING:
-    from harness.forecast import Device
+    from harness.planning.forecast import Device
 
 
 def reproduce_command(
@@ -52,8 +52,8 @@ def reproduce_command(
         )
     if not declared:
         return run_command(options, study.path, assignments, dry_run=dry_run)
-    from harness.estimate import UTILISATION
-    from harness.forecast import A100_TFLOPS, Device
+    from harness.planning.estimate import UTILISATION
+    from harness.planning.forecast import A100_TFLOPS, Device
 
     share = UTILISATION if utilisation is None else utilisation
     _print_forecast(study, options, assignments, Device(A100_TFLOPS if tflops is None else tflops, share))
@@ -92,7 +92,7 @@ def _print_forecast(
     from rich.table import Table
 
     from harness.backbones.load import quiet_transformers
-    from harness.forecast import WRITING, forecast
+    from harness.planning.forecast import WRITING, forecast
     from harness.report.numbers import count, flops
 
     console = Console()

@@ -14,16 +14,16 @@ from rich.text import Text
 
 from harness.cli.progress import ProgressDisplay
 from harness.errors import UserError
-from harness.failures import FAILED
-from harness.results_folder import refuse_published
 from harness.spec import RunSpec, make_spec, merge, parse_assignment, read_spec
+from harness.storage.failures import FAILED
+from harness.storage.results_folder import refuse_published
 
 if TYPE_CHECKING:
     from harness.cell import Cell
-    from harness.failures import Failure
-    from harness.plan import Plan
+    from harness.planning.plan import Plan
+    from harness.planning.shards import Shard
     from harness.runner import Work
-    from harness.shards import Shard
+    from harness.storage.failures import Failure
 
 
 def run_command(
@@ -44,15 +44,15 @@ def run_command(
     spec = collect_spec(options, spec_file, assignments)
     shard = None
     if cells is not None:
-        from harness.shards import parse_shard
+        from harness.planning.shards import parse_shard
 
         shard = parse_shard(cells)
     console = Console()
     told: list[str] = []
     with console.status("Reading data and planning …"):
         from harness.backbones.load import quiet_transformers
-        from harness.plan import make_plan
-        from harness.preflight import require
+        from harness.planning.plan import make_plan
+        from harness.planning.preflight import require
         from harness.runner import outstanding, spec_text
 
         quiet_transformers()
@@ -92,7 +92,7 @@ def run_command(
         from harness.report.build import build_tables
         from harness.report.planned import planned_of
         from harness.report.render import print_tables
-        from harness.results import read_results
+        from harness.storage.results import read_results
 
         missing = [
             planned_of(cell, f"failed: {failures[cell.id].message.strip().splitlines()[-1]}")
@@ -125,7 +125,7 @@ def run_command(
 
 def _take_shard(plan: "Plan", shard: "Shard") -> "tuple[Plan, list[str]]":
     """The plan with the cells of one shard, and what to say of it."""
-    from harness.shards import part_of
+    from harness.planning.shards import part_of
 
     part, every = part_of(plan, shard), len(plan.cells)
     taken = replace(plan, cells=part.cells)
@@ -232,7 +232,7 @@ def print_counts(console: Console, work: "Work") -> None:
 
 def print_plan(console: Console, plan: "Plan", work: "Work") -> None:
     """Print the cells of a plan and what they will cost."""
-    from harness.estimate import estimate
+    from harness.planning.estimate import estimate
     from harness.report.numbers import flops
 
     print_counts(console, work)

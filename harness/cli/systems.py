@@ -10,10 +10,10 @@ import numpy as np
 from harness.cli.where import choose, telling_apart
 from harness.errors import UserError
 from harness.metrics.base import FloatArray, Metric, MetricContext
-from harness.stored import DIGEST, references_digest
+from harness.storage.stored import DIGEST, references_digest
 
 if TYPE_CHECKING:
-    from harness.results import Result
+    from harness.storage.results import Result
 
 
 @dataclass(frozen=True)
@@ -244,7 +244,7 @@ def read_stored_system(name: str, keys: Sequence[str] | None, where: Sequence[st
 
 
 def _results(name: str) -> "list[Result]":
-    from harness.results import read_result, read_results
+    from harness.storage.results import read_result, read_results
 
     folder, _, label = name.rpartition(":")
     if folder and not Path(name).exists():

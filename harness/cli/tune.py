@@ -15,9 +15,9 @@ from harness.cli.run import carry_out, collect_spec, print_counts, print_failed,
 from harness.errors import UserError
 
 if TYPE_CHECKING:
-    from harness.failures import Failure
-    from harness.results import Result
-    from harness.tuning import Sweep, Tried
+    from harness.planning.tuning import Sweep, Tried
+    from harness.storage.failures import Failure
+    from harness.storage.results import Result
 
 CHOSEN, RECORD = "chosen.yaml", "tune.json"
 
@@ -49,11 +49,11 @@ def tune_command(
     console = Console()
     with console.status("Reading data and planning …"):
         from harness.backbones.load import quiet_transformers
-        from harness.locks import hold
-        from harness.preflight import require
+        from harness.planning.preflight import require
+        from harness.planning.tuning import choose, chosen_text, make_sweep, name_of, record
         from harness.runner import outstanding, save_spec
-        from harness.store import require_writable, write_file
-        from harness.tuning import choose, chosen_text, make_sweep, name_of, record
+        from harness.storage.locks import hold
+        from harness.storage.store import require_writable, write_file
 
         quiet_transformers()
         sweep = make_sweep(here, out)
@@ -129,7 +129,7 @@ def _metric(sweep: "Sweep") -> str:
 
 def _scored(console: Console, sweep: "Sweep", metric: str) -> "list[Result]":
     """The results of the sweep's cells, scored with a learned metric where it is the one to choose by."""
-    from harness.results import read_results
+    from harness.storage.results import read_results
 
     plan, names = sweep.plan, [cell.id for cell in sweep.plan.cells]
     if metric in plan.learned:

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from harness.backbones.base import Backbone, State
-from harness.batching import Encoded, collate
 from harness.decode.loop import Decoded, Written, gathered
-from harness.parallel import ALONE, Group
+from harness.training.batching import Encoded, collate
+from harness.training.parallel import ALONE, Group
 
 CHECK_EVERY = 4
 """Steps between two looks at which inputs are over: one synchronisation with the device each."""

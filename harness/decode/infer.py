@@ -13,8 +13,8 @@ from harness.decode.likelihood import Claim, log_likelihoods
 from harness.decode.loop import Decoded, decode_all
 from harness.decode.sample import draw, uniforms, writing_outputs
 from harness.errors import UserError
-from harness.parallel import ALONE, Group
 from harness.settings import Decode
+from harness.training.parallel import ALONE, Group
 
 Progress = Callable[[int, int], None]
 

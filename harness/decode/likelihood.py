@@ -7,9 +7,9 @@ import numpy as np
 import torch
 
 from harness.backbones.base import Backbone
-from harness.batching import Encoded, collate
-from harness.parallel import ALONE, Group
-from harness.rollout import given_warmups, lay_out, no_warmups, score
+from harness.training.batching import Encoded, collate
+from harness.training.parallel import ALONE, Group
+from harness.training.rollout import given_warmups, lay_out, no_warmups, score
 
 
 @dataclass(frozen=True, slots=True)

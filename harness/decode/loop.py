@@ -12,9 +12,9 @@ import numpy as np
 import torch
 
 from harness.backbones.base import Backbone
-from harness.batching import Encoded, collate
-from harness.parallel import ALONE, Group
-from harness.token_logp import policy_logits
+from harness.training.batching import Encoded, collate
+from harness.training.parallel import ALONE, Group
+from harness.training.token_logp import policy_logits
 
 Written = tuple[list[int], bool, list[int], bool]
 """What :class:`Decoded` is made of."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from harness.backbones.base import Backbone
 from harness.decode.choice import likeliest
 from harness.decode.likelihood import Claim, log_likelihoods
-from harness.parallel import ALONE, Group
+from harness.training.parallel import ALONE, Group
 
 
 @dataclass(frozen=True, slots=True)

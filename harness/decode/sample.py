@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from harness.backbones.base import Backbone, SpecialTokens
-from harness.batching import Encoded, collate
-from harness.parallel import ALONE, Group
-from harness.rollout import sample_warmups
+from harness.training.batching import Encoded, collate
+from harness.training.parallel import ALONE, Group
+from harness.training.rollout import sample_warmups
 
 
 def uniforms(inputs: int, samples: int, cap: int, seed: int) -> Tensor:

@@ -7,7 +7,7 @@ from heapq import heappop, heappush
 from typing import Literal
 
 from harness.executors import Step
-from harness.failures import Failure, write_failure
+from harness.storage.failures import Failure, write_failure
 
 Outcome = Literal["done", "busy", "stopped"] | Failure
 """``busy``: another process holds the step's lock; ``stopped``: the user asked, it is checkpointed."""

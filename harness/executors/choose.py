@@ -5,8 +5,8 @@ from contextlib import AbstractContextManager, nullcontext
 
 from harness.executors import Listener, Step
 from harness.executors.local import run_steps
-from harness.failures import Failure
 from harness.spec import RunSpec
+from harness.storage.failures import Failure
 
 Executor = Callable[[Sequence[Step], Listener], dict[str, Failure]]
 """Runs steps, reporting to a listener; returns every failure by key.

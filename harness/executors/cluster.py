@@ -36,10 +36,10 @@ from harness.executors.nodes import (
 from harness.executors.on_node import Order, Reply, Wire, tell_versions, work
 from harness.executors.parcel import inputs, keep, pack_input, target
 from harness.executors.stopping import Stop, listening
-from harness.failures import Failure, clear_failure, failure_of
-from harness.locks import claim, read_owner
 from harness.spec import RunSpec
-from harness.store import check, is_done
+from harness.storage.failures import Failure, clear_failure, failure_of
+from harness.storage.locks import claim, read_owner
+from harness.storage.store import check, is_done
 
 PATIENCE = 120.0
 """Seconds in which a cluster, and each of its nodes, must answer."""

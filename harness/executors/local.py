@@ -20,11 +20,11 @@ from harness.executors.board import POLL, Board, Outcome
 from harness.executors.rank import Stage, children_threads, end_with_parent
 from harness.executors.ranks import follow, run_together
 from harness.executors.stopping import Stop, deaf_children, listening
-from harness.failures import Failure, failure_of
-from harness.launch import launched, leading
-from harness.locks import claim
-from harness.parallel import ALONE
 from harness.stages import run_cell, run_training, run_warm_start
+from harness.storage.failures import Failure, failure_of
+from harness.storage.locks import claim
+from harness.training.launch import launched, leading
+from harness.training.parallel import ALONE
 
 STAGES: dict[Kind, Stage] = {
     "warm start": run_warm_start,

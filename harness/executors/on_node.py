@@ -18,8 +18,8 @@ from harness.executors.board import POLL, Outcome
 from harness.executors.local import prepare, run_step
 from harness.executors.nodes import host, require_same_versions, versions
 from harness.executors.parcel import Parcel, run_away
-from harness.failures import failure_of
-from harness.locks import read_owner
+from harness.storage.failures import failure_of
+from harness.storage.locks import read_owner
 
 SILENCE = 60.0
 """Seconds without an answer after which a worker takes its driver for dead, and stops."""

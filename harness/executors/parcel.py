@@ -16,7 +16,7 @@ from harness.errors import UserError
 from harness.executors import Step
 from harness.executors.board import Outcome
 from harness.names import PATTERN
-from harness.store import DONE, check, is_done, make_folder, writing
+from harness.storage.store import DONE, check, is_done, make_folder, writing
 
 Parcel = dict[str, bytes]
 LEDGER = "ledger.json"
@@ -127,7 +127,7 @@ def keep(step: Step, made: Mapping[str, Parcel]) -> None:
         UserError: It can't be written, or is nothing that this step makes.
         CorruptError: It is not what its manifest says.
     """
-    from harness.checkpoint import clear
+    from harness.training.checkpoint import clear
 
     job = step.job
     for name in made:

@@ -11,10 +11,10 @@ from multiprocessing import parent_process
 from typing import Any
 
 from harness.executors import Step
-from harness.failures import Failure, failure_of
-from harness.launch import VARIABLES
-from harness.parallel import Group, joined, rendezvous
 from harness.stages import Job, Report
+from harness.storage.failures import Failure, failure_of
+from harness.training.launch import VARIABLES
+from harness.training.parallel import Group, joined, rendezvous
 
 Stage = Callable[[Job, Report, Group], None]
 Told = Failure | str | None
@@ -66,7 +66,7 @@ def be_rank(
     Args:
         stage, step: What it runs.
         rank, local_rank: Its number among all, and among those of this machine.
-        address, prefix: Where the ranks meet (:func:`harness.parallel.rendezvous`).
+        address, prefix: Where the ranks meet (:func:`harness.training.parallel.rendezvous`).
         pipe: Rank 0 tells its progress on it, and every rank its outcome, last.
         stop: An event by which rank 0 is asked to stop.
         threads: CPU threads.

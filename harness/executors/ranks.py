@@ -20,9 +20,9 @@ from pydantic import TypeAdapter
 from harness.executors import Step
 from harness.executors.rank import Stage, Told, be_rank, children_threads
 from harness.executors.stopping import SIGNALS, Stop, deaf_children, listening
-from harness.failures import ElsewhereError, Failure
-from harness.launch import OVER, Launch, control, launched
 from harness.stages import Report
+from harness.storage.failures import ElsewhereError, Failure
+from harness.training.launch import OVER, Launch, control, launched
 
 POLL = 0.1
 """Seconds between two looks at what other machines say, and at a wish to stop."""

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from harness.errors import UserError
+from harness.planning.studies import paper_studies, smaller_studies
 from harness.report.columns import make_columns, said_by_metrics, score_entry, stored_metrics, subsets_of
 from harness.report.comparing import Comparer, matched_seeds
 from harness.report.costs import row_cost
@@ -17,10 +18,9 @@ from harness.report.published import with_published
 from harness.report.sheets import Block, Line, Sheet, sheets, slug
 from harness.report.table import Column, Gain, Group, Missing, Row, Score, Table
 from harness.report.wording import findings, notes, scope
-from harness.results import Result
 from harness.settings import Stats
 from harness.stats import Comparison, holm
-from harness.studies import paper_studies, smaller_studies
+from harness.storage.results import Result
 
 
 def build_tables(

@@ -6,7 +6,7 @@ from typing import Any
 
 from harness.report.sheets import Sheet
 from harness.report.table import Column
-from harness.results import Result
+from harness.storage.results import Result
 
 AVERAGE = "average"
 

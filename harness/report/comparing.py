@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from harness.metrics.base import FloatArray
-from harness.results import Result
 from harness.settings import Stats
 from harness.stats import Comparison, compare
-from harness.store import CorruptError
+from harness.storage.results import Result
+from harness.storage.store import CorruptError
 
 APART = "Move one of them away to have it made again."
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from harness.report.table import Cost
-from harness.results import Result
+from harness.storage.results import Result
 
 
 def row_cost(results: Sequence[Result], baseline: Sequence[Result]) -> Cost | None:

@@ -13,8 +13,8 @@ import numpy as np
 
 from harness.metrics.base import FloatArray
 from harness.metrics.rouge import spaced
-from harness.results import MORE_COLUMNS, Result
-from harness.store import CorruptError
+from harness.storage.results import MORE_COLUMNS, Result
+from harness.storage.store import CorruptError
 
 Pieces = tuple[str, ...]
 """A text cut at its marks: pieces 0, 2, 4, ... are plain, pieces 1, 3, 5, ... are marked."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from harness.cell import Cell
-from harness.failures import Failure, read_failures
+from harness.storage.failures import Failure, read_failures
 
 
 @dataclass(frozen=True, slots=True)

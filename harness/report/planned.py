@@ -4,13 +4,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.asked import backbone_name, is_file, labels, read_specs
 from harness.cell import Cell
+from harness.planning.asked import backbone_name, is_file, labels, read_specs
 from harness.report.failed import Failed
-from harness.results import Result, read_cell
 from harness.settings import Settings
 from harness.spec import make_settings
-from harness.store import check, is_done
+from harness.storage.results import Result, read_cell
+from harness.storage.store import check, is_done
 
 
 @dataclass(frozen=True, slots=True)

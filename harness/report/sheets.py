@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.asked import Asked, training_settings
 from harness.cell import LATER, Cell, content_hash
 from harness.errors import UserError
+from harness.planning.asked import Asked, training_settings
 from harness.report.planned import Planned
-from harness.results import Result
 from harness.settings import Settings, flattened
+from harness.storage.results import Result
 
 GREEDY = "greedy"
 Key = tuple[str, str, str]

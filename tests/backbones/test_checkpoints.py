@@ -10,14 +10,14 @@ from checkpoints import FAMILIES, LINES, PAIRS, publish, write_json
 from baselines import warmup
 from harness.backbones.load import load_backbone
 from harness.backbones.lora import ADAPTER
-from harness.batching import encode_examples
 from harness.decode import infer
-from harness.diagnostics import diagnose
 from harness.errors import UserError
-from harness.loss import Objective
 from harness.settings import Budget, Decode, Lora, Train, Warmup
 from harness.task import numbered
-from harness.train import train
+from harness.training.batching import encode_examples
+from harness.training.diagnostics import diagnose
+from harness.training.loss import Objective
+from harness.training.train import train
 
 TRAIN = Train(batch_size=5, lr_warmup_steps=0, schedule="constant", dtype="float32")
 WARMUP = Warmup(samples=2, max_tokens=3)

@@ -18,8 +18,8 @@ from harness.backbones.base import DecoderOnly, EncoderDecoder, SpecialTokens
 from harness.backbones.costs import measure_costs
 from harness.backbones.presets import MINI_LLAMA, MINI_T5
 from harness.decode import decode_all
-from harness.loss import Objective, batch_loss
 from harness.settings import Warmup
+from harness.training.loss import Objective, batch_loss
 
 VOCABULARY = 2000
 PRESETS = {"mini-t5": MINI_T5, "mini-llama": MINI_LLAMA}

@@ -9,12 +9,12 @@ from checkpoints import publish
 from plugin_files import write_plugins
 
 from harness.errors import UserError
-from harness.examples import write_examples
-from harness.plan import Plan, make_plan
+from harness.planning.plan import Plan, make_plan
 from harness.runner import outstanding
 from harness.spec import make_spec
 from harness.stages import run_cell, run_training, run_warm_start
-from harness.store import CorruptError, read_json, read_table, writing
+from harness.storage.examples import write_examples
+from harness.storage.store import CorruptError, read_json, read_table, writing
 
 pytest.importorskip("peft")
 METHODS = ["sft", "warmup-jensen:kl=0.1"]

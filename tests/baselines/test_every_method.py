@@ -12,13 +12,13 @@ from enumeration import CAP, Enumeration
 from tiny import EOS, PAD, Reference, distance, gradients_of, make, warmups_of
 from toy import rollout_of
 
-from harness.batching import Encoded, collate
-from harness.loss import Objective, batch_loss
 from harness.methods import resolve_method
 from harness.objective import Coefficients
 from harness.registry import methods
-from harness.rollout import first_of_equals
 from harness.settings import Warmup
+from harness.training.batching import Encoded, collate
+from harness.training.loss import Objective, batch_loss
+from harness.training.rollout import first_of_equals
 
 NAMES = methods().names()
 OPTIONS = ["warmup-jensen:kl=0.7", "warmup-garl:q=0", "warmup-garl:q=0.75", "warmup-em:q=0.75"]

@@ -8,12 +8,12 @@ from tiny import batch_of, draws_of, gradients_of, make_llama, make_t5, source_o
 
 from baselines import warmup, warmup_vimco
 from baselines.samplers import adaptive, pilot, ramp, replay
-from harness import rounds
 from harness.errors import UserError
-from harness.loss import Objective, batch_loss
 from harness.methods import resolve_method
-from harness.rounds import Memory, Turn
 from harness.settings import Warmup
+from harness.training import rounds
+from harness.training.loss import Objective, batch_loss
+from harness.training.rounds import Memory, Turn
 
 N, CAP = 4, 3
 PAIRS = [([4, 5], [4]), ([5], [5, 5, 4]), ([4, 4, 5], []), ([5, 4], [4, 4, 4, 5])]

@@ -96,8 +96,8 @@ def test_both_answers_are_stored_and_scored(finished: Path, method: str) -> None
 
 def test_cut_inputs_reach_the_results(finished: Path) -> None:
     from harness.report.build import build_tables
-    from harness.results import read_results
     from harness.settings import Stats
+    from harness.storage.results import read_results
 
     results = read_results(finished)
     for result in results:

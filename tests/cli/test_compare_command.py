@@ -13,11 +13,11 @@ from sacrebleu.significance import PairedTest
 
 from harness.cell import Cell
 from harness.cli.where import choose
-from harness.ledger import Ledger
-from harness.results import read_result
 from harness.scoring import score_cell
 from harness.settings import Score, Settings
-from harness.store import write_json, write_table, writing
+from harness.storage.results import read_result
+from harness.storage.store import write_json, write_table, writing
+from harness.training.ledger import Ledger
 
 GOLD = [f"the cat number {i} sat on the red mat of house {i * 7}" for i in range(40)]
 

@@ -12,13 +12,13 @@ from harness.backbones.presets import T5_BASE
 from harness.backbones.shapes import shape_costs
 from harness.cli.reproduce import hours
 from harness.errors import UserError
-from harness.forecast import WRITING, Device, forecast
+from harness.planning.forecast import WRITING, Device, forecast
+from harness.planning.selection import choose_scale, choose_subsets
+from harness.planning.studies import SCALES, Lengths, paper_studies, read_lengths, read_study, study_names
 from harness.registry import tasks
 from harness.report.numbers import flops
-from harness.selection import choose_scale, choose_subsets
 from harness.settings import Lora
 from harness.stats.claims import PUBLISHED, read_claims
-from harness.studies import SCALES, Lengths, paper_studies, read_lengths, read_study, study_names
 
 A100 = Device(312.0, 0.35)
 
@@ -121,7 +121,7 @@ def test_sizes_that_no_card_tells() -> None:
     spec = read_study("logic", "paper").spec
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            "harness.forecast.tasks",
+            "harness.planning.forecast.tasks",
             type("Registry", (), {"load": lambda _, name: replace(entry, value=bare)}),
         )
         with pytest.raises(UserError, match="tells no sizes at scale paper"):

@@ -6,9 +6,9 @@ from pathlib import Path
 from command import invoke
 
 from harness.cli.reproduce import hours
-from harness.forecast import Device, forecast
+from harness.planning.forecast import Device, forecast
+from harness.planning.studies import read_lengths, read_study, study_names
 from harness.report.numbers import flops
-from harness.studies import read_lengths, read_study, study_names
 
 PAGE = (Path(__file__).parents[2] / "docs" / "cluster.md").read_text(encoding="utf-8")
 

@@ -8,7 +8,7 @@ from harness.errors import TrainingError, UserError
 from harness.executors import Step
 from harness.executors import board as module
 from harness.executors.board import Board
-from harness.failures import FAILED, Failure, clear_failure, failure_of, read_failures, write_failure
+from harness.storage.failures import FAILED, Failure, clear_failure, failure_of, read_failures, write_failure
 
 
 def steps(out: Path) -> list[Step]:

@@ -14,10 +14,10 @@ from same_results import assert_same
 
 from harness.errors import UserError
 from harness.executors import Event, cluster
-from harness.plan import Plan, make_plan
+from harness.planning.plan import Plan, make_plan
 from harness.runner import execute, outstanding
 from harness.spec import make_spec
-from harness.store import DONE
+from harness.storage.store import DONE
 
 ray = pytest.importorskip("ray")
 pytestmark = pytest.mark.timeout(

@@ -10,7 +10,7 @@ from plugin_files import write_plugins
 from harness.errors import UserError
 from harness.executors import cluster
 from harness.executors.choose import executor
-from harness.plan import choose_device, make_plan
+from harness.planning.plan import choose_device, make_plan
 from harness.spec import RunSpec, make_spec
 
 

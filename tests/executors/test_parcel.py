@@ -9,11 +9,11 @@ from harness.errors import UserError
 from harness.executors import Step
 from harness.executors.on_node import Order, _replaced
 from harness.executors.parcel import inputs, keep, pack, pack_input, run_away, unpack
-from harness.locks import claim, read_owner
-from harness.plan import make_plan
+from harness.planning.plan import make_plan
 from harness.runner import outstanding
 from harness.spec import make_spec
-from harness.store import DONE, CorruptError, check, writing
+from harness.storage.locks import claim, read_owner
+from harness.storage.store import DONE, CorruptError, check, writing
 
 
 def store(folder: Path, **files: str) -> Path:

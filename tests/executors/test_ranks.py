@@ -16,10 +16,10 @@ from plugin_files import write_plugins
 
 from harness.executors import Step, ranks
 from harness.executors.ranks import _from_json, _to_json, _Watch
-from harness.failures import Failure
-from harness.plan import make_plan
+from harness.planning.plan import make_plan
 from harness.runner import outstanding
 from harness.spec import make_spec
+from harness.storage.failures import Failure
 
 METHOD = """
 import os, signal

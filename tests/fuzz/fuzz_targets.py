@@ -29,11 +29,11 @@ from harness.errors import UserError
 from harness.names import file_name
 from harness.redact import redact, visible
 from harness.report.render import RENDERERS, print_tables
-from harness.results import read_results
 from harness.scoring import score_cell
 from harness.settings import Score
 from harness.stats.claims import PUBLISHED, assess, read_assumption, read_claims
-from harness.store import DONE, _write_manifest, check
+from harness.storage.results import read_results
+from harness.storage.store import DONE, _write_manifest, check
 from tasks.libreoffice_build import paragraphs
 
 LONGEST_MESSAGE = 4000

@@ -180,9 +180,9 @@ def test_fetch_downloads_the_encoder_and_says_so(
 
 def test_several_cells_are_scored_and_reported(encoders: dict[str, Path], tmp_path: Path) -> None:
     from harness.report.build import build_tables
-    from harness.results import read_results
     from harness.scoring import score_cell, score_learned
     from harness.settings import Stats
+    from harness.storage.results import read_results
 
     settings = Score(bertscore=BertscoreOptions(model=str(encoders["bert"])))
     cells = [store_predictions(tmp_path, name, texts) for name, texts in (("sft", SFT), ("warmup", WARMUP))]

@@ -8,8 +8,8 @@ from harness.errors import UserError
 from harness.report.build import build_tables
 from harness.report.layouts import LAYOUTS, layout, metric_keys
 from harness.report.table import Gain, Missing, Score, Table
-from harness.results import read_results
 from harness.stats import Comparison
+from harness.storage.results import read_results
 
 
 def tables(out: Path, **options: object) -> list[Table]:

@@ -8,13 +8,13 @@ import pytest
 from rich.console import Console
 from stored import STATS, store_cell
 
-from harness.failures import FAILED, Failure, read_failures, write_failure
 from harness.report.build import build_tables
 from harness.report.failed import Failed, failed_cells, heading
 from harness.report.html import render_html
 from harness.report.planned import read_planned
 from harness.report.render import RENDERERS, print_tables
-from harness.results import read_cell, read_results
+from harness.storage.failures import FAILED, Failure, read_failures, write_failure
+from harness.storage.results import read_cell, read_results
 
 WHY = "the loss was not finite in 21 of 30 steps\nLower <b>train.learning_rate</b> | [it](x)"
 

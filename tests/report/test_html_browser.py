@@ -11,8 +11,8 @@ from stored_cells import Written, store
 from harness.report.build import build_tables
 from harness.report.html import render_html
 from harness.report.html.page import example_sets
-from harness.results import read_results
 from harness.settings import Stats
+from harness.storage.results import read_results
 
 pytestmark = pytest.mark.slow
 

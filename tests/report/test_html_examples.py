@@ -9,8 +9,8 @@ from stored_cells import Written, store
 
 from harness.metrics.rouge import unicode_tokens
 from harness.report.examples import example_set, marked, token_counts
-from harness.results import Result, read_result
-from harness.store import CorruptError
+from harness.storage.results import Result, read_result
+from harness.storage.store import CorruptError
 
 SOURCES = ["eins zwei", "drei", "vier fünf"]
 GOLDS = [["one two three"], ["three", "a three"], ["four five"]]

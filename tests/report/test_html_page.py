@@ -20,8 +20,8 @@ from harness.report.html.data import browser_data, script_json
 from harness.report.html.page import example_sets, findings, tally
 from harness.report.html.svg import strict_svg
 from harness.report.table import Gain, Score
-from harness.results import read_results
 from harness.settings import Stats
+from harness.storage.results import read_results
 
 STATS = Stats(randomizations=500, resamples=200)
 GOLD = [f"the cat number {i} sat on the red mat" for i in range(30)]

@@ -9,7 +9,7 @@ from harness.cell import Cell
 from harness.report.build import build_tables
 from harness.report.planned import in_asked_order, planned_of, read_planned
 from harness.report.table import Missing, Score, Table
-from harness.results import read_result, read_results
+from harness.storage.results import read_result, read_results
 
 SPEC: dict[str, Any] = {
     "task": "t",

@@ -16,7 +16,7 @@ from harness.report.plots import figures, write_figures
 from harness.report.plots.curves import curve
 from harness.report.plots.style import marks
 from harness.report.table import Gain, Score, Table
-from harness.results import Result, read_result, read_results
+from harness.storage.results import Result, read_result, read_results
 
 
 def log(start: float, sampled: bool) -> list[dict[str, Any]]:

@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 from stored import STATS, settings, store_cell
 
+from harness.planning.studies import Study, read_study
 from harness.report.build import build_tables
 from harness.report.html import render_html
 from harness.report.latex import escaped
 from harness.report.published import LEGEND, with_published
 from harness.report.render import RENDERERS, print_tables
 from harness.report.table import Missing, Table
-from harness.results import read_results
 from harness.settings import Settings
-from harness.studies import Study, read_study
+from harness.storage.results import read_results
 
 TRANSLATION = read_study("translation", "paper")
 DIRECTIONS = TRANSLATION.spec.subsets

@@ -17,7 +17,7 @@ from harness.report.lines import COST_HEADERS, cost_lines, score_lines
 from harness.report.numbers import count, flops, format_p, memory, seconds, times
 from harness.report.render import RENDERERS, print_tables
 from harness.report.table import Gain, Score, Table
-from harness.results import read_results
+from harness.storage.results import read_results
 
 HOSTILE = r"a|b_&%$#{}~^\<i>*x*`"
 

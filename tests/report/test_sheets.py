@@ -5,8 +5,8 @@ from stored import settings, store_cell
 
 from harness.errors import UserError
 from harness.report.sheets import Sheet, sheets, slug
-from harness.results import read_result, read_results
-from harness.store import CorruptError
+from harness.storage.results import read_result, read_results
+from harness.storage.store import CorruptError
 
 
 def only(out: Path) -> Sheet:

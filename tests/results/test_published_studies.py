@@ -10,11 +10,11 @@ from command import invoke
 from published_tables import problems, studies
 
 from harness.cell import Cell
-from harness.ledger import Ledger
-from harness.publish import publish
 from harness.scoring import score_cell
 from harness.settings import Score, Settings
-from harness.store import write_json, write_table, writing
+from harness.storage.publish import publish
+from harness.storage.store import write_json, write_table, writing
+from harness.training.ledger import Ledger
 
 STUDIES = studies()
 

@@ -17,7 +17,7 @@ from harness.report.html.svg import inline_svg
 from harness.report.lines import published_headers, published_lines
 from harness.report.sheets import sheets
 from harness.report.table import Gain, Score, Table
-from harness.results import Result
+from harness.storage.results import Result
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

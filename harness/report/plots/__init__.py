@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from harness.errors import UserError
 from harness.report.table import Table
-from harness.results import Result
+from harness.storage.results import Result
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

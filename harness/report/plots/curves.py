@@ -10,7 +10,7 @@ import numpy as np
 from harness.metrics.base import FloatArray
 from harness.report.plots.style import Mark, cost_axis, legend, panels, quiet_grid, title
 from harness.report.sheets import Block, Sheet
-from harness.results import Result
+from harness.storage.results import Result
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -1,0 +1,1 @@
+"""The training loop of every method: batches, rollouts, losses, checkpoints, processes."""

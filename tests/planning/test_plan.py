@@ -1,0 +1,131 @@
+from pathlib import Path
+
+import pytest
+from plugin_files import planned, write_plugins
+
+from harness.errors import UserError
+from harness.planning.plan import make_plan
+from harness.runner import outstanding
+from harness.spec import make_spec
+
+
+def test_cells_are_the_product_in_a_fixed_order(tmp_path: Path) -> None:
+    made = planned(tmp_path, seeds=[3, 1])
+    assert [(c.method, c.seed) for c in made.cells] == [("sft", 3), ("warmup", 3), ("sft", 1), ("warmup", 1)]
+    assert {c.subset for c in made.cells} == {"all"}
+    work = outstanding(made)
+    assert (len(work.done), len(work.pending)) == (0, 4)
+    assert [step.kind for step in work.steps] == ["warm start"] * 2 + ["training"] * 4 + ["cell"] * 4
+    position = {step.key: i for i, step in enumerate(work.steps)}
+    assert all(step.needs is None or position[step.needs] < i for i, step in enumerate(work.steps))
+
+
+def test_the_backbone_wins_over_the_task_and_the_spec_over_both(tmp_path: Path) -> None:
+    reference = write_plugins(tmp_path)["backbone"]
+    common = planned(tmp_path, train={"batch_size": 5}, backbones={reference: {"budget": {"steps": 2}}})
+    settings = common.cells[0].settings
+    assert settings.train.batch_size == 5  # the spec
+    assert settings.budget.steps == 2  # the spec, for this backbone
+    assert settings.warm_start.steps == 12  # the preset
+    assert settings.train.max_grad_norm == 1.0  # the default
+    assert settings.train.dtype == "float32"  # "auto" is resolved before anything is hashed
+
+
+def test_limits_cut_every_split_and_change_the_fingerprint(tmp_path: Path) -> None:
+    whole, cut = planned(tmp_path), planned(tmp_path, limit={"test": 7, "train": 30})
+    assert [len(s) for s in (cut.data["all"].train, cut.data["all"].validation, cut.data["all"].test)] == [
+        30,
+        20,
+        7,
+    ]
+    assert cut.data["all"].test == whole.data["all"].test[:7]
+    assert cut.fingerprints != whole.fingerprints
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (("pairs[20:60]", "pairs[20:20]"), "split 'test' .* is empty"),
+        (('numbered("e", pairs[20:60])', 'numbered("e", pairs[20:60]) * 2'), "repeats an id"),
+        (('"bleu")', '"blue")'), "Did you mean bleu"),
+        (("Subset()", 'Subset(trained_as="other")'), "subset all is trained as other, which is no subset"),
+    ],
+)
+def test_a_task_that_breaks_its_contract_is_named(
+    tmp_path: Path, edit: tuple[str, str], message: str
+) -> None:
+    files = write_plugins(tmp_path)
+    path = Path(files["task"])
+    text = path.read_text(encoding="utf-8")
+    assert edit[0] in text
+    path.write_text(text.replace(*edit), encoding="utf-8")
+    with pytest.raises(UserError, match=message):
+        make_plan(make_spec({"task": str(path), "backbones": [files["backbone"]]}, "a test"))
+
+
+def test_a_loader_sees_the_data_folder_of_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = write_plugins(tmp_path)
+    path = Path(files["task"])
+    text = path.read_text(encoding="utf-8")
+    path.write_text(
+        text.replace("rng = random.Random(5)", "raise RuntimeError(request.data_dir)"), encoding="utf-8"
+    )
+    monkeypatch.setenv("WARMUP_BENCH_DATA", str(tmp_path))
+    with pytest.raises(RuntimeError, match=str(tmp_path)):
+        make_plan(make_spec({"task": str(path), "backbones": [files["backbone"]]}, "a test"))
+
+
+def _with_two_test_sets(folder: Path) -> dict[str, str]:
+    """The plugins, with a second subset that is trained as the first and tested on its validation words."""
+    files = write_plugins(folder)
+    path = Path(files["task"])
+    text = path.read_text(encoding="utf-8")
+    one = 'subsets={"all": Subset()}'
+    two = 'subsets={"all": Subset(trained_as="all"), "again": Subset(trained_as="all")}'
+    split = 'numbered("e", pairs[20:60])'
+    other = 'numbered("e", pairs[20:60] if request.subset == "all" else pairs[30:60])'
+    assert one in text and split in text
+    path.write_text(text.replace(one, two).replace(split, other), encoding="utf-8")
+    return files
+
+
+def test_test_sets_of_one_training_share_its_model(tmp_path: Path) -> None:
+    files = _with_two_test_sets(tmp_path)
+    content = {"task": files["task"], "backbones": [files["backbone"]], "out": str(tmp_path / "out")}
+    both = make_plan(make_spec(content | {"subsets": ["all", "again"], "match": ["warmup"]}, "a test"))
+    work = outstanding(both)
+    kinds = [step.kind for step in work.steps]
+    # Two seeds: a warm start each; sft, warmup, and sft at the FLOPs of warmup; each decodes both test sets.
+    assert [kinds.count(kind) for kind in ("warm start", "training", "cell")] == [2, 6, 12]
+    assert len({cell.id for cell in both.cells}) == 12
+    alone = make_plan(make_spec(content | {"subsets": ["again"], "seeds": 1}, "a test"))
+    assert {cell.training_id for cell in alone.cells} < {cell.training_id for cell in both.cells}
+    assert {cell.warm_start_id for cell in alone.cells} < {cell.warm_start_id for cell in both.cells}
+
+
+def test_a_shared_model_is_named_by_what_it_is_trained_on(tmp_path: Path) -> None:
+    files = _with_two_test_sets(tmp_path)
+    cell = make_plan(make_spec({"task": files["task"], "backbones": [files["backbone"]]}, "a test")).cells[0]
+    other_test = cell.model_copy(update={"data": "0" * 16})
+    assert (other_test.training_id, other_test.warm_start_id) == (cell.training_id, cell.warm_start_id)
+    assert other_test.id != cell.id
+    other_training = cell.model_copy(update={"training_data": "0" * 16})
+    assert other_training.training_id != cell.training_id
+    assert other_training.warm_start_id != cell.warm_start_id
+
+
+def test_a_method_has_settings_of_its_own_but_not_its_own_start(tmp_path: Path) -> None:
+    rates = {"sft": {"train": {"learning_rate": 0.5}}, "warmup": {}}
+    made = planned(tmp_path, methods=rates, match=["warmup"], seeds=[0])
+    assert [(c.label, c.settings.train.learning_rate) for c in made.cells] == [
+        ("sft", 0.5),
+        ("warmup", 0.01),
+        ("sft (FLOPs of warmup)", 0.5),
+    ]
+    assert len({c.warm_start_id for c in made.cells}) == 1
+    again = make_plan(made.spec)
+    assert [c.id for c in again.cells] == [c.id for c in made.cells]
+    with pytest.raises(UserError, match=r"share its warm start.*train\.batch_size=8 \(that of sft: 4\)"):
+        planned(tmp_path, methods={"sft": {"train": {"batch_size": 4}}, "warmup": {}}, seeds=[0])
