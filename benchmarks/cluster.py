@@ -32,7 +32,7 @@ class Study:
     batch: int
 
 
-STUDIES = {"tiny": Study(2, 2, 16, 4, 4), "mini": Study(4, 150, 2000, 200, 32)}
+STUDIES = {"tiny": Study(2, 2, 16, 4, 4), "mini": Study(4, 60, 2000, 100, 32)}
 """Other sizes of model are no other test of a scheduler."""
 
 
