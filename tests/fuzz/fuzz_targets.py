@@ -255,24 +255,38 @@ def stored_bytes(data: bytes) -> None:
 
 
 def stored_json(data: bytes) -> None:
-    """Byte 0: the file. Byte 1: the value in it. Byte 2: what stands in its place, or that it goes."""
-    if len(data) < 3:
+    """Byte 0: the file. Bytes 1 and 2: the value in it. Byte 3: what stands in its place, or that it goes."""
+    if len(data) < 4:
         return
-    paths = [path for path in files() if path.suffix in (".json", ".jsonl")]
+    paths = json_files()
     path = paths[data[0] % len(paths)]
-    lines = [json.loads(line) for line in path.read_text().splitlines()] if path.suffix == ".jsonl" else None
-    content = lines if lines is not None else json.loads(path.read_text())
+    content = _parsed(path)
     spots = list(_spots(content))
-    holder, key = spots[data[1] % len(spots)]
-    choice = data[2] % (len(ODD) + 1)
+    holder, key = spots[int.from_bytes(data[1:3], "big") % len(spots)]
+    choice = data[3] % (len(ODD) + 1)
     if choice == len(ODD):
         del holder[key]
     else:
         holder[key] = ODD[choice]
-    whole = [content] if lines is None else content
+    whole = content if path.suffix == ".jsonl" else [content]
     text = "\n".join(json.dumps(part) for part in whole)
     with replaced(path, text.encode()):
         read_all()
+
+
+def json_files() -> list[Path]:
+    """The stored files that :func:`stored_json` changes."""
+    return [path for path in files() if path.suffix in (".json", ".jsonl")]
+
+
+def json_values(path: Path) -> int:
+    """How many values a file holds, lists and objects among them."""
+    return sum(1 for _ in _spots(_parsed(path)))
+
+
+def _parsed(path: Path) -> Any:
+    text = path.read_text()
+    return [json.loads(line) for line in text.splitlines()] if path.suffix == ".jsonl" else json.loads(text)
 
 
 def _spots(content: Any) -> Iterator[tuple[Any, Any]]:
@@ -354,7 +368,7 @@ SEEDS: dict[str, tuple[bytes, ...]] = {
     "secrets": (b"https://user:pa@host/?token=abcdef", b"Authorization: Bearer abcdefgh", b"HF_TOKEN=hf_abc"),
     "page": (b'<p id="par_1">A <b>b</b> c<br>d</p><span class="MAC">x</span><h1 id="hd_2">T</h1>',),
     "stored_bytes": (b"\x00\x00\x00\x00{}", b"\x04\x01\x00\x10\xff"),
-    "stored_json": (b"\x00\x00\x00", b"\x01\x05\x0a"),
+    "stored_json": (b"\x00\x00\x00\x00", b"\x01\x00\x05\x0a"),
     "stored_table": (b"\x00\x00\x00", b"\x01\x01\x05"),
 }
 """What fuzzing starts from."""

@@ -75,7 +75,7 @@ def test_stored_files_with_other_bytes(data: bytes) -> None:
 
 
 @FEW
-@given(data=st.binary(min_size=3, max_size=3))
+@given(data=st.binary(min_size=4, max_size=4))
 def test_stored_json_with_other_values(data: bytes) -> None:
     fuzz_targets.run("stored_json", data)
 
@@ -87,10 +87,15 @@ def test_stored_tables_with_other_columns(data: bytes) -> None:
 
 
 @pytest.mark.slow
-def test_every_other_value_in_every_place() -> None:
-    """All single changes, not a draw of them."""
-    for data in product(range(20), range(70), range(len(fuzz_targets.ODD) + 1)):
-        fuzz_targets.run("stored_json", bytes(data))
+@pytest.mark.timeout(1800)
+def test_every_stored_value_removed_and_replaced_by_every_other() -> None:
+    for number, path in enumerate(fuzz_targets.json_files()):
+        for value, choice in product(range(fuzz_targets.json_values(path)), range(len(fuzz_targets.ODD) + 1)):
+            fuzz_targets.run("stored_json", bytes([number, *value.to_bytes(2, "big"), choice]))
+
+
+@pytest.mark.slow
+def test_every_stored_column_with_every_change() -> None:
     for data in product(range(6), range(10), range(21)):
         fuzz_targets.run("stored_table", bytes(data))
 
