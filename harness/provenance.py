@@ -23,6 +23,11 @@ PACKAGES = (
 )
 
 
+def free_cores() -> int:
+    """The CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def provenance(device: str, dtype: str, devices: int = 1) -> dict[str, Any]:
     """The machine and the code, without any variable of the environment (none can leak)."""
     import torch

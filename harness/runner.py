@@ -1,6 +1,5 @@
 """From a plan to stored cells: what is to be done, doing it, and what came of it."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from harness.cell import Cell, content_hash
 from harness.executors import Kind, Listener, Step
 from harness.executors.choose import executor
 from harness.planning.plan import Plan
+from harness.provenance import free_cores
 from harness.registry import metrics
 from harness.scoring import is_scored, read_facts
 from harness.stages import Job
@@ -165,6 +165,5 @@ def _workers(plan: Plan, pending: int) -> int:
     """
     if plan.spec.executor != "local":
         return max(1, min(plan.spec.workers or pending, pending))
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    default = 1 if plan.device == "cuda" else max(1, cores // (plan.spec.threads * plan.devices))
+    default = 1 if plan.device == "cuda" else max(1, free_cores() // (plan.spec.threads * plan.devices))
     return max(1, min(plan.spec.workers or default, pending))

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from harness.errors import UserError
+from harness.provenance import free_cores
 
 if TYPE_CHECKING:
     from harness.backbones.presets import Preset
@@ -220,8 +221,7 @@ def _package(name: str, state: State = "missing", hint: str = "pip install warmu
 def _device() -> Finding:
     import torch
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    cpu = f"{cores} CPU cores, {torch.get_num_threads()} threads"
+    cpu = f"{free_cores()} CPU cores, {torch.get_num_threads()} threads"
     if not torch.cuda.is_available():
         return Finding("device", "ok", f"cpu: {cpu}; no CUDA device")
     gpu = torch.cuda.get_device_properties(0)
