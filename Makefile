@@ -1,5 +1,6 @@
 # One line each: `make demo` sets up and runs the first comparison; `make test` sets up and runs every check;
-# `make comet` sets up an environment that has COMET, whose pins exclude the newest transformers.
+# `make kills` kills a run at 20 points and a node of a cluster; `make comet` sets up an environment that has
+# COMET, whose pins exclude the newest transformers.
 # A machine with a GPU: `make demo TORCH=auto` picks the CUDA build that fits its driver.
 PYTHON ?= python3
 VENV ?= .venv
@@ -9,7 +10,7 @@ BIN := $(VENV)/bin
 COMET_PYTHON := $(abspath $(COMET_VENV)/bin/python)
 TORCH_VERSION := 2.13.0
 
-.PHONY: demo test comet setup setup-dev clean
+.PHONY: demo test kills comet setup setup-dev clean
 
 demo: setup
 	$(BIN)/warmup-bench run --task wmt
@@ -20,6 +21,10 @@ test: setup-dev comet
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 WARMUP_BENCH_COMET_PYTHON=$(COMET_PYTHON) $(BIN)/python -m pytest -n 2 --dist loadgroup
 	OMP_NUM_THREADS=1 $(COMET_PYTHON) -m pytest -m comet -k this_environment tests/metrics/test_comet.py
+
+# Of the slow tests those that CI has time for; the others: pytest -m slow.
+kills: setup-dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m slow -k "stopped_often or node_that_dies" tests/test_kill.py tests/executors
 
 # For `warmup-bench run` or `score` with --comet-python, or for everything on COMET's older stack.
 comet: $(COMET_VENV)/bin/.installed-comet
