@@ -341,6 +341,11 @@ class Resources(_Section):
     memory: float | None = Field(default=None, gt=0, description="GB of memory; None: none is reserved")
 
 
+def shown(value: Any) -> str:
+    """A setting's value in words."""
+    return f"{value:g}" if isinstance(value, float) else "none" if value is None else str(value)
+
+
 def flattened(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Settings by keys with dots, as ``--set`` takes them."""
     flat: dict[str, Any] = {}

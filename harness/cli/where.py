@@ -5,7 +5,7 @@ from typing import Any
 
 from harness.cell import Cell
 from harness.errors import UserError
-from harness.settings import Settings, flattened
+from harness.settings import Settings, flattened, shown
 
 COORDINATES = ("task", "scale", "subset", "backbone")
 
@@ -31,7 +31,7 @@ def choose(cells: Sequence[Cell], where: Sequence[str], name: str) -> list[Cell]
         held = [(cell, _values(cell)) for cell in chosen]
         chosen = [cell for cell, values in held if key not in values or _same(wanted, values[key])]
         if not chosen:
-            stored = ", ".join(sorted({_text(values[key]) for _, values in held}))
+            stored = ", ".join(sorted({shown(values[key]) for _, values in held}))
             raise UserError(
                 f"no stored cell of {name} has {condition}", origin="--where", hint=f"Stored: {stored}."
             )
@@ -39,13 +39,14 @@ def choose(cells: Sequence[Cell], where: Sequence[str], name: str) -> list[Cell]
 
 
 def telling_apart(cells: Sequence[Cell]) -> str:
-    """How to choose among these cells: the keys in which they differ, with their values; empty where there
-    is none.
+    """How to choose among these cells: the keys of all in which they differ, with their values; empty where
+    there is none.
     """
     held = [_values(cell) for cell in cells]
     options = []
     for key in held[0]:
-        if len(found := {_text(values[key]) for values in held}) > 1:
+        found = {shown(values[key]) for values in held if key in values}
+        if len(found) > 1 and all(key in values for values in held):
             options.append(f"--where {key}=VALUE ({', '.join(sorted(found))})")
     return f"Choose with {' and '.join(options)}." if options else ""
 
@@ -67,8 +68,4 @@ def _same(wanted: str, value: Any) -> bool:
             return float(wanted) == value
         except ValueError:
             return False
-    return wanted.casefold() == _text(value).casefold()
-
-
-def _text(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else "none" if value is None else str(value)
+    return wanted.casefold() == shown(value).casefold()

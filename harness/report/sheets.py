@@ -10,7 +10,7 @@ from harness.cell import LATER, Cell, content_hash
 from harness.errors import UserError
 from harness.planning.asked import Asked, training_settings
 from harness.report.planned import Planned
-from harness.settings import Settings, flattened
+from harness.settings import Settings, flattened, shown
 from harness.storage.results import Result
 
 GREEDY = "greedy"
@@ -185,7 +185,7 @@ def _values(cells: Sequence[Cell | Planned]) -> dict[str, dict[str, list[str]]]:
     values: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for label, own in rows.items():
         for key, value in own.items():
-            values[key]["none" if value is None else _short(value)].append(label)
+            values[key][shown(value)].append(label)
     return values
 
 
@@ -305,11 +305,7 @@ def _usual(values: Iterable[Mapping[str, Any]], default: Mapping[str, Any]) -> d
 def _differences(own: Mapping[str, Any], usual: Mapping[str, Any], section: str) -> list[str]:
     """What differs, as spec keys, or in words where there is no key."""
     return [
-        f"{section}.{key}={_short(value)}" if key else str(value)
+        f"{section}.{key}={shown(value)}" if key else str(value)
         for key, value in own.items()
         if value != usual.get(key)
     ]
-
-
-def _short(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -12,7 +12,7 @@ import sacrebleu
 from sacrebleu.significance import PairedTest
 
 from harness.cell import Cell
-from harness.cli.where import choose
+from harness.cli.where import choose, telling_apart
 from harness.scoring import score_cell
 from harness.settings import Score, Settings
 from harness.storage.results import read_result
@@ -278,6 +278,8 @@ def test_a_condition_on_warmups_leaves_methods_without_them_alone(tmp_path):
     warmup = sft.model_copy(update={"warmup": "sampled"})
     plain = sft.model_copy(update={"warmup": "none"})
     assert choose([warmup, plain], ["decode.warmup=shuffled"], "x") == [plain]
+    other = warmup.model_copy(update={"subset": "some"})
+    assert telling_apart([warmup, other, plain]) == "Choose with --where subset=VALUE (all, some)."
     assert choose([warmup, plain], ["decode.warmup=greedy", "lora.rank=0"], "x") == [warmup, plain]
 
 
@@ -318,6 +320,7 @@ def test_what_can_not_be_paired(call, tmp_path):
             [f"{tmp_path}:sft", a],
             "means several cells of one seed. Choose with --where decode.beams=VALUE (1, 3)",
         ),
+        ([f"{other_test_set},{a}", a], "several cells of one seed. Name the cell folders of one"),
         ([f"{tmp_path}:stf", a], "no stored cell of method 'stf'"),
         ([a, a, "--metric", "rouge1"], "has no scores of metric 'rouge1'"),
         ([a, a, "--labels", "A"], "--labels is for text files"),
