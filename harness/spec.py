@@ -53,6 +53,10 @@ class RunSpec(BaseModel):
         default=(),
         description="methods whose training FLOPs the baseline is given too, each in a row of its own",
     )
+    decodings: dict[str, tuple[dict[str, Any], ...]] = Field(
+        default_factory=dict,
+        description="method -> sections ``decode``: its models are decoded in each of these ways too",
+    )
     seeds: tuple[int, ...] = (0, 1)
     budget: dict[str, Any] = Field(default_factory=dict)
     warm_start: dict[str, Any] = Field(default_factory=dict)
@@ -254,6 +258,9 @@ def make_spec(content: Mapping[str, Any], origin: str) -> RunSpec:
     for kind, named in (("backbones", spec.backbones), ("methods", spec.methods)):
         for name, section in named.items():
             make_settings(f"{origin}, {kind}.{name}", section)
+    for name, sections in spec.decodings.items():
+        for section in sections:
+            make_settings(f"{origin}, decodings.{name}", {"decode": section})
     if spec.tune is not None:
         for point in spec.tune.points():
             make_settings(f"{origin}, tune.grid", nested(point))

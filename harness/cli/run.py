@@ -14,6 +14,7 @@ from rich.text import Text
 
 from harness.cli.progress import ProgressDisplay
 from harness.errors import UserError
+from harness.settings import Stats
 from harness.spec import RunSpec, make_spec, merge, parse_assignment, read_spec
 from harness.storage.failures import FAILED
 from harness.storage.results_folder import refuse_published
@@ -194,12 +195,29 @@ def collect_spec(options: Mapping[str, Any], spec_file: Path | None, assignments
         origins.append("--set")
     given = {key: _option(key, value) for key, value in options.items() if value not in (None, [])}
     if given:
-        layers.append(given)
+        layers = [_without_rows(merge(*layers), given.get("methods")), given]
         origins.append("the command line")
     content = merge(*layers)
     if "task" not in content:
         raise UserError("no task was named", origin="--task", hint="Try 'warmup-bench list tasks'.")
     return make_spec(content, " and ".join(origins))
+
+
+def _without_rows(content: dict[str, Any], chosen: Sequence[str] | None) -> dict[str, Any]:
+    """A spec without the rows of methods that it names and that the command line does not choose."""
+    named = content.get("methods")
+    if chosen is None or not isinstance(named, Mapping | list):
+        return content
+    left = {str(name) for name in named} - set(chosen)
+    stats, match, ways = (content.get(key) for key in ("stats", "match", "decodings"))
+    base = stats.get("baseline") if isinstance(stats, Mapping) else None
+    kept = dict(content)
+    if isinstance(match, list):
+        lacks_base = (base or Stats().baseline) in left
+        kept["match"] = [] if lacks_base else [name for name in match if str(name) not in left]
+    if isinstance(ways, Mapping):
+        kept["decodings"] = {name: sections for name, sections in ways.items() if str(name) not in left}
+    return kept
 
 
 def _option(key: str, value: Any) -> Any:

@@ -123,6 +123,17 @@ def forecast(spec: RunSpec, lengths: Lengths, device: Device) -> Forecast:
         ]
         jobs += [(f"training {name}", told[name], 0, [kind], []) for name, kind, _ in rows]
         jobs += [(f"decoding {name}", told[name], 0, [], [kind]) for name, kind, _ in rows]
+        jobs += [
+            (
+                f"decoding {name}",
+                make_settings(f"decodings.{name}", *layers, own[name], {"decode": way}),
+                0,
+                [],
+                [kind],
+            )
+            for name, kind, _ in rows
+            for way in spec.decodings.get(name, ())
+        ]
         for name, held, starts, trained, decoded in jobs:
             costs = shape_costs(preset, held.lora)
             each = per_example(
@@ -151,7 +162,7 @@ def forecast(spec: RunSpec, lengths: Lengths, device: Device) -> Forecast:
                 trainings=runs * len(trained),
                 decoded=runs * len(decoded),
             )
-        cells += runs * len(rows)
+        cells += runs * (len(rows) + sum(map(len, spec.decodings.values())))
     return Forecast(cells, tuple(parts.values()), disk, sizes, parameters)
 
 

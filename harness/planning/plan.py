@@ -88,6 +88,8 @@ def make_plan(spec: RunSpec, data: Mapping[str, Splits] | None = None) -> Plan:
     chosen_methods = _by_name(resolve_method(reference) for reference in spec.methods)
     if len(chosen_methods) < len(spec.methods):
         raise UserError("two methods have one name", origin="--method", hint="Rename one of them.")
+    for name in (name for name, sections in spec.decodings.items() if sections):
+        _require_chosen(name, chosen_methods, f"decodings.{name}")
     scale_card = card.scales[scale]
     references = spec.backbones or {scale_card.backbone: {}}
     resolved = {reference: resolve_preset(reference) for reference in references}
@@ -99,14 +101,14 @@ def make_plan(spec: RunSpec, data: Mapping[str, Splits] | None = None) -> Plan:
     for method in chosen_methods.values():
         _check_devices(method, devices)
     shared: dict[str, Settings] = {}
-    own: dict[tuple[str, str], Settings] = {}
+    own: dict[tuple[str, str], list[Settings]] = {}
     for reference, entry in resolved.items():
         layers = scale_card.settings, entry.value.settings, spec.sections(), references[reference]
         shared[reference] = _resolved(f"settings of {reference}", device, *layers)
-        for (name, _), section in zip(chosen_methods.items(), spec.methods.values(), strict=True):
+        for (name, method), section in zip(chosen_methods.items(), spec.methods.values(), strict=True):
             origin = f"settings of {reference}, methods.{name}"
-            own[reference, name] = _resolved(origin, device, *layers, section)
-    limits = {settings.limit for settings in (*shared.values(), *own.values())}
+            own[reference, name] = _decoded(spec, method.value, _resolved(origin, device, *layers, section))
+    limits = {settings.limit for settings in (*shared.values(), *(held[0] for held in own.values()))}
     if len(limits) > 1:
         raise UserError(
             "backbones and methods of one run must share their limits", hint="Give 'limit' at the top level."
@@ -136,7 +138,7 @@ def make_plan(spec: RunSpec, data: Mapping[str, Splits] | None = None) -> Plan:
             warmup=method.value.warmup,
             seed=seed,
             matched=match,
-            settings=_read_by(method.value, own[reference, method.name]),
+            settings=settings,
             data=fingerprints[subset],
             trained_as=card.subsets[subset].trained_as,
             training_data=trained_on[subset],
@@ -146,6 +148,7 @@ def make_plan(spec: RunSpec, data: Mapping[str, Splits] | None = None) -> Plan:
         for reference, preset in resolved.items()
         for seed in spec.seeds
         for method, match in [*((m, "") for m in chosen_methods.values()), *matched]
+        for settings in own[reference, method.name][: 1 if match else None]
     )
     require_one_start(cells)
     full = spec.model_copy(
@@ -278,6 +281,26 @@ def _read_by(method: Method, settings: Settings) -> Settings:
     return settings.model_copy(update={"decode": settings.decode.read(method.warmup)})
 
 
+def _decoded(spec: RunSpec, method: Method, settings: Settings) -> list[Settings]:
+    """A method's settings, once for every way in which its models are decoded.
+
+    Raises:
+        UserError: It can't be decoded so, or reads nothing of what would differ.
+    """
+    found = [_read_by(method, settings)]
+    for section in spec.decodings.get(method.name, ()):
+        origin = f"decodings.{method.name}"
+        other = _read_by(method, make_settings(origin, settings.model_dump(), {"decode": section}))
+        if other in found:
+            raise UserError(
+                f"two ways of decoding '{method.name}' are the same to it",
+                origin=origin,
+                hint=f"Leave {section} out.",
+            )
+        found.append(other)
+    return found
+
+
 def _matched(spec: RunSpec, chosen: dict[str, Entry[Method]]) -> list[tuple[Entry[Method], str]]:
     """The baseline, once for each method whose FLOPs it is to be given.
 
@@ -285,13 +308,17 @@ def _matched(spec: RunSpec, chosen: dict[str, Entry[Method]]) -> list[tuple[Entr
         UserError: The baseline or such a method is not among the methods of the run.
     """
     for name in (spec.stats.baseline, *spec.match) if spec.match else ():
-        if name not in chosen:
-            raise UserError(
-                f"'{name}' is not among the methods of this run",
-                origin="--match",
-                hint=f"The methods are: {', '.join(chosen)}.",
-            )
+        _require_chosen(name, chosen, "--match")
     return [(chosen[spec.stats.baseline], name) for name in spec.match]
+
+
+def _require_chosen(name: str, chosen: Mapping[str, Entry[Method]], origin: str) -> None:
+    if name not in chosen:
+        raise UserError(
+            f"'{name}' is not among the methods of this run",
+            origin=origin,
+            hint=f"The methods are: {', '.join(chosen)}.",
+        )
 
 
 def choose_device(wish: str, *, elsewhere: bool = False) -> str:

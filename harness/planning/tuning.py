@@ -104,7 +104,14 @@ def _at(spec: RunSpec, tune: Tune, point: Point, out: Path | None) -> RunSpec:
         {"budget": tune.budget} if tune.budget else {}, {"decode": {"split": "validation"}}, nested(point)
     )
     methods = {name: merge(own, added) for name, own in spec.methods.items()}
-    changed = {"methods": methods, "match": (), "seeds": tune.seeds, "out": out, "tune": None}
+    changed = {
+        "methods": methods,
+        "match": (),
+        "decodings": {},
+        "seeds": tune.seeds,
+        "out": out,
+        "tune": None,
+    }
     return spec.model_copy(update=changed)
 
 

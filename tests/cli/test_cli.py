@@ -13,6 +13,8 @@ import sacrebleu
 import yaml
 from plugin_files import write_plugins
 
+from harness.cli.run import collect_spec
+
 COMMAND = [
     sys.executable,
     "-c",
@@ -293,6 +295,32 @@ BAD = [
     (["report", "nowhere"], "nowhere is no results folder"),
     (["report", ".", "--format", "pdf"], "Formats: text, md"),
 ]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "match", "decoded"),
+    [
+        (["sft,warmup,filler"], ("warmup", "filler"), {"warmup", "filler"}),
+        (["sft,warmup"], ("warmup",), {"warmup"}),
+        (["warmup"], (), {"warmup"}),
+        ([], ("warmup", "filler"), {"warmup", "filler"}),
+    ],
+)
+def test_rows_of_methods_that_are_not_chosen_go_with_them(
+    tmp_path: Path, chosen: list[str], match: tuple[str, ...], decoded: set[str]
+) -> None:
+    path = tmp_path / "study.yaml"
+    way = [{"beams": 2}]
+    content = {
+        "task": "wmt",
+        "methods": {"sft": {}, "warmup": {"train": {"learning_rate": 0.5}}, "filler": {}},
+        "match": ["warmup", "filler"],
+        "decodings": {"warmup": way, "filler": way},
+    }
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    spec = collect_spec({"methods": chosen}, path, [])
+    assert (spec.match, set(spec.decodings)) == (match, decoded)
+    assert spec.methods["warmup"] == {"train": {"learning_rate": 0.5}}
 
 
 @pytest.mark.parametrize(("arguments", "message"), BAD, ids=[" ".join(a) for a, _ in BAD])

@@ -97,6 +97,19 @@ def test_a_matched_row_spends_what_the_other_does() -> None:
     assert matched.cells == 9
 
 
+def test_another_way_of_decoding_costs_no_training() -> None:
+    spec, lengths = read_study("logic", "paper").spec, read_lengths("logic")
+    ways = {"warmup": ({"warmup": "shuffled"}, {"beams": 2})}
+    once = {part.name: part for part in forecast(spec, lengths, A100).parts}
+    plan = forecast(spec.model_copy(update={"decodings": ways}), lengths, A100)
+    thrice = {part.name: part for part in plan.parts}
+    assert thrice["training warmup"] == once["training warmup"]
+    assert thrice["decoding sft"] == once["decoding sft"]
+    assert thrice["decoding warmup"].count == 3 * once["decoding warmup"].count
+    assert thrice["decoding warmup"].spent.total >= 3 * once["decoding warmup"].spent.total
+    assert plan.cells == 12
+
+
 def test_what_is_cut_is_not_counted() -> None:
     spec = read_study("summarisation", "paper").spec
     long, longer = (forecast(spec, Lengths(n, n, ""), A100) for n in (512, 10_000))

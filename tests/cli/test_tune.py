@@ -24,6 +24,7 @@ def tuned(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Done]:
         "task": files["task"],
         "backbones": [files["backbone"]],
         "match": ["warmup"],
+        "decodings": {"warmup": [{"warmup": "none"}]},
         "seeds": [0],
         "out": "runs",
         "workers": 1,
@@ -95,7 +96,8 @@ def test_the_chosen_spec_runs_and_its_methods_stand_side_by_side(tuned: tuple[Pa
     reported = json.loads(invoke("report", "runs", "--format", "json", cwd=place).stdout)
     (table,) = reported["tables"]
     (group,) = table["groups"]
-    assert [row["method"] for row in group["rows"]] == ["sft", "sft (FLOPs of warmup)", "warmup"]
+    rows = ["sft", "sft (FLOPs of warmup)", "warmup", "warmup · warmup ablated"]
+    assert [row["method"] for row in group["rows"]] == rows
     assert all(row["cells"]["chrf++"]["gain"] for row in group["rows"][1:])
     assert table["split"] == "test"
 

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -129,3 +130,40 @@ def test_a_method_has_settings_of_its_own_but_not_its_own_start(tmp_path: Path) 
     assert [c.id for c in again.cells] == [c.id for c in made.cells]
     with pytest.raises(UserError, match=r"share its warm start.*train\.batch_size=8 \(that of sft: 4\)"):
         planned(tmp_path, methods={"sft": {"train": {"batch_size": 4}}, "warmup": {}}, seeds=[0])
+
+
+def test_a_model_is_decoded_in_other_ways_too(tmp_path: Path) -> None:
+    ways = {"warmup": [{"warmup": "none"}, {"warmup": "shuffled", "beams": 2}]}
+    made = planned(tmp_path, decodings=ways, match=["warmup"], seeds=[0])
+    assert [(c.label, c.settings.decode.warmup, c.settings.decode.beams) for c in made.cells] == [
+        ("sft", "greedy", 1),
+        ("warmup", "greedy", 1),
+        ("warmup", "none", 1),
+        ("warmup", "shuffled", 2),
+        ("sft (FLOPs of warmup)", "greedy", 1),
+    ]
+    assert len({c.training_id for c in made.cells if c.method == "warmup"}) == 1
+    kinds = [step.kind for step in outstanding(made).steps]
+    assert [kinds.count(kind) for kind in ("warm start", "training", "cell")] == [1, 3, 5]
+    assert make_plan(made.spec).cells == made.cells
+    # The same cell as that of a run with this decoding alone: results of both are one.
+    alone = planned(tmp_path, decode={"warmup": "none"}, methods=["warmup"], seeds=[0])
+    assert [c.id for c in alone.cells] == [made.cells[2].id]
+
+
+@pytest.mark.parametrize(
+    ("ways", "message"),
+    [
+        ({"filler": [{"beams": 2}]}, "'filler' is not among the methods"),
+        ({"sft": [{"warmup": "none"}]}, "two ways of decoding 'sft' are the same to it"),
+        ({"warmup": [{"beams": 2}, {"beams": 2}]}, "two ways of decoding 'warmup' are the same to it"),
+        ({"sft": [{"warmup": "sampled", "beams": 2}]}, "decode.beams=2 makes no sense"),
+        ({"warmup": [{"beam": 2}]}, "unknown key 'decode.beam'.*decodings.warmup.*decode.beams"),
+    ],
+)
+def test_a_way_of_decoding_that_says_nothing_is_refused(
+    tmp_path: Path, ways: dict[str, list[dict[str, str | int]]], message: str
+) -> None:
+    with pytest.raises(UserError) as found:
+        planned(tmp_path, decodings=ways)
+    assert re.search(message, " ".join(str(found.value).split()))
