@@ -61,6 +61,20 @@ def write_plugins(folder: Path) -> dict[str, str]:
     return paths
 
 
+def write_two_test_sets(folder: Path) -> dict[str, str]:
+    """The plugins, with a second subset that is trained as the first and tested on its validation words."""
+    files = write_plugins(folder)
+    path = Path(files["task"])
+    text = path.read_text(encoding="utf-8")
+    one = 'subsets={"all": Subset()}'
+    two = 'subsets={"all": Subset(trained_as="all"), "again": Subset(trained_as="all")}'
+    split = 'numbered("e", pairs[20:60])'
+    other = 'numbered("e", pairs[20:60] if request.subset == "all" else pairs[30:60])'
+    assert one in text and split in text
+    path.write_text(text.replace(one, two).replace(split, other), encoding="utf-8")
+    return files
+
+
 def planned(folder: Path, **content: Any) -> Plan:
     """The plan of a spec with the task and the backbone of these files; nothing runs."""
     files = write_plugins(folder)

@@ -89,6 +89,11 @@ def make_sweep(spec: RunSpec, out: Path | None = None) -> Sweep:
     points = tuple(map(_read, tune.points()))
     first = make_plan(_at(spec, tune, points[0], spec.out))
     out = out or first.out.with_name(f"{first.out.name}-tune")
+    # Test sets of one training share its validation examples too: one of them tells all.
+    trainings = {cell.training_id: cell.subset for cell in reversed(first.cells)}
+    spec = spec.model_copy(
+        update={"subsets": tuple(s for s in first.spec.subsets if s in trainings.values())}
+    )
     plans = tuple(make_plan(_at(spec, tune, point, out), first.data) for point in points)
     cells: dict[str, Cell] = {}
     for plan in plans:

@@ -2,7 +2,7 @@ import re
 from pathlib import Path
 
 import pytest
-from plugin_files import planned, write_plugins
+from plugin_files import planned, write_plugins, write_two_test_sets
 
 from harness.errors import UserError
 from harness.planning.plan import make_plan
@@ -78,22 +78,8 @@ def test_a_loader_sees_the_data_folder_of_the_environment(
         make_plan(make_spec({"task": str(path), "backbones": [files["backbone"]]}, "a test"))
 
 
-def _with_two_test_sets(folder: Path) -> dict[str, str]:
-    """The plugins, with a second subset that is trained as the first and tested on its validation words."""
-    files = write_plugins(folder)
-    path = Path(files["task"])
-    text = path.read_text(encoding="utf-8")
-    one = 'subsets={"all": Subset()}'
-    two = 'subsets={"all": Subset(trained_as="all"), "again": Subset(trained_as="all")}'
-    split = 'numbered("e", pairs[20:60])'
-    other = 'numbered("e", pairs[20:60] if request.subset == "all" else pairs[30:60])'
-    assert one in text and split in text
-    path.write_text(text.replace(one, two).replace(split, other), encoding="utf-8")
-    return files
-
-
 def test_test_sets_of_one_training_share_its_model(tmp_path: Path) -> None:
-    files = _with_two_test_sets(tmp_path)
+    files = write_two_test_sets(tmp_path)
     content = {"task": files["task"], "backbones": [files["backbone"]], "out": str(tmp_path / "out")}
     both = make_plan(make_spec(content | {"subsets": ["all", "again"], "match": ["warmup"]}, "a test"))
     work = outstanding(both)
@@ -107,7 +93,7 @@ def test_test_sets_of_one_training_share_its_model(tmp_path: Path) -> None:
 
 
 def test_a_shared_model_is_named_by_what_it_is_trained_on(tmp_path: Path) -> None:
-    files = _with_two_test_sets(tmp_path)
+    files = write_two_test_sets(tmp_path)
     cell = make_plan(make_spec({"task": files["task"], "backbones": [files["backbone"]]}, "a test")).cells[0]
     other_test = cell.model_copy(update={"data": "0" * 16})
     assert (other_test.training_id, other_test.warm_start_id) == (cell.training_id, cell.warm_start_id)
