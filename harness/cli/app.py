@@ -329,7 +329,10 @@ def power(
     intersect: Annotated[bool, typer.Option("--intersect", help="Use the pilot's common examples.")] = False,
     level: Annotated[float, typer.Option(min=1e-9, max=0.5, help="Level of the two-sided test.")] = 0.05,
     comparisons: Annotated[
-        int, typer.Option(min=1, help="Tests that are corrected together: divides the level.")
+        int,
+        typer.Option(
+            min=1, help="Tests corrected together (rows times test sets and their mean): divides the level."
+        ),
     ] = 1,
     wanted: Annotated[float, typer.Option(min=0.1, max=0.999, help="Power that is enough.")] = 0.8,
     plot: Annotated[Path | None, typer.Option(help="Draw the curve into a .png, .svg or .pdf.")] = None,
