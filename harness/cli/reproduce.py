@@ -112,7 +112,7 @@ def _print_forecast(
     grid.add_column("")
     for heading in ("number", "FLOPs", "GPU hours"):
         grid.add_column(heading, justify="right")
-    rows = [(part.name, str(part.count), part.spent) for part in plan.parts]
+    rows = [(one.name, str(one.count), one.spent) for one in plan.expenses]
     for name, number, spent in (*rows, ("all", "", plan.total)):
         style = "bold" if name == "all" else ""
         cells = (name, number, flops(spent.total), hours(device.hours(spent)))

@@ -126,9 +126,9 @@ def run_command(
 
 def _take_shard(plan: "Plan", shard: "Shard") -> "tuple[Plan, list[str]]":
     """The plan with the cells of one shard, and what to say of it."""
-    from harness.planning.shards import part_of
+    from harness.planning.shards import slice_of
 
-    part, every = part_of(plan, shard), len(plan.cells)
+    part, every = slice_of(plan, shard), len(plan.cells)
     taken = replace(plan, cells=part.cells)
     if not part.cells:
         filled = "1 shard" if part.filled == 1 else f"{part.filled} shards"

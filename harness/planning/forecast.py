@@ -43,7 +43,7 @@ class Device:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class Expense:
     """Steps of one kind: how many, and what all of them cost."""
 
     name: str
@@ -57,22 +57,22 @@ class Forecast:
 
     Attributes:
         cells: Number of cells.
-        parts: Warm starts, trainings of each method, decodings.
+        expenses: Warm starts, trainings of each method, decodings.
         disk: Bytes of models and predictions.
         examples: Training examples and test examples of a cell.
         parameters: Of each backbone, by name.
     """
 
     cells: int
-    parts: tuple[Part, ...]
+    expenses: tuple[Expense, ...]
     disk: int
     examples: tuple[int, int]
     parameters: dict[str, int]
 
     @property
     def total(self) -> Operations:
-        """Of all parts."""
-        return sum((part.spent for part in self.parts), Operations())
+        """Of all expenses."""
+        return sum((one.spent for one in self.expenses), Operations())
 
 
 def forecast(spec: RunSpec, lengths: Lengths, device: Device) -> Forecast:
@@ -101,7 +101,7 @@ def forecast(spec: RunSpec, lengths: Lengths, device: Device) -> Forecast:
     rows += [
         (f"{spec.stats.baseline} (FLOPs of {name})", "matched", own.get(name, {})) for name in spec.match
     ]
-    parts: dict[str, Part] = {}
+    expenses: dict[str, Expense] = {}
     parameters: dict[str, int] = {}
     disk = cells = 0
     sizes = (0, 0)
@@ -152,8 +152,8 @@ def forecast(spec: RunSpec, lengths: Lengths, device: Device) -> Forecast:
                 decoded=decoded * runs,
                 rate=rate,
             )
-            before = parts.get(name, Part(name, 0, Operations()))
-            parts[name] = Part(name, before.count + runs, before.spent + spent)
+            before = expenses.get(name, Expense(name, 0, Operations()))
+            expenses[name] = Expense(name, before.count + runs, before.spent + spent)
             disk += disk_bytes(
                 costs,
                 held,
@@ -163,7 +163,7 @@ def forecast(spec: RunSpec, lengths: Lengths, device: Device) -> Forecast:
                 decoded=runs * len(decoded),
             )
         cells += runs * (len(rows) + sum(map(len, spec.decodings.values())))
-    return Forecast(cells, tuple(parts.values()), disk, sizes, parameters)
+    return Forecast(cells, tuple(expenses.values()), disk, sizes, parameters)
 
 
 def _sizes(declared: tuple[int, int, int], settings: Settings) -> tuple[int, int]:

@@ -69,7 +69,7 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class Slice:
     """What one shard has of a plan.
 
     Attributes:
@@ -104,7 +104,7 @@ def parse_shard(text: str) -> Shard:
     return shard
 
 
-def part_of(plan: Plan, shard: Shard) -> Part:
+def slice_of(plan: Plan, shard: Shard) -> Slice:
     """What a shard has of a plan; the same on every machine.
 
     Raises:
@@ -114,11 +114,11 @@ def part_of(plan: Plan, shard: Shard) -> Part:
     everything = max(1, sum(loads))
     longest = max(loads) / everything
     if shard.number > len(parts):
-        return Part((), 0.0, longest, (), len(parts))
+        return Slice((), 0.0, longest, (), len(parts))
     own = parts[shard.number - 1]
     elsewhere = {start_group(cell) for part in parts if part is not own for cell in part}
     shared = tuple(group for group in dict.fromkeys(map(start_group, own)) if group in elsewhere)
-    return Part(tuple(own), loads[shard.number - 1] / everything, longest, shared, len(parts))
+    return Slice(tuple(own), loads[shard.number - 1] / everything, longest, shared, len(parts))
 
 
 def split(

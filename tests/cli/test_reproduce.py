@@ -61,7 +61,7 @@ def test_a_plan_is_counted_as_by_hand() -> None:
     """Plain training of T5-base: 6 operations a weight that a token meets, and attention."""
     spec = read_study("logic", "paper").spec
     plan = forecast(spec, Lengths(200, 2, ""), A100)
-    parts = {part.name: part for part in plan.parts}
+    parts = {part.name: part for part in plan.expenses}
     costs = shape_costs(T5_BASE, Lora())
     width = 12 * 768
     encoder = 2 * (costs.encoder + costs.cross) * 200 + 4 * width * 200**2
@@ -91,7 +91,7 @@ def test_hours_follow_the_declared_device() -> None:
 def test_a_matched_row_spends_what_the_other_does() -> None:
     spec = read_study("logic", "paper").spec
     matched = forecast(spec.model_copy(update={"match": ("warmup",)}), read_lengths("logic"), A100)
-    parts = {part.name: part.spent for part in matched.parts}
+    parts = {part.name: part.spent for part in matched.expenses}
     assert parts["training sft (FLOPs of warmup)"].total == pytest.approx(parts["training warmup"].total)
     assert parts["training sft (FLOPs of warmup)"].written == 0
     assert matched.cells == 9
@@ -100,9 +100,9 @@ def test_a_matched_row_spends_what_the_other_does() -> None:
 def test_another_way_of_decoding_costs_no_training() -> None:
     spec, lengths = read_study("logic", "paper").spec, read_lengths("logic")
     ways = {"warmup": ({"warmup": "shuffled"}, {"beams": 2})}
-    once = {part.name: part for part in forecast(spec, lengths, A100).parts}
+    once = {part.name: part for part in forecast(spec, lengths, A100).expenses}
     plan = forecast(spec.model_copy(update={"decodings": ways}), lengths, A100)
-    thrice = {part.name: part for part in plan.parts}
+    thrice = {part.name: part for part in plan.expenses}
     assert thrice["training warmup"] == once["training warmup"]
     assert thrice["decoding sft"] == once["decoding sft"]
     assert thrice["decoding warmup"].count == 3 * once["decoding warmup"].count

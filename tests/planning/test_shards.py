@@ -16,7 +16,7 @@ from same_results import assert_same
 from harness.cell import Cell
 from harness.errors import UserError
 from harness.planning.plan import Plan, make_plan
-from harness.planning.shards import TOLERANCE, Shard, Work, parse_shard, part_of, split, start_group, weigh
+from harness.planning.shards import TOLERANCE, Shard, Work, parse_shard, slice_of, split, start_group, weigh
 from harness.runner import outstanding
 from harness.settings import Settings
 from harness.spec import make_spec
@@ -181,7 +181,7 @@ def test_shards_do_not_depend_on_what_is_in_a_machines_cache(
     monkeypatch.setattr("transformers.AutoTokenizer.from_pretrained", refuse)
     nano = write_plugins(tmp_path)["backbone"]
     plan = plan_of(tmp_path, backbones=[nano, "someone/some-model"], seeds=2)
-    parts = [part_of(plan, Shard(i + 1, 4)) for i in range(4)]
+    parts = [slice_of(plan, Shard(i + 1, 4)) for i in range(4)]
     assert sorted(c.id for part in parts for c in part.cells) == sorted(c.id for c in plan.cells)
     assert sum(part.share for part in parts) == pytest.approx(1)
     assert max(part.share for part in parts) == parts[0].longest
@@ -189,12 +189,12 @@ def test_shards_do_not_depend_on_what_is_in_a_machines_cache(
 
 def test_what_is_stored_does_not_move_a_cell(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, seeds=3)
-    before = [part_of(plan, Shard(i, 2)) for i in (1, 2)]
+    before = [slice_of(plan, Shard(i, 2)) for i in (1, 2)]
     (plan.out / "trainings" / plan.cells[0].training_id).mkdir(parents=True)
     (plan.out / "trainings" / plan.cells[0].training_id / "DONE.json").write_text(
         '{"schema_version": 2, "files": {}}'
     )
-    assert [part_of(plan, Shard(i, 2)) for i in (1, 2)] == before
+    assert [slice_of(plan, Shard(i, 2)) for i in (1, 2)] == before
     assert len(outstanding(plan).of_kind("training")) == 5
 
 
