@@ -93,7 +93,7 @@ class Sampler:
     sampler's docstring to say.
 
     Attributes:
-        name: For tables.
+        name: As it is asked for.
         summary: One line.
         first: Called with (share of the budget that is spent, n): warmups of every input in the first round.
         more: Called after a round with (ly of the inputs that were in it, [inputs, drawn]; n): True for

@@ -65,7 +65,7 @@ class WarmStart(_Section):
     """The shared start of all methods of a seed: supervised steps on the direct path."""
 
     steps: int = Field(default=500, ge=0, description="0: methods start from the backbone as it is")
-    learning_rate: float = Field(default=1e-3, gt=0)
+    learning_rate: float = Field(default=1e-3, gt=0, description="its peak, by train.schedule")
 
 
 class Train(_Section):
@@ -78,18 +78,20 @@ class Train(_Section):
     optimizer: Literal["adamw", "adafactor"] = Field(
         default="adamw", description="adafactor: steps relative to each weight's size, T5's own optimiser"
     )
-    learning_rate: float = Field(default=1e-3, gt=0)
-    lr_warmup_steps: int = Field(default=20, ge=0)
-    schedule: Literal["constant", "linear"] = "linear"
-    weight_decay: float = Field(default=0.0, ge=0)
-    max_grad_norm: float = Field(default=1.0, gt=0)
+    learning_rate: float = Field(default=1e-3, gt=0, description="its peak, after the warm start")
+    lr_warmup_steps: int = Field(default=20, ge=0, description="steps in which it rises from 0")
+    schedule: Literal["constant", "linear"] = Field(
+        default="linear", description="after that rise: as it is, or down to 0 at the end of the budget"
+    )
+    weight_decay: float = Field(default=0.0, ge=0, description="of the optimiser")
+    max_grad_norm: float = Field(default=1.0, gt=0, description="gradients are clipped to it")
     dropout: float = Field(default=0.0, ge=0, lt=1, description="off while sampling, always")
-    max_source_tokens: int = Field(default=128, ge=4)
-    max_target_tokens: int = Field(default=64, ge=2)
+    max_source_tokens: int = Field(default=128, ge=4, description="longer ones are cut, and counted")
+    max_target_tokens: int = Field(default=64, ge=2, description="the same of outputs, in training")
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto", description="auto: bfloat16 autocast where the device has it, else float32"
     )
-    log_every: int = Field(default=10, ge=1)
+    log_every: int = Field(default=10, ge=1, description="steps between two lines of a training's log")
     eval_every: int = Field(
         default=50, ge=1, description="steps between two evaluations on validation inputs"
     )
@@ -202,9 +204,9 @@ class Lora(_Section):
 class Limit(_Section):
     """Examples of each split; None: all. The first ones, in the task's order."""
 
-    train: int | None = Field(default=None, ge=1)
-    validation: int | None = Field(default=None, ge=1)
-    test: int | None = Field(default=None, ge=1)
+    train: int | None = Field(default=None, ge=1, description="of the training split")
+    validation: int | None = Field(default=None, ge=1, description="of the validation split")
+    test: int | None = Field(default=None, ge=1, description="of the test split")
 
 
 class Settings(_Section):
@@ -287,10 +289,10 @@ class Stats(_Section):
     """The tests of the table."""
 
     baseline: str = Field(default="sft", description="the method that the others are compared with")
-    randomizations: int = Field(default=10_000, ge=99)
-    resamples: int = Field(default=1_000, ge=99)
-    confidence: float = Field(default=0.95, gt=0.5, lt=1)
-    seed: int = Field(default=12345, ge=0)
+    randomizations: int = Field(default=10_000, ge=99, description="swaps of a test that can't try them all")
+    resamples: int = Field(default=1_000, ge=99, description="of the bootstrap")
+    confidence: float = Field(default=0.95, gt=0.5, lt=1, description="of the intervals")
+    seed: int = Field(default=12345, ge=0, description="of swaps and resamples")
 
 
 class Tune(_Section):
@@ -300,7 +302,9 @@ class Tune(_Section):
     """
 
     seeds: tuple[int, ...] = Field(description="of the sweep alone: none of the run's")
-    grid: dict[str, tuple[Any, ...]] = Field(description="settings with dots -> values to try")
+    grid: dict[str, tuple[Any, ...]] = Field(
+        description="settings with dots -> values to try, every method at every point of the product"
+    )
     budget: dict[str, Any] = Field(
         default_factory=dict, description="what each cell of the sweep may spend; {}: the run's"
     )

@@ -38,16 +38,17 @@ class RunSpec(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    task: str
+    task: str = Field(description="name, or the file of a plugin")
     scale: Scale | None = Field(default=None, description="None: the task's first")
     subsets: tuple[str, ...] = Field(
         default=(), description="e.g. translation directions; (): the task's first"
     )
     backbones: dict[str, dict[str, Any]] = Field(
-        default_factory=dict, description="name -> settings for it alone"
+        default_factory=dict,
+        description="a list, or name -> settings for it alone; {}: that of the task's scale",
     )
     methods: dict[str, dict[str, Any]] = Field(
-        default={"sft": {}, "warmup": {}}, description="name -> settings for it alone"
+        default={"sft": {}, "warmup": {}}, description="a list, or name -> settings for it alone"
     )
     match: tuple[str, ...] = Field(
         default=(),
@@ -55,9 +56,9 @@ class RunSpec(BaseModel):
     )
     decodings: dict[str, tuple[dict[str, Any], ...]] = Field(
         default_factory=dict,
-        description="method -> sections ``decode``: its models are decoded in each of these ways too",
+        description="method -> list of sections like decode: its models are decoded in these ways too",
     )
-    seeds: tuple[int, ...] = (0, 1)
+    seeds: tuple[int, ...] = Field(default=(0, 1), description="a list, or how many: 6 means 0 to 5")
     budget: dict[str, Any] = Field(default_factory=dict)
     warm_start: dict[str, Any] = Field(default_factory=dict)
     train: dict[str, Any] = Field(default_factory=dict)
@@ -67,10 +68,12 @@ class RunSpec(BaseModel):
     limit: dict[str, Any] = Field(default_factory=dict)
     score: Score = Score()
     stats: Stats = Stats()
-    out: Path | None = None
-    data_dir: Path | None = None
-    offline: bool = False
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    out: Path | None = Field(default=None, description="results folder; None: runs/TASK-SCALE")
+    data_dir: Path | None = Field(
+        default=None, description="folder with the data files; None: WARMUP_BENCH_DATA, else they are fetched"
+    )
+    offline: bool = Field(default=False, description="nothing is fetched; also by HF_HUB_OFFLINE=1")
+    device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="auto: cuda if there is one")
     threads: int = Field(
         default=1, ge=1, description="CPU threads of a worker; more may change the last bits"
     )
@@ -181,6 +184,29 @@ def merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
             nested = isinstance(old, Mapping) and isinstance(value, Mapping)
             merged[key] = merge(old, value) if nested else copy.deepcopy(value)  # type: ignore[arg-type]
     return merged
+
+
+def overruled(content: Mapping[str, Any], later: Mapping[str, Any]) -> dict[str, Any]:
+    """A spec without what it says of single backbones and methods and a later layer says of all of them."""
+    kept = dict(content)
+    for kind in ("backbones", "methods"):
+        if isinstance(named := content.get(kind), Mapping):
+            sections = {key: value for key, value in later.items() if key in Settings.model_fields}
+            kept[kind] = {
+                name: _less(own, sections) if isinstance(own, Mapping) else own for name, own in named.items()
+            }
+    return kept
+
+
+def _less(own: Mapping[str, Any], later: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested settings without those that are given later; a budget goes whole."""
+    left = {}
+    for key, value in own.items():
+        if key not in later:
+            left[key] = value
+        elif key != "budget" and isinstance(value, Mapping) and isinstance(later[key], Mapping):
+            left[key] = _less(value, later[key])
+    return left
 
 
 def read_spec(path: Path) -> dict[str, Any]:

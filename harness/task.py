@@ -147,11 +147,6 @@ class TaskCard(BaseModel):
                 )
         return self
 
-    @property
-    def main_metric(self) -> str:
-        """The metric that a task is judged by."""
-        return self.metrics[0]
-
     def licence_of(self, scale: Scale) -> str:
         """The licence of the data at a scale."""
         return self.scales[scale].licence or self.licence

@@ -47,7 +47,7 @@ Assignments = Annotated[
 @app.command()
 def run(
     task: Annotated[str | None, typer.Option(help="Task name, or path of a task file.")] = None,
-    scale: Annotated[str | None, typer.Option(help="mini (default), small or paper.")] = None,
+    scale: Annotated[str | None, typer.Option(help="mini, small or paper; else the task's first.")] = None,
     direction: Annotated[
         Names,
         typer.Option("--direction", "--subset", help="Direction or subset; repeat, or separate by commas."),
@@ -60,7 +60,8 @@ def run(
     ] = None,
     seeds: Seeds = None,
     budget: Annotated[
-        str | None, typer.Option(help="What each method may spend: steps=N, flops=F, seconds=S or tokens=T.")
+        str | None,
+        typer.Option(help="What a method may spend: steps=, epochs=, flops=, seconds= or tokens=N."),
     ] = None,
     match: Annotated[
         Names, typer.Option(help="Give the baseline the training FLOPs of this method too; repeatable.")
@@ -416,7 +417,7 @@ def publish(
 
 @app.command(name="list")
 def list_(
-    kind: Annotated[str, typer.Argument(help="tasks, methods, backbones or metrics.")],
+    kind: Annotated[str, typer.Argument(help="tasks, methods, samplers, backbones or metrics.")],
     data_dir: Annotated[
         Path | None,
         typer.Option(help="Folder in which to look for the tasks' files.", envvar="WARMUP_BENCH_DATA"),

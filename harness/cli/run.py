@@ -15,7 +15,7 @@ from rich.text import Text
 from harness.cli.progress import ProgressDisplay
 from harness.errors import UserError
 from harness.settings import Stats
-from harness.spec import RunSpec, make_spec, merge, parse_assignment, read_spec
+from harness.spec import RunSpec, make_spec, merge, overruled, parse_assignment, read_spec
 from harness.storage.failures import FAILED
 from harness.storage.results_folder import refuse_published
 
@@ -185,19 +185,13 @@ def collect_spec(options: Mapping[str, Any], spec_file: Path | None, assignments
     Raises:
         UserError: An unknown key, a bad value, or no task.
     """
-    layers: list[dict[str, Any]] = []
-    origins = []
-    if spec_file is not None:
-        layers.append(read_spec(spec_file))
-        origins.append(str(spec_file))
-    if assignments:
-        layers += [parse_assignment(text) for text in assignments]
-        origins.append("--set")
+    asked = {} if spec_file is None else read_spec(spec_file)
+    assigned = merge(*map(parse_assignment, assignments))
     given = {key: _option(key, value) for key, value in options.items() if value not in (None, [])}
-    if given:
-        layers = [_without_rows(merge(*layers), given.get("methods")), given]
-        origins.append("the command line")
-    content = merge(*layers)
+    content = merge(overruled(asked, merge(assigned, given)), assigned)
+    content = merge(_without_rows(content, given.get("methods")), given)
+    sources = {str(spec_file): asked, "--set": assigned, "the command line": given}
+    origins = [name for name, layer in sources.items() if layer]
     if "task" not in content:
         raise UserError("no task was named", origin="--task", hint="Try 'warmup-bench list tasks'.")
     return make_spec(content, " and ".join(origins))

@@ -234,8 +234,3 @@ class Table:
     def main_column(self) -> Column:
         """The column that findings speak of: the average where there is one, else the first."""
         return self.columns[-1] if self.columns[-1].subset is None else self.columns[0]
-
-    @property
-    def gain_heading(self) -> str:
-        """What the numbers of a gain are."""
-        return f"Δ, {self.confidence:.0%} CI, p"

@@ -183,8 +183,9 @@ def _tests(groups: Sequence[Group], columns: Sequence[Column], stats: Stats) -> 
     ]
     if columns[-1].subset is None:
         said.append(
-            "Average: the mean of the columns' scores; the examples of one id in all columns are swapped and "
-            "resampled together, since they may be translations of one another."
+            "Average: the mean of the columns' scores. Where all columns have the same ids, the examples of "
+            "one id are swapped and resampled together, since they may be translations of one another; else "
+            "each by itself."
         )
     if max(gain.comparison.seeds for _, gain in gains) > 1:
         said.append(

@@ -11,7 +11,7 @@ from harness.metrics.base import FloatArray
 from harness.stats.bootstrap import bootstrap_differences, percentile_interval
 from harness.stats.randomization import Randomization, randomization_test
 from harness.stats.scoring import Aggregate, finite_scores
-from harness.stats.seeds import seed_level_note, seed_level_p
+from harness.stats.seeds import interval_note, seed_level_note, seed_level_p
 from harness.stats.units import unit_numbers, unit_sums
 
 
@@ -96,6 +96,7 @@ def compare(
     low, high = percentile_interval(bootstrap_differences(a, b, aggregate, resamples, seed), confidence)
     notes = [
         seed_level_note(len(a)),
+        interval_note(len(a)),
         _exact_note(test),
         f"swapped and resampled by {a.shape[1]} groups" if a.shape[1] < len(ids) else None,
     ]

@@ -9,6 +9,10 @@ from harness.stats.randomization import randomization_test
 LEVEL = 0.05
 """The usual level of a test."""
 
+COVERED = {2: 50, 3: 75, 4: 80, 5: 83, 6: 86, 7: 88, 8: 89, 9: 90}
+"""How many of 100 nominal 95% percentile bootstrap intervals of a mean of so many normal values hold it
+(simulated, 20,000 intervals each; ``tests/stats/test_seeds.py``): what is left where only seeds vary."""
+
 
 def smallest_seed_level_p(seeds: int) -> float:
     """Return ``2 / 2**seeds``: the smallest two-sided p of an exact sign-flip (or sign) test over seeds.
@@ -45,3 +49,13 @@ def seed_level_note(seeds: int) -> str | None:
             "(under 5% takes 6), so the numbers do not show that the difference holds for other seeds"
         )
     return None
+
+
+def interval_note(seeds: int) -> str | None:
+    """Say that an interval over few seeds is too narrow; None with one (which draws none) and from 10 on."""
+    if seeds not in COVERED:
+        return None
+    return (
+        f"an interval over {seeds} seeds is too narrow for others: where seeds are all that varies, a 95% "
+        f"interval holds the true difference in about {COVERED[seeds]}% of studies"
+    )

@@ -18,12 +18,10 @@ class Judgement:
     Attributes:
         verdict: In one word or a few.
         power: Chance that a comparison with this one's standard error finds the published gain.
-        covers: Whether the interval covers the published gain.
     """
 
     verdict: Verdict
     power: float
-    covers: bool
 
 
 def judge(published: float, low: float, high: float, confidence: float) -> Judgement:
@@ -58,4 +56,4 @@ def judge(published: float, low: float, high: float, confidence: float) -> Judge
     else:
         beyond = low > published if published > 0 else high < published
         verdict = "larger" if beyond else "smaller"
-    return Judgement(verdict, found, covers)
+    return Judgement(verdict, found)

@@ -323,6 +323,26 @@ def test_rows_of_methods_that_are_not_chosen_go_with_them(
     assert spec.methods["warmup"] == {"train": {"learning_rate": 0.5}}
 
 
+def test_what_is_asked_for_now_wins_over_single_methods_and_backbones_of_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "study.yaml"
+    content = {
+        "task": "wmt",
+        "backbones": {"mini-t5": {"budget": {"steps": 250}, "train": {"batch_size": 8, "dropout": 0.1}}},
+        "methods": {
+            "sft": {"train": {"learning_rate": 0.003}},
+            "warmup": {"train": {"learning_rate": 0.01}, "warmup": {"samples": 8}},
+        },
+    }
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    assignments = ["train.learning_rate=0.5", "train.batch_size=4", "methods.warmup.train.learning_rate=0.1"]
+    spec = collect_spec({"budget": "flops=1e9"}, path, assignments)
+    assert spec.budget == {"flops": 1e9}
+    assert spec.train == {"learning_rate": 0.5, "batch_size": 4}
+    assert spec.backbones == {"mini-t5": {"train": {"dropout": 0.1}}}
+    assert spec.methods["sft"] == {"train": {}}
+    assert spec.methods["warmup"] == {"train": {"learning_rate": 0.1}, "warmup": {"samples": 8}}
+
+
 @pytest.mark.parametrize(("arguments", "message"), BAD, ids=[" ".join(a) for a, _ in BAD])
 def test_bad_input_gets_one_clear_line(
     arguments: list[str],
