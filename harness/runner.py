@@ -1,5 +1,6 @@
 """From a plan to stored cells: what is to be done, doing it, and what came of it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,9 +71,17 @@ def outstanding(plan: Plan) -> Work:
                     steps.setdefault(key, Step(key, kind, job, needs))
                     needs = key
         steps[job.cell.id] = Step(job.cell.id, "cell", job, needs)
-    order: dict[Kind, int] = {"warm start": 0, "training": 1, "cell": 2}
-    ordered = tuple(sorted(steps.values(), key=lambda step: (order[step.kind], step.job.matched is not None)))
+    places = {seed: place for place, seed in enumerate(plan.spec.seeds)}
+    ordered = tuple(sorted(steps.values(), key=lambda step: _place(step, places)))
     return Work(tuple(done), tuple(pending), ordered, _workers(plan, len(pending)))
+
+
+def _place(step: Step, seeds: Mapping[int, int]) -> tuple[bool, int, bool, bool]:
+    """Where a step stands: warm starts first, so that no worker waits for one at the end; then seed by seed,
+    so that a run which is stopped leaves whole seeds.
+    """
+    cell = step.job.cell
+    return step.kind != "warm start", seeds[cell.seed], step.kind == "cell", bool(cell.matched)
 
 
 def execute(plan: Plan, work: Work, listener: Listener) -> dict[str, Failure]:

@@ -16,7 +16,9 @@ def test_cells_are_the_product_in_a_fixed_order(tmp_path: Path) -> None:
     assert {c.subset for c in made.cells} == {"all"}
     work = outstanding(made)
     assert (len(work.done), len(work.pending)) == (0, 4)
-    assert [step.kind for step in work.steps] == ["warm start"] * 2 + ["training"] * 4 + ["cell"] * 4
+    a_seed = ["training"] * 2 + ["cell"] * 2  # whole seeds first: a run that is stopped can be reported
+    assert [step.kind for step in work.steps] == ["warm start"] * 2 + a_seed + a_seed
+    assert [step.job.cell.seed for step in work.steps] == [3, 1] + [3] * 4 + [1] * 4
     position = {step.key: i for i, step in enumerate(work.steps)}
     assert all(step.needs is None or position[step.needs] < i for i, step in enumerate(work.steps))
 
