@@ -14,6 +14,8 @@ from harness.settings import Settings, flattened, shown
 from harness.storage.results import Result
 
 GREEDY = "greedy"
+READ_OF_GIVEN = ("max_tokens", "direct_weight")
+"""Keys of ``warmup`` that say something of a method which gives its warmups."""
 Key = tuple[str, str, str]
 """Of a block: backbone, training settings or what was asked for together, version of the code."""
 
@@ -44,7 +46,7 @@ class Block:
         backbone: Its name.
         settings: Of one of its cells.
         warmups: How warmups are sampled in rows that say nothing of it; empty where all agree.
-        apart: Training settings in which rows differ: key -> which rows have which value, in words.
+        apart: Settings of training in which methods differ: key -> which have which value, in words.
         lines: By label, in the order of the results' methods.
     """
 
@@ -216,8 +218,11 @@ def _block(name: str, results: Sequence[Result], planned: Sequence[Planned]) -> 
     cells: list[Cell | Planned] = [*(r.cell for r in results), *planned]
     first = cells[0]
     ways = {r.cell.settings.warmup.model_dump_json() for r in results if r.cell.warmup != "none"}
-    apart = {key: _told(values) for key, values in _values(cells).items() if len(values) > 1}
-    warmups = told_warmups(results) if len(ways) > 1 else {}
+    own = _own_warmups(results)
+    values = {**_values(cells), **_warmup_values(own)}
+    apart = {key: _told(held) for key, held in values.items() if len(held) > 1}
+    shared = {key: value for key, value in told_warmups(results).items() if f"warmup.{key}" not in apart}
+    warmups = shared if len(ways) > 1 else {}
     block = Block(name, first.backbone, first.settings, warmups, apart)
     labels = _row_labels(results)
     order = list(dict.fromkeys(result.cell.label for result in results))
@@ -247,20 +252,21 @@ def _block(name: str, results: Sequence[Result], planned: Sequence[Planned]) -> 
 
 
 def _row_labels(results: Sequence[Result]) -> list[str]:
-    """Row names: the method, and what sets it apart from the group's usual decoding and warmups, or from
-    the same method with other code.
+    """Row names: the method, and what sets it apart from the group's usual decoding, or from the same method
+    with other warmups or other code.
     """
     direct = [_decoding(r.cell.settings) for r in results if r.cell.warmup == "none"]
     usual_decode = _usual(direct or [_decoding(r.cell.settings) for r in results], _decoding(Settings()))
     if any(how[""] == GREEDY for how in direct):  # the plainest way needs no mention
         usual_decode[""] = GREEDY
-    usual_warmup = usual_warmups(results)
+    own = _own_warmups(results)
     named = []
     for result in results:
         settings = result.cell.settings
         parts = [result.cell.label]
         if result.cell.warmup != "none":
-            parts += _differences(settings.warmup.model_dump(), usual_warmup, "warmup")
+            usual = own[result.cell.label]
+            parts += _differences(settings.warmup.model_dump(include=set(usual)), usual, "warmup")
         parts += _differences(_decoding(settings), usual_decode, "decode")
         named.append(" · ".join(parts))
     versions: dict[str, set[str]] = defaultdict(set)
@@ -276,6 +282,31 @@ def _decoding(settings: Settings) -> dict[str, Any]:
     """How is decoded: in words, and the keys that the words do not tell."""
     keys = {"batch_size", "max_tokens", "length_penalty", "temperature"}
     return {"": ", ".join(settings.decode.choices()) or GREEDY} | settings.decode.model_dump(include=keys)
+
+
+def _own_warmups(results: Sequence[Result]) -> dict[str, dict[str, Any]]:
+    """How each method that has warmups usually gets them, by label; what it does not read is left out."""
+    held: dict[str, list[Result]] = defaultdict(list)
+    for result in results:
+        if result.cell.warmup != "none":
+            held[result.cell.label].append(result)
+    return {
+        label: {
+            key: value
+            for key, value in usual_warmups(same).items()
+            if same[0].cell.warmup == "sampled" or key in READ_OF_GIVEN
+        }
+        for label, same in held.items()
+    }
+
+
+def _warmup_values(own: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, list[str]]]:
+    """Keys of ``warmup`` with dots -> value -> labels of the methods that usually have it."""
+    values: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for label, settings in own.items():
+        for key, value in settings.items():
+            values[f"warmup.{key}"][shown(value)].append(label)
+    return values
 
 
 def told_warmups(results: Iterable[Result]) -> dict[str, Any]:

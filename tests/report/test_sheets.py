@@ -51,6 +51,19 @@ def test_how_warmups_are_sampled_is_a_row_and_the_baseline_stays(tmp_path: Path)
     assert block.warmups == {"samples": 4, "max_tokens": 6, "temperature": 1.0}
 
 
+def test_a_lever_of_one_method_is_told_in_a_note_and_its_row_keeps_its_name(tmp_path: Path) -> None:
+    store_cell(tmp_path, "sft", 0, 20)
+    store_cell(tmp_path, "plain", 0, 12)
+    for seed in (0, 1):
+        store_cell(tmp_path, "warmup", seed, 10, settings=settings(warmup={"format_share": 0.5}))
+    lesser = {"format_share": 0.5, "samples": 2}
+    store_cell(tmp_path, "warmup", 0, 11, settings=settings(warmup=lesser))
+    assert labels(tmp_path) == ["plain", "sft", "warmup", "warmup · warmup.samples=2"]
+    (block,) = only(tmp_path).blocks
+    assert block.apart == {"warmup.format_share": "plain 0; warmup 0.5"}
+    assert block.warmups == {"samples": 4, "max_tokens": 6, "temperature": 1.0}
+
+
 def test_how_often_is_logged_makes_no_row(tmp_path: Path) -> None:
     store_cell(tmp_path, "sft", 0, 20)
     store_cell(tmp_path, "warmup", 0, 20, settings=settings(train={"eval_every": 3}))
