@@ -139,7 +139,7 @@ def save_spec(plan: Plan) -> None:
 def _jobs(plan: Plan) -> list[Job]:
     references = {entry.name: reference for reference, entry in plan.presets.items()}
     sources = {m.value.name: r for m, r in zip(plan.methods.values(), plan.spec.methods, strict=True)}
-    plain = {(c.subset, c.backbone, c.seed, c.method): c for c in plan.cells if not c.matched}
+    plain = plan.matchable()
     return [
         Job(
             cell=cell,

@@ -186,10 +186,11 @@ def collect_spec(options: Mapping[str, Any], spec_file: Path | None, assignments
         UserError: An unknown key, a bad value, or no task.
     """
     asked = {} if spec_file is None else read_spec(spec_file)
-    assigned = merge(*map(parse_assignment, assignments))
+    parsed = [parse_assignment(text) for text in assignments]
+    assigned = merge(*parsed)
     given = {key: _option(key, value) for key, value in options.items() if value not in (None, [])}
-    content = merge(overruled(asked, merge(assigned, given)), assigned)
-    content = merge(_without_rows(content, given.get("methods")), given)
+    layers = [overruled(asked, merge(assigned, given)), *(overruled(layer, given) for layer in parsed)]
+    content = merge(_without_rows(merge(*layers), given.get("methods")), given)
     sources = {str(spec_file): asked, "--set": assigned, "the command line": given}
     origins = [name for name, layer in sources.items() if layer]
     if "task" not in content:
@@ -199,15 +200,18 @@ def collect_spec(options: Mapping[str, Any], spec_file: Path | None, assignments
 
 def _without_rows(content: dict[str, Any], chosen: Sequence[str] | None) -> dict[str, Any]:
     """A spec without the rows of methods that it names and that the command line does not choose."""
-    named = content.get("methods")
-    if chosen is None or not isinstance(named, Mapping | list):
+    if chosen is None:
+        return content
+    named = content.get("methods", RunSpec.model_fields["methods"].default)
+    named = [named] if isinstance(named, str) else named
+    if not isinstance(named, Mapping | list):
         return content
     left = {str(name) for name in named} - set(chosen)
     stats, match, ways = (content.get(key) for key in ("stats", "match", "decodings"))
     base = stats.get("baseline") if isinstance(stats, Mapping) else None
     kept = dict(content)
     if isinstance(match, list):
-        lacks_base = (base or Stats().baseline) in left
+        lacks_base = str(base or Stats().baseline) in left
         kept["match"] = [] if lacks_base else [name for name in match if str(name) not in left]
     if isinstance(ways, Mapping):
         kept["decodings"] = {name: sections for name, sections in ways.items() if str(name) not in left}

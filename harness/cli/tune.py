@@ -53,7 +53,7 @@ def tune_command(
         from harness.planning.tuning import choose, chosen_text, make_sweep, name_of, record
         from harness.runner import outstanding, save_spec
         from harness.storage.locks import hold
-        from harness.storage.publish_parts import portable
+        from harness.storage.publish_parts import portable_command
         from harness.storage.store import require_writable, write_file
 
         quiet_transformers()
@@ -89,7 +89,7 @@ def tune_command(
     entry = next(score for score in results[0].scores if score["key"] == key)
     tried = choose(sweep, results, key)
     _print_table(console, sweep, tried, entry["name"])
-    command = shlex.join(["warmup-bench", *portable(sys.argv[1:])])
+    command = shlex.join(["warmup-bench", *portable_command(sys.argv[1:])])
     content = {"command": command, **record(sweep, tried, entry)}
     write_file(plan.out / RECORD, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
     write_file(plan.out / CHOSEN, chosen_text(spec, sweep, tried, entry["name"]))

@@ -161,12 +161,12 @@ def estimate(
 
     from harness.training.batching import encode_examples
 
-    own = {(c.subset, c.backbone, c.seed, c.method): c.settings for c in plan.cells if not c.matched}
+    own = plan.matchable()
 
     def spent_by(cell: Cell) -> Settings:
         """A matched cell spends what the other method's settings make that one spend."""
-        where = cell.subset, cell.backbone, cell.seed, cell.matched
-        return own[where] if cell.matched else cell.settings
+        by = own[cell.subset, cell.backbone, cell.seed, cell.matched] if cell.matched else cell
+        return by.settings
 
     spent, disk = Operations(), 0
     rate = UTILISATION * _matrix_rate(plan.device)

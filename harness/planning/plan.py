@@ -22,6 +22,8 @@ from harness.task import LoadRequest, Splits, Task, TaskCard
 from harness.tracking import require_trackers
 from harness.training.launch import check_workers, choose_devices
 
+Coordinates = tuple[str, str, int, str]
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -60,6 +62,14 @@ class Plan:
         """Where the examples of a subset are kept."""
         name = self.task.value.card.name
         return self.out / "data" / f"{name}.{subset}.{self.spec.scale}-{self.fingerprints[subset]}"
+
+    def matchable(self) -> dict[Coordinates, Cell]:
+        """The cells whose operations a matched one may be given, by subset, backbone, seed and method."""
+        found: dict[Coordinates, Cell] = {}
+        for cell in self.cells:
+            if not cell.matched:  # of several ways of decoding the first, which is the usual one
+                found.setdefault((cell.subset, cell.backbone, cell.seed, cell.method), cell)
+        return found
 
 
 def make_plan(spec: RunSpec, data: Mapping[str, Splits] | None = None) -> Plan:

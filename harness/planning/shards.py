@@ -192,7 +192,7 @@ def weigh(plan: Plan) -> Callable[[Cell], Work]:
     """
     presets = {entry.name: entry.value for entry in plan.presets.values()}
     declared = all(preset.config for preset in presets.values())
-    own = {(c.subset, c.backbone, c.seed, c.method): c.settings for c in plan.cells if not c.matched}
+    own = plan.matchable()
 
     @cache
     def costs(backbone: str, lora: Lora) -> Costs:
@@ -223,8 +223,8 @@ def weigh(plan: Plan) -> Callable[[Cell], Work]:
 
     def work_of(cell: Cell) -> Work:
         # A matched cell spends what the other method's settings make that one spend.
-        where = cell.subset, cell.backbone, cell.seed, cell.matched
-        return work(cell.backbone, cell.subset, kind_of(cell), own[where] if cell.matched else cell.settings)
+        by = own[cell.subset, cell.backbone, cell.seed, cell.matched] if cell.matched else cell
+        return work(cell.backbone, cell.subset, kind_of(cell), by.settings)
 
     return work_of
 

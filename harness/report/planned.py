@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 from harness.cell import Cell
@@ -56,14 +57,19 @@ def read_planned(out: Path, results: Sequence[Result], failed: Sequence[Failed] 
     A task, backbone or method that a spec names by its file has a name that only its code tells; the report
     runs no code, so that such cells are left out (a task file is taken for the folder's only task).
     """
-    done = {(r.cell.task, r.cell.subset, r.cell.backbone, r.cell.label, r.cell.seed) for r in results}
-    found: dict[tuple[str, str, str, str, int], Planned] = {}
+    done = {_key(planned_of(result.cell, "")) for result in results}
+    found: dict[tuple[str, ...], Planned] = {}
     told = [planned_of(f.cell, f"{f.stage} failed: {f.reason}") for f in failed if f.cell is not None]
     for planned in (*told, *_half_way(out, results), *_asked_for(out, results)):
-        key = (planned.task, planned.subset, planned.backbone, planned.label, planned.seed)
-        if key not in done:
+        if (key := _key(planned)) not in done:
             found.setdefault(key, planned)
     return list(found.values())
+
+
+def _key(planned: Planned) -> tuple[str, ...]:
+    """What tells a cell from others of its folder, however it was trained, which a later spec may change."""
+    decode = planned.settings.decode.model_dump_json()
+    return (planned.task, planned.subset, planned.backbone, planned.label, str(planned.seed), decode)
 
 
 def in_asked_order(out: Path, results: Sequence[Result]) -> list[Result]:
@@ -113,16 +119,24 @@ def _asked_for(out: Path, results: Sequence[Result]) -> Iterable[Planned]:
                 for method, label in labels(spec):
                     if is_file(method):
                         continue
-                    settings = make_settings(str(path), section, spec.methods.get(method, {}))
-                    for seed in spec.seeds:
+                    own = section, spec.methods.get(method, {})
+                    ways = [{}, *({"decode": way} for way in spec.decodings.get(label, ()))]
+                    for way, seed in product(ways, spec.seeds):
                         yield Planned(
                             task,
                             spec.scale or "",
                             subset,
                             backbone_name(reference),
-                            settings,
+                            _as_read(make_settings(str(path), *own, way), kinds.get(method)),
                             label,
                             kinds.get(method),
                             seed,
                             f"asked for by spec {path.stem}, not finished: its run failed or was stopped",
                         )
+
+
+def _as_read(settings: Settings, warmup: str | None) -> Settings:
+    """Settings with the decoding that a method has of them, where its kind is known."""
+    if warmup is None:
+        return settings
+    return settings.model_copy(update={"decode": settings.decode.read(warmup)})

@@ -1,21 +1,19 @@
 """Which stored cells may stand side by side, and what their rows are called."""
 
 import json
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.cell import LATER, Cell, content_hash
+from harness.cell import Cell, content_hash
 from harness.errors import UserError
 from harness.planning.asked import Asked, training_settings
 from harness.report.planned import Planned
+from harness.report.row_names import make_usual, row_names
 from harness.settings import Settings, flattened, shown
 from harness.storage.results import Result
 
-GREEDY = "greedy"
-READ_OF_GIVEN = ("max_tokens", "direct_weight")
-"""Keys of ``warmup`` that say something of a method which gives its warmups."""
 Key = tuple[str, str, str]
 """Of a block: backbone, training settings or what was asked for together, version of the code."""
 
@@ -217,14 +215,11 @@ def _block_names(settings: Mapping[Key, Mapping[str, Mapping[str, Sequence[str]]
 def _block(name: str, results: Sequence[Result], planned: Sequence[Planned]) -> Block:
     cells: list[Cell | Planned] = [*(r.cell for r in results), *planned]
     first = cells[0]
-    ways = {r.cell.settings.warmup.model_dump_json() for r in results if r.cell.warmup != "none"}
-    own = _own_warmups(results)
-    values = {**_values(cells), **_warmup_values(own)}
+    usual = make_usual([result.cell for result in results] or planned)
+    values = {**_values(cells), **usual.warmup_values()}
     apart = {key: _told(held) for key, held in values.items() if len(held) > 1}
-    shared = {key: value for key, value in told_warmups(results).items() if f"warmup.{key}" not in apart}
-    warmups = shared if len(ways) > 1 else {}
-    block = Block(name, first.backbone, first.settings, warmups, apart)
-    labels = _row_labels(results)
+    block = Block(name, first.backbone, first.settings, usual.told_warmups(), apart)
+    labels = row_names(results, usual)
     order = list(dict.fromkeys(result.cell.label for result in results))
     named = sorted(  # a method's own row before those that something sets apart
         zip(labels, results, strict=True),
@@ -241,102 +236,12 @@ def _block(name: str, results: Sequence[Result], planned: Sequence[Planned]) -> 
         seeds[result.cell.seed] = result
     rows: dict[str, set[str]] = defaultdict(set)
     for label, result in named:
-        rows[result.cell.label].add(label)
+        rows[usual.name(result.cell.label, result.cell.settings)].add(label)
     for plan in planned:
-        same = rows.get(plan.label, {plan.label})
-        if len(same) == 1:  # several rows of one method: nobody knows which was meant
+        base = usual.name(plan.label, plan.settings)
+        same = rows.get(base, {base})
+        if len(same) == 1:  # several versions of a method's code: nobody knows which was meant
             (label,) = same
             line = block.lines.setdefault(label, Line(label, label == plan.label))
             line.reasons[plan.subset][plan.seed] = plan.reason
     return block
-
-
-def _row_labels(results: Sequence[Result]) -> list[str]:
-    """Row names: the method, and what sets it apart from the group's usual decoding, or from the same method
-    with other warmups or other code.
-    """
-    direct = [_decoding(r.cell.settings) for r in results if r.cell.warmup == "none"]
-    usual_decode = _usual(direct or [_decoding(r.cell.settings) for r in results], _decoding(Settings()))
-    if any(how[""] == GREEDY for how in direct):  # the plainest way needs no mention
-        usual_decode[""] = GREEDY
-    own = _own_warmups(results)
-    named = []
-    for result in results:
-        settings = result.cell.settings
-        parts = [result.cell.label]
-        if result.cell.warmup != "none":
-            usual = own[result.cell.label]
-            parts += _differences(settings.warmup.model_dump(include=set(usual)), usual, "warmup")
-        parts += _differences(_decoding(settings), usual_decode, "decode")
-        named.append(" · ".join(parts))
-    versions: dict[str, set[str]] = defaultdict(set)
-    for name, result in zip(named, results, strict=True):
-        versions[name].add(result.cell.code.get("method", ""))
-    return [
-        f"{name} [code {result.cell.code.get('method', '')[:8]}]" if len(versions[name]) > 1 else name
-        for name, result in zip(named, results, strict=True)
-    ]
-
-
-def _decoding(settings: Settings) -> dict[str, Any]:
-    """How is decoded: in words, and the keys that the words do not tell."""
-    keys = {"batch_size", "max_tokens", "length_penalty", "temperature"}
-    return {"": ", ".join(settings.decode.choices()) or GREEDY} | settings.decode.model_dump(include=keys)
-
-
-def _own_warmups(results: Sequence[Result]) -> dict[str, dict[str, Any]]:
-    """How each method that has warmups usually gets them, by label; what it does not read is left out."""
-    held: dict[str, list[Result]] = defaultdict(list)
-    for result in results:
-        if result.cell.warmup != "none":
-            held[result.cell.label].append(result)
-    return {
-        label: {
-            key: value
-            for key, value in usual_warmups(same).items()
-            if same[0].cell.warmup == "sampled" or key in READ_OF_GIVEN
-        }
-        for label, same in held.items()
-    }
-
-
-def _warmup_values(own: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, list[str]]]:
-    """Keys of ``warmup`` with dots -> value -> labels of the methods that usually have it."""
-    values: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-    for label, settings in own.items():
-        for key, value in settings.items():
-            values[f"warmup.{key}"][shown(value)].append(label)
-    return values
-
-
-def told_warmups(results: Iterable[Result]) -> dict[str, Any]:
-    """The usual way without the levers that it leaves alone."""
-    usual, plain = usual_warmups(results), Settings().warmup.model_dump()
-    return {key: value for key, value in usual.items() if key not in LATER or value != plain[key]}
-
-
-def usual_warmups(results: Iterable[Result]) -> dict[str, Any]:
-    """How most of the results that have warmups were trained to sample them."""
-    held = [r.cell.settings.warmup.model_dump() for r in results if r.cell.warmup != "none"]
-    return _usual(held, Settings().warmup.model_dump())
-
-
-def _usual(values: Iterable[Mapping[str, Any]], default: Mapping[str, Any]) -> dict[str, Any]:
-    """The most frequent value of every key; where two are as frequent, the default, else the smaller one."""
-    counts: dict[str, Counter[Any]] = defaultdict(Counter)
-    for value in values:
-        for key, entry in value.items():
-            counts[key][entry] += 1
-    return {
-        key: min(counter, key=lambda entry: (-counter[entry], entry != default[key], str(entry)))
-        for key, counter in counts.items()
-    }
-
-
-def _differences(own: Mapping[str, Any], usual: Mapping[str, Any], section: str) -> list[str]:
-    """What differs, as spec keys, or in words where there is no key."""
-    return [
-        f"{section}.{key}={shown(value)}" if key else str(value)
-        for key, value in own.items()
-        if value != usual.get(key)
-    ]

@@ -4,7 +4,7 @@ import filecmp
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -86,12 +86,20 @@ def portable(content: Any) -> Any:
         return {portable(key): portable(value) for key, value in content.items()}
     if isinstance(content, list | tuple):
         return [portable(value) for value in content]
-    if isinstance(content, str):
-        for kind in (PurePosixPath, PureWindowsPath):
-            path = kind(content)
-            if path.is_absolute() or content.startswith("~"):
-                return path.name
-    return content
+    return _portable(content) if isinstance(content, str) else content
+
+
+def portable_command(arguments: Sequence[str]) -> list[str]:
+    """The same of a command line, where a path may stand behind an equals sign."""
+    return ["=".join(map(_portable, argument.split("=", 1))) for argument in arguments]
+
+
+def _portable(text: str) -> str:
+    for kind in (PurePosixPath, PureWindowsPath):
+        path = kind(text)
+        if path.is_absolute() or text.startswith("~"):
+            return path.name
+    return text
 
 
 def numbers_of(content: Any) -> Any:

@@ -14,6 +14,7 @@ import yaml
 from plugin_files import write_plugins
 
 from harness.cli.run import collect_spec
+from harness.errors import UserError
 
 COMMAND = [
     sys.executable,
@@ -341,6 +342,31 @@ def test_what_is_asked_for_now_wins_over_single_methods_and_backbones_of_a_file(
     assert spec.backbones == {"mini-t5": {"train": {"dropout": 0.1}}}
     assert spec.methods["sft"] == {"train": {}}
     assert spec.methods["warmup"] == {"train": {"learning_rate": 0.1}, "warmup": {"samples": 8}}
+
+
+def test_a_list_among_the_assignments_chooses_as_it_does_alone(tmp_path: Path) -> None:
+    path = tmp_path / "study.yaml"
+    methods = {"sft": {}, "warmup": {"train": {"learning_rate": 0.5}}, "filler": {}}
+    path.write_text(yaml.safe_dump({"task": "wmt", "methods": methods}), encoding="utf-8")
+    assignments = ["methods=[sft,warmup]", "methods.warmup.budget.steps=5"]
+    spec = collect_spec({}, path, assignments)
+    assert spec.methods == {"sft": {}, "warmup": {"train": {"learning_rate": 0.5}, "budget": {"steps": 5}}}
+    spec = collect_spec({"budget": "steps=3"}, path, assignments)  # an option wins over --set
+    assert spec.methods["warmup"] == {"train": {"learning_rate": 0.5}}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [{"match": ["warmup"]}, {"methods": "warmup", "match": ["warmup"]}, {"stats": {"baseline": [1]}}],
+)
+def test_rows_of_methods_go_whatever_form_they_have(tmp_path: Path, content: dict[str, object]) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_text(yaml.safe_dump({"task": "wmt", **content}), encoding="utf-8")
+    if "stats" in content:
+        with pytest.raises(UserError, match=r"stats\.baseline"):
+            collect_spec({"methods": ["sft"]}, path, [])
+    else:
+        assert collect_spec({"methods": ["sft"]}, path, []).match == ()
 
 
 @pytest.mark.parametrize(("arguments", "message"), BAD, ids=[" ".join(a) for a, _ in BAD])

@@ -74,10 +74,10 @@ def test_every_method_has_every_point_on_validation_and_the_best_is_chosen(tuned
 def test_a_second_call_trains_nothing(tuned: tuple[Path, Done]) -> None:
     place, _ = tuned
     before = (place / "runs-tune" / "chosen.yaml").read_text()
-    again = invoke("tune", "--spec", str(place / "study.yaml"), cwd=place)
+    again = invoke("tune", "--spec", str(place / "study.yaml"), f"--out={place / 'runs-tune'}", cwd=place)
     assert again.returncode == 0
     command = json.loads((place / "runs-tune" / "tune.json").read_text())["command"]
-    assert command == "warmup-bench tune --spec study.yaml"  # no folder of this machine
+    assert command == "warmup-bench tune --spec study.yaml --out=runs-tune"  # no folder of this machine
     assert "cells to run" not in again.stdout
     assert (place / "runs-tune" / "chosen.yaml").read_text() == before
 

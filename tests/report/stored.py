@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import sacrebleu
 from stored_cells import Written, store
@@ -21,6 +21,7 @@ def store_cell(
     wrong: int,
     *,
     settings: Settings | None = None,
+    warmup: Literal["none", "sampled", "given"] | None = None,
     flop: float = 1e9,
     code: str = "1",
     matched: str = "",
@@ -44,7 +45,7 @@ def store_cell(
         [[gold] for gold in GOLD],
         [Written(text) for text in hypotheses(wrong)],
         metric_names=names,
-        warmup="sampled" if sampled else "none",
+        warmup=warmup or ("sampled" if sampled else "none"),
         flops=flop,
         spent={
             "warmup_tokens": 1200 * sampled,

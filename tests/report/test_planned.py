@@ -129,3 +129,19 @@ def test_rows_stand_in_the_order_of_the_specs_with_variants_after_their_method(t
         *("random", "random · warmup ablated"),
         "beside",  # no spec names it
     ]
+
+
+def test_another_way_of_decoding_that_is_not_finished_is_told(tmp_path: Path) -> None:
+    for seed in (0, 1):
+        store_cell(tmp_path, "sft", seed, 3)
+        store_cell(tmp_path, "warmup", seed, 3)
+    store_cell(tmp_path, "warmup", 0, 2, settings=settings(decode={"warmup": "none"}))
+    ways = {"warmup": [{"warmup": "none"}, {"warmup": "shuffled"}]}
+    with_spec(tmp_path, subsets=["all"], methods=["sft", "warmup"], decodings=ways, seeds=[0, 1])
+    waiting = [
+        (p.label, p.seed, p.settings.decode.warmup) for p in read_planned(tmp_path, read_results(tmp_path))
+    ]
+    assert sorted(waiting) == [("warmup", 0, "shuffled"), ("warmup", 1, "none"), ("warmup", 1, "shuffled")]
+    found = table(tmp_path)
+    assert isinstance(cells(found)["warmup · warmup shuffled"]["bleu"], Missing)
+    assert "warmup · warmup ablated · BLEU, chrF++: 1 of 2 seeds (0)." in found.notes.missing

@@ -64,6 +64,25 @@ def test_a_lever_of_one_method_is_told_in_a_note_and_its_row_keeps_its_name(tmp_
     assert block.warmups == {"samples": 4, "max_tokens": 6, "temperature": 1.0}
 
 
+def test_given_warmups_make_rows_by_what_their_cells_are_named_by(tmp_path: Path) -> None:
+    store_cell(tmp_path, "sft", 0, 20)
+    store_cell(tmp_path, "oracle", 0, 12, warmup="given")
+    for other in ({"samples": 8}, {"temperature": 0.5}):
+        store_cell(tmp_path, "oracle", 0, 11, warmup="given", settings=settings(warmup=other))
+    found = ["oracle", "oracle · warmup.samples=8", "oracle · warmup.temperature=0.5", "sft"]
+    assert labels(tmp_path) == found
+
+
+def test_methods_that_give_their_warmups_have_no_say_in_how_others_are_sampled(tmp_path: Path) -> None:
+    store_cell(tmp_path, "sft", 0, 20)
+    store_cell(tmp_path, "filler", 0, 12, warmup="given")
+    store_cell(tmp_path, "warmup", 0, 10, settings=settings(warmup={"samples": 8, "max_tokens": 3}))
+    assert labels(tmp_path) == ["filler", "sft", "warmup"]
+    (block,) = only(tmp_path).blocks
+    assert block.apart == {"warmup.max_tokens": "filler 6; warmup 3"}
+    assert block.warmups == {"samples": 8, "temperature": 1.0}
+
+
 def test_how_often_is_logged_makes_no_row(tmp_path: Path) -> None:
     store_cell(tmp_path, "sft", 0, 20)
     store_cell(tmp_path, "warmup", 0, 20, settings=settings(train={"eval_every": 3}))

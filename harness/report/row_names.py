@@ -1,0 +1,116 @@
+"""What rows are called: their method, and what sets a row apart from the method's usual one."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness.cell import LATER, Cell
+from harness.report.planned import Planned
+from harness.settings import Settings, shown
+from harness.storage.results import Result
+
+GREEDY = "greedy"
+READ_OF_GIVEN = ("max_tokens", "temperature", "direct_weight")
+"""Keys of ``warmup`` that say something of a method which gives its warmups."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usual:
+    """What needs no mention in the name of a row.
+
+    Attributes:
+        decode: How is decoded.
+        warmups: How a method that has warmups gets them, by label.
+        read: The values of ``warmup`` of all cells that read a key: key -> label -> values.
+    """
+
+    decode: Mapping[str, Any]
+    warmups: Mapping[str, Mapping[str, Any]]
+    read: Mapping[str, Mapping[str, set[Any]]]
+
+    def name(self, label: str, settings: Settings) -> str:
+        """A row's name, e.g. ``warmup · warmup.samples=8 · beam 4``."""
+        usual = self.warmups.get(label, {})
+        parts = [label]
+        parts += _differences(settings.warmup.model_dump(include=set(usual)), usual, "warmup")
+        return " · ".join(parts + _differences(_decoding(settings), self.decode, "decode"))
+
+    def warmup_values(self) -> dict[str, dict[str, list[str]]]:
+        """Keys of ``warmup`` with dots -> value -> labels of the methods that usually have it."""
+        values: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+        for key, labels in self.read.items():
+            for label in labels:
+                values[f"warmup.{key}"][shown(self.warmups[label][key])].append(label)
+        return values
+
+    def told_warmups(self) -> dict[str, Any]:
+        """How warmups are got in rows that say nothing of it; empty where all cells agree."""
+        if all(len(set().union(*labels.values())) == 1 for labels in self.read.values()):
+            return {}
+        plain = Settings().warmup.model_dump()
+        told = {}
+        for key, labels in self.read.items():
+            usual = {self.warmups[label][key] for label in labels}
+            if len(usual) == 1 and not (key in LATER and usual == {plain[key]}):
+                (told[key],) = usual
+        return told
+
+
+def make_usual(cells: Sequence[Cell | Planned]) -> Usual:
+    """What is usual among the cells of a group."""
+    direct = [_decoding(cell.settings) for cell in cells if cell.warmup == "none"]
+    decode = _usual(direct or [_decoding(cell.settings) for cell in cells], _decoding(Settings()))
+    if any(how[""] == GREEDY for how in direct):  # the plainest way needs no mention
+        decode[""] = GREEDY
+    held: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    read: dict[str, dict[str, set[Any]]] = defaultdict(lambda: defaultdict(set))
+    for cell in cells:
+        if cell.warmup in ("none", None):
+            continue
+        own = cell.settings.warmup.model_dump()
+        held[cell.label].append(own)
+        for key, value in own.items():
+            if cell.warmup == "sampled" or key in READ_OF_GIVEN:
+                read[key][cell.label].add(value)
+    default = Settings().warmup.model_dump()
+    return Usual(decode, {label: _usual(each, default) for label, each in held.items()}, read)
+
+
+def row_names(results: Sequence[Result], usual: Usual) -> list[str]:
+    """The name of each result's row; versions of a method's code are kept apart."""
+    named = [usual.name(result.cell.label, result.cell.settings) for result in results]
+    versions: dict[str, set[str]] = defaultdict(set)
+    for name, result in zip(named, results, strict=True):
+        versions[name].add(result.cell.code.get("method", ""))
+    return [
+        f"{name} [code {result.cell.code.get('method', '')[:8]}]" if len(versions[name]) > 1 else name
+        for name, result in zip(named, results, strict=True)
+    ]
+
+
+def _decoding(settings: Settings) -> dict[str, Any]:
+    """How is decoded: in words, and the keys that the words do not tell."""
+    keys = {"batch_size", "max_tokens", "length_penalty", "temperature"}
+    return {"": ", ".join(settings.decode.choices()) or GREEDY} | settings.decode.model_dump(include=keys)
+
+
+def _usual(values: Iterable[Mapping[str, Any]], default: Mapping[str, Any]) -> dict[str, Any]:
+    """The most frequent value of every key; where two are as frequent, the default, else the smaller one."""
+    counts: dict[str, Counter[Any]] = defaultdict(Counter)
+    for value in values:
+        for key, entry in value.items():
+            counts[key][entry] += 1
+    return {
+        key: min(counter, key=lambda entry: (-counter[entry], entry != default[key], str(entry)))
+        for key, counter in counts.items()
+    }
+
+
+def _differences(own: Mapping[str, Any], usual: Mapping[str, Any], section: str) -> list[str]:
+    """What differs, as spec keys, or in words where there is no key."""
+    return [
+        f"{section}.{key}={shown(value)}" if key else str(value)
+        for key, value in own.items()
+        if value != usual.get(key)
+    ]
