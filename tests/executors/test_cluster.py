@@ -69,8 +69,12 @@ def cut_power(node: Any) -> None:
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
             parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
-    for pid in (raylet, *(pid for pid, parent in parents.items() if parent == raylet)):
-        os.kill(pid, signal.SIGKILL)
+    doomed = [raylet]
+    for pid in doomed:  # it grows: a worker may be a child of a child
+        doomed += [child for child, parent in parents.items() if parent == pid]
+    for pid in doomed:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def test_a_cluster_gives_the_numbers_of_a_local_run(
@@ -111,7 +115,8 @@ def test_what_no_node_has_is_said_before_the_first_step(nodes: Any, tmp_path: Pa
 def test_a_node_that_dies_costs_nothing_but_time(
     nodes: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    longer = {"budget": {"steps": 500}, "methods": ["sft"], "train": {"checkpoint_every": 10}}
+    # So long that nobody has finished before the loss is noticed: then nothing would be left to go on with.
+    longer = {"budget": {"steps": 1500}, "methods": ["sft"], "train": {"checkpoint_every": 10}}
     run(plan(tmp_path, "whole", workers=1, **longer))
     made = plan(tmp_path, "killed", executor="ray", retries=1, **longer)
     victim, events, stored = nodes.worker_nodes.copy().pop(), [], {}
