@@ -8,10 +8,13 @@ from pathlib import Path
 from harness.cell import Cell
 from harness.planning.asked import backbone_name, is_file, labels, read_specs
 from harness.report.failed import Failed
-from harness.settings import Settings
+from harness.settings import Decode, Settings
 from harness.spec import make_settings
 from harness.storage.results import Result, read_cell
 from harness.storage.store import check, is_done
+
+Key = tuple[str, str, str, str, int, Decode]
+"""Task, subset, backbone, label, seed and decoding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ def read_planned(out: Path, results: Sequence[Result], failed: Sequence[Failed] 
     runs no code, so that such cells are left out (a task file is taken for the folder's only task).
     """
     done = {_key(planned_of(result.cell, "")) for result in results}
-    found: dict[tuple[str, ...], Planned] = {}
+    found: dict[Key, Planned] = {}
     told = [planned_of(f.cell, f"{f.stage} failed: {f.reason}") for f in failed if f.cell is not None]
     for planned in (*told, *_half_way(out, results), *_asked_for(out, results)):
         if (key := _key(planned)) not in done:
@@ -66,10 +69,10 @@ def read_planned(out: Path, results: Sequence[Result], failed: Sequence[Failed] 
     return list(found.values())
 
 
-def _key(planned: Planned) -> tuple[str, ...]:
+def _key(planned: Planned) -> Key:
     """What tells a cell from others of its folder, however it was trained, which a later spec may change."""
-    decode = planned.settings.decode.model_dump_json()
-    return (planned.task, planned.subset, planned.backbone, planned.label, str(planned.seed), decode)
+    decode = planned.settings.decode
+    return planned.task, planned.subset, planned.backbone, planned.label, planned.seed, decode
 
 
 def in_asked_order(out: Path, results: Sequence[Result]) -> list[Result]:
@@ -121,13 +124,14 @@ def _asked_for(out: Path, results: Sequence[Result]) -> Iterable[Planned]:
                         continue
                     own = section, spec.methods.get(method, {})
                     ways = [{}, *({"decode": way} for way in spec.decodings.get(label, ()))]
-                    for way, seed in product(ways, spec.seeds):
+                    held = [_as_read(make_settings(str(path), *own, way), kinds.get(method)) for way in ways]
+                    for settings, seed in product(held, spec.seeds):
                         yield Planned(
                             task,
                             spec.scale or "",
                             subset,
                             backbone_name(reference),
-                            _as_read(make_settings(str(path), *own, way), kinds.get(method)),
+                            settings,
                             label,
                             kinds.get(method),
                             seed,

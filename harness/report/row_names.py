@@ -77,9 +77,8 @@ def make_usual(cells: Sequence[Cell | Planned]) -> Usual:
     return Usual(decode, {label: _usual(each, default) for label, each in held.items()}, read)
 
 
-def row_names(results: Sequence[Result], usual: Usual) -> list[str]:
-    """The name of each result's row; versions of a method's code are kept apart."""
-    named = [usual.name(result.cell.label, result.cell.settings) for result in results]
+def with_versions(named: Sequence[str], results: Sequence[Result]) -> list[str]:
+    """The name of each result's row where versions of a method's code are kept apart."""
     versions: dict[str, set[str]] = defaultdict(set)
     for name, result in zip(named, results, strict=True):
         versions[name].add(result.cell.code.get("method", ""))

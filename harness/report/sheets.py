@@ -10,7 +10,7 @@ from harness.cell import Cell, content_hash
 from harness.errors import UserError
 from harness.planning.asked import Asked, training_settings
 from harness.report.planned import Planned
-from harness.report.row_names import make_usual, row_names
+from harness.report.row_names import make_usual, with_versions
 from harness.settings import Settings, flattened, shown
 from harness.storage.results import Result
 
@@ -219,7 +219,8 @@ def _block(name: str, results: Sequence[Result], planned: Sequence[Planned]) -> 
     values = {**_values(cells), **usual.warmup_values()}
     apart = {key: _told(held) for key, held in values.items() if len(held) > 1}
     block = Block(name, first.backbone, first.settings, usual.told_warmups(), apart)
-    labels = row_names(results, usual)
+    bases = [usual.name(result.cell.label, result.cell.settings) for result in results]
+    labels = with_versions(bases, results)
     order = list(dict.fromkeys(result.cell.label for result in results))
     named = sorted(  # a method's own row before those that something sets apart
         zip(labels, results, strict=True),
@@ -235,8 +236,8 @@ def _block(name: str, results: Sequence[Result], planned: Sequence[Planned]) -> 
             )
         seeds[result.cell.seed] = result
     rows: dict[str, set[str]] = defaultdict(set)
-    for label, result in named:
-        rows[usual.name(result.cell.label, result.cell.settings)].add(label)
+    for base, label in zip(bases, labels, strict=True):
+        rows[base].add(label)
     for plan in planned:
         base = usual.name(plan.label, plan.settings)
         same = rows.get(base, {base})
