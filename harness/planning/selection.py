@@ -1,7 +1,7 @@
 """What a user has chosen of a task, checked against its card and this machine."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from harness.errors import UserError
@@ -17,12 +17,7 @@ def choose_scale(card: TaskCard, wish: Scale | None) -> Scale:
         UserError: The task does not have it.
     """
     scale = wish if wish is not None else next(iter(card.scales))
-    if scale not in card.scales:
-        raise UserError(
-            f"task '{card.name}' has no scale '{scale}'",
-            origin="--scale",
-            hint=f"It has: {', '.join(card.scales)}.",
-        )
+    _require(card, "scale", scale, card.scales, "--scale, or scale of the spec")
     return scale
 
 
@@ -34,13 +29,15 @@ def choose_subsets(card: TaskCard, wish: Sequence[str]) -> tuple[str, ...]:
     """
     subsets = tuple(wish) or (next(iter(card.subsets)),)
     for subset in subsets:
-        if subset not in card.subsets:
-            raise UserError(
-                f"task '{card.name}' has no subset '{subset}'",
-                origin="--direction",
-                hint=f"It has: {', '.join(card.subsets)}.",
-            )
+        _require(card, "subset", subset, card.subsets, "--direction, or subsets of the spec")
     return subsets
+
+
+def _require(card: TaskCard, kind: str, name: str, known: Collection[str], origin: str) -> None:
+    if name not in known:
+        raise UserError(
+            f"task '{card.name}' has no {kind} '{name}'", origin=origin, hint=f"It has: {', '.join(known)}."
+        )
 
 
 def find_data_dir(given: Path | None) -> Path | None:
