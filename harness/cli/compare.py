@@ -124,6 +124,11 @@ def compare_systems(systems: Sequence[System], options: Mapping[str, Any]) -> Ou
         if dropped:
             notes.append(f"{other.name}: {dropped} examples that stand in one system only were dropped")
         left = sorted(set(systems[0].runs) ^ set(other.runs), key=lambda run: (len(run), run))
+        if any(a.warm_starts.get(run) != b.warm_starts.get(run) for run in a.runs):
+            notes.append(
+                f"{other.name}: its models began from other warm starts than the baseline's (backbone, "
+                "settings or data differ): runs of one seed share its number alone"
+            )
         if left:
             notes.append(f"{other.name}: seeds without a partner were left out: {', '.join(left)}")
     keys = [key for key in systems[0].metrics if all(key in system.metrics for system in systems)]

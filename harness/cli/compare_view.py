@@ -83,10 +83,13 @@ def _table(lines: "Sequence[Line]") -> tuple[list[str], list[list[str]]]:
     several, seeds = len(lines) > 1, any(line.comparison.seed_p_value is not None for line in lines)
     headers = ["system", "score", "difference", f"{lines[0].comparison.confidence:.0%} CI", "p"]
     headers += ["corrected p"] * several + ["p over seeds"] * seeds
-    first = [lines[0].baseline, _scores(lines[0].comparison.score_a), "baseline"]
-    rows = [first + [""] * (len(headers) - 3)]
+    rows, shown = [], None
     for line in lines:
         c = line.comparison
+        paired = c.seeds, c.examples, c.score_a  # of the baseline, on what it shares with this system
+        if paired != shown:
+            shown = paired
+            rows.append([line.baseline, _scores(c.score_a), "baseline"] + [""] * (len(headers) - 3))
         row = [line.system, _scores(c.score_b), f"{c.difference:+.2f}", f"[{c.low:+.2f}, {c.high:+.2f}]"]
         row += [format_p(c.p_value), *[format_p(line.corrected_p)] * several]
         rows.append(row + ["one seed" if c.seed_p_value is None else format_p(c.seed_p_value)] * seeds)
@@ -99,23 +102,26 @@ def _by_metric(outcome: "Outcome") -> "list[list[Line]]":
 
 
 def _title(lines: "Sequence[Line]") -> str:
-    c = lines[0].comparison
-    seeds = "one run" if c.seeds == 1 else f"{c.seeds} matched seeds"
+    comparisons = [line.comparison for line in lines]
+    counts = sorted({c.seeds for c in comparisons})
+    seeds = "one run" if counts == [1] else f"{' or '.join(map(str, counts))} matched seeds"
+    examples = " or ".join(f"{count:,}" for count in sorted({c.examples for c in comparisons}))
     arrow = "higher is better" if lines[0].higher_is_better else "lower is better"
-    return f"{lines[0].metric} ({arrow}) · {c.examples:,} examples · {seeds}"
+    return f"{lines[0].metric} ({arrow}) · {examples} examples · {seeds}"
 
 
 def _notes(outcome: "Outcome") -> list[str]:
     first = outcome.lines[0].comparison
     tests = dict.fromkeys(line.comparison.test for line in outcome.lines)
     drawn = max(line.comparison.randomizations for line in outcome.lines)
+    drawn_seeds = any(line.comparison.seeds > 1 for line in outcome.lines)
     family = "no correction is needed for one comparison a metric"
     if len(_by_metric(outcome)[0]) > 1:
         family = "corrected p: Holm over the systems of a metric"
     return [
         f"p: two-sided {', '.join(tests)}" + (f" ({drawn:,} swaps)" if drawn else "") + f"; {family}.",
         f"{first.confidence:.0%} CI of the difference: paired bootstrap, {first.resamples:,} resamples"
-        + (" over seeds then examples." if first.seeds > 1 else "."),
+        + (" over seeds then examples." if drawn_seeds else "."),
         *(f"{note}." for note in outcome.notes),
         *dict.fromkeys(f"{line.metric}: {line.signature}" for line in outcome.lines),
     ]

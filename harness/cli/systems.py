@@ -1,7 +1,7 @@
 """The systems of a comparison: groups of stored cells, or plain text files, in one shape."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,7 @@ class System:
         outputs: Of each run, in the order of ``ids``; None where no texts are stored.
         metrics: By key, in the order they are shown.
         statistics: By key, [runs, examples, k].
+        warm_starts: Id of the warm start of each run, by its label; empty where none is known (text files).
     """
 
     name: str
@@ -43,6 +44,7 @@ class System:
     outputs: tuple[tuple[str, ...], ...] | None
     metrics: dict[str, Metric]
     statistics: dict[str, FloatArray]
+    warm_starts: dict[str, str] = field(default_factory=dict)
 
     def part(self, runs: Sequence[str], ids: Sequence[str]) -> "System":
         """The system with these runs and these examples only, in this order."""
@@ -121,10 +123,11 @@ def read_text_systems(
     for path, lines in zip(references[1:], golds[1:], strict=True):
         _same_length(path, lines, count, origin)
     by_example = tuple(zip(*golds, strict=True))
-    sources, documents = (
+    sources, named = (
         None if path is None else tuple(_same_length(path, read_lines(path), count, origin))
         for path in (source, groups)
     )
+    documents = None if named is None else tuple(name.strip() or None for name in named)
     digests = tuple(map(references_digest, by_example))
     systems = []
     for name in names:
@@ -240,6 +243,7 @@ def read_stored_system(name: str, keys: Sequence[str] | None, where: Sequence[st
         outputs=tuple(tuple(found["hypothesis"]) for found in texts) if texts else None,
         metrics=chosen,
         statistics=statistics,
+        warm_starts={str(result.cell.seed): result.cell.warm_start_id for result in results},
     )
 
 

@@ -40,13 +40,14 @@ class Comparer:
 
         None without a matched seed. On several subsets the examples with one id are one unit (a test set
         that is translated in several directions): swapped and resampled together, where ids and groups are
-        the same everywhere; else every example of every subset is a unit of its own.
+        the same everywhere; else every example of every subset is a unit of its own, and each subset is
+        resampled by itself.
         """
         seeds = matched_seeds([baseline, other], subsets)
         if not seeds:
             return None
-        ids, groups, a = self._stacked(baseline, subsets, seeds, metric)
-        other_ids, _, b = self._stacked(other, subsets, seeds, metric)
+        ids, groups, strata, a = self._stacked(baseline, subsets, seeds, metric)
+        other_ids, _, _, b = self._stacked(other, subsets, seeds, metric)
         if ids != other_ids:  # the same data fingerprint makes this a damaged store
             raise CorruptError("stored cells of one data set hold different example ids", hint=APART)
         first = [next(iter(baseline[subset].values())) for subset in subsets]
@@ -57,6 +58,7 @@ class Comparer:
             mean_aggregate([result.metric(metric).aggregate for result in first], widths),
             ids=ids,
             groups=groups,
+            strata=strata,
             randomizations=self.stats.randomizations,
             resamples=self.stats.resamples,
             seed=self.stats.seed,
@@ -65,8 +67,10 @@ class Comparer:
 
     def _stacked(
         self, runs: Runs, subsets: Sequence[str], seeds: Sequence[int], metric: str
-    ) -> tuple[list[str], list[str | None] | None, FloatArray]:
-        """Ids, groups and statistics [seeds, examples, sum of the subsets' k]."""
+    ) -> tuple[list[str], list[str | None] | None, list[int], FloatArray]:
+        """Ids, groups, sizes of test sets that stand one after the other, and statistics [seeds, examples,
+        sum of the subsets' k].
+        """
         ids: list[list[str]] = []
         groups: list[list[str] | None] = []
         parts: list[FloatArray] = []
@@ -78,7 +82,8 @@ class Comparer:
             groups.append(self._groups_of(runs[subset][seeds[0]]))
             parts.append(np.stack([statistics for _, statistics in loaded]))
         if all(found == ids[0] for found in ids) and all(found == groups[0] for found in groups):
-            return ids[0], None if groups[0] is None else list(groups[0]), np.concatenate(parts, axis=2)
+            shared: list[str | None] | None = None if groups[0] is None else list(groups[0])
+            return ids[0], shared, [len(ids[0])], np.concatenate(parts, axis=2)
         return _side_by_side(subsets, ids, groups, parts)
 
     def _groups_of(self, result: Result) -> list[str] | None:
@@ -99,7 +104,7 @@ def _side_by_side(
     ids: Sequence[list[str]],
     groups: Sequence[list[str] | None],
     parts: Sequence[FloatArray],
-) -> tuple[list[str], list[str | None], FloatArray]:
+) -> tuple[list[str], list[str | None], list[int], FloatArray]:
     """The subsets' examples one after the other, each with its own columns of the statistics."""
     rows, width = sum(p.shape[1] for p in parts), sum(p.shape[2] for p in parts)
     together = np.zeros((parts[0].shape[0], rows, width))
@@ -112,7 +117,7 @@ def _side_by_side(
     grouped: list[str | None] = []
     for subset, found, own in zip(subsets, groups, ids, strict=True):
         grouped += [None] * len(own) if found is None else [f"{subset}/{group}" for group in found]
-    return named, grouped, together
+    return named, grouped, [len(found) for found in ids], together
 
 
 def mean_aggregate(

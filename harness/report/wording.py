@@ -69,6 +69,8 @@ def _finding(row: Row, main: Column, baseline: str) -> str:
     over_seeds = cell.gain.comparison.seed_p_value
     if over_seeds is not None and cell.gain.comparison.seeds >= MANY_SEEDS:
         told += f"; over {cell.gain.comparison.seeds} seeds p = {format_p(over_seeds)}, not corrected"
+        if cell.gain.significant and not cell.gain.holds_over_seeds:
+            told += "; not shown to hold for other seeds"
     return f"{row.method} against {baseline}{cost}: {found} ({told})."
 
 
@@ -83,7 +85,8 @@ def scope(groups: Sequence[Group], columns: Sequence[Column], scale: str) -> str
     told = f"{fewest} to {most}" if most > fewest else str(fewest)
     pairs = "this pair" if most == 1 else f"these {told} pairs"
     examples = f"{sizes[0]} examples" if len(sizes) == 1 else "test sets"
-    unseen = "other seeds, other data" if fewest < MANY_SEEDS else "other data"
+    held = fewest >= MANY_SEEDS and all(gain.holds_over_seeds for gain in gains if gain.significant)
+    unseen = "other data" if held else "other seeds, other data"
     rows = [row for group in groups for row in group.rows if not row.baseline]
     ratios = [row.cost.times_baseline for row in rows if row.cost and row.cost.times_baseline]
     matched = any("FLOPs of" in row.method for row in rows) or all(
@@ -185,7 +188,7 @@ def _tests(groups: Sequence[Group], columns: Sequence[Column], stats: Stats) -> 
         said.append(
             "Average: the mean of the columns' scores. Where all columns have the same ids, the examples of "
             "one id are swapped and resampled together, since they may be translations of one another; else "
-            "each by itself."
+            "each by itself, and each test set is resampled by itself."
         )
     if max(gain.comparison.seeds for _, gain in gains) > 1:
         said.append(

@@ -43,7 +43,8 @@ def counted_p(gains: FloatArray) -> float | None:
     """Exact two-sided p of the sign-flip test of whole numbers; None for others, or where it is too long.
 
     ``P(abs(sum of s_u gains_u) >= abs(sum of gains_u))`` over independent fair signs. For gains of -1, 0
-    and 1 that is McNemar's exact (binomial) test of the discordant pairs.
+    and 1 that is McNemar's exact (binomial) test of the discordant pairs. Never under the smallest normal
+    float, 2e-308.
     """
     if (gains != np.rint(gains)).any():
         return None
@@ -56,7 +57,8 @@ def counted_p(gains: FloatArray) -> float | None:
         binomial[::size] = fair_binomial(count)
         spread = np.convolve(spread, binomial)
     sums = 2 * np.arange(len(spread)) - (len(spread) - 1)
-    return min(1.0, float(spread[np.abs(sums) >= abs(round(gains.sum()))].sum()))
+    p = float(spread[np.abs(sums) >= abs(round(gains.sum()))].sum())
+    return min(1.0, max(p, float(np.finfo(np.float64).tiny)))
 
 
 def fair_binomial(trials: int) -> FloatArray:

@@ -5,7 +5,7 @@ first of the same draws), never on a metric or on the size of a block. So all me
 table share them. Rows come as floats, ready for a matrix product.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -53,12 +53,16 @@ def every_swap(units: int, dtype: np.dtype[Any] = FLOAT64) -> Iterator[NDArray[A
 
 
 def resample_counts(
-    units: int, rounds: int, seed: int, dtype: np.dtype[Any] = FLOAT64
+    strata: Sequence[int], rounds: int, seed: int, dtype: np.dtype[Any] = FLOAT64
 ) -> Iterator[NDArray[Any]]:
-    """Yield how often each unit is drawn in samples of size ``units`` with replacement, [rows, units]."""
-    rng = _generator(seed, "bootstrap")
-    for rows in _blocks(units, rounds):
-        yield _counts(rng, units, rows).astype(dtype)
+    """Yield how often each unit is drawn with replacement, [rows, units].
+
+    Each stratum (a test set of so many units) gives as many draws as it has units, from a stream of its own.
+    """
+    streams = [_generator(seed, f"bootstrap {i}" if i else "bootstrap") for i in range(len(strata))]
+    for rows in _blocks(sum(strata), rounds):
+        drawn = [_counts(rng, units, rows) for rng, units in zip(streams, strata, strict=True)]
+        yield np.concatenate(drawn, axis=1).astype(dtype)
 
 
 def seed_counts(seeds: int, rounds: int, seed: int) -> FloatArray:

@@ -12,7 +12,7 @@ from harness.stats.bootstrap import bootstrap_differences, percentile_interval
 from harness.stats.randomization import Randomization, randomization_test
 from harness.stats.scoring import Aggregate, finite_scores
 from harness.stats.seeds import interval_note, seed_level_note, seed_level_p
-from harness.stats.units import unit_numbers, unit_sums
+from harness.stats.units import stratum_sizes, unit_numbers, unit_sums
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,7 @@ def compare(
     *,
     ids: Sequence[str],
     groups: Sequence[str | None] | None = None,
+    strata: Sequence[int] = (),
     randomizations: int = 10_000,
     resamples: int = 1_000,
     seed: int = 12345,
@@ -77,6 +78,8 @@ def compare(
         ids: The examples' ids, in order; an error names them.
         groups: The examples' groups (documents), which are swapped and resampled whole; an example whose
             group is None is a unit by itself.
+        strata: How many examples each of several test sets has that stand one after the other: each is
+            resampled by itself. Empty: they are one test set.
         randomizations: Random swaps; all swaps are tried where they are no more than this.
         resamples: Bootstrap resamples.
         seed: Of the draws, which depend on nothing else but the numbers of units and rounds.
@@ -93,7 +96,9 @@ def compare(
     score_a, score_b = (finite_scores(aggregate, side.sum(axis=1)) for side in (a, b))
     a, b = unit_sums(a, units), unit_sums(b, units)
     test = randomization_test(a, b, aggregate, randomizations, seed)
-    low, high = percentile_interval(bootstrap_differences(a, b, aggregate, resamples, seed), confidence)
+    sizes = stratum_sizes(units, strata)
+    drawn = bootstrap_differences(a, b, aggregate, resamples, seed, sizes)
+    low, high = percentile_interval(drawn, confidence)
     notes = [
         seed_level_note(len(a)),
         interval_note(len(a)),
@@ -124,7 +129,7 @@ def _exact_note(test: Randomization) -> str | None:
         return None
     if test.rounds:
         return f"p is exact: all {test.rounds} distinct swaps were tried"
-    return f"p is exact: the {test.test.removeprefix('exact ')} counts every swap"
+    return "p is exact: every swap is counted"
 
 
 def _checked(a: ArrayLike, b: ArrayLike, ids: Sequence[str]) -> tuple[FloatArray, FloatArray]:

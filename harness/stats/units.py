@@ -27,6 +27,21 @@ def unit_numbers(ids: Sequence[str], groups: Sequence[str | None] | None) -> np.
     return np.array([numbers.setdefault(key, len(numbers)) for key in keys])
 
 
+def stratum_sizes(units: np.ndarray | None, strata: Sequence[int]) -> list[int]:
+    """How many units each stratum has, of strata of so many examples, one after the other.
+
+    Raises:
+        UserError: A unit lies in two of them.
+    """
+    if units is None:
+        return list(strata)
+    ends = np.cumsum(strata)
+    sizes = [len(np.unique(units[end - size : end])) for end, size in zip(ends.tolist(), strata, strict=True)]
+    if sum(sizes) > len(np.unique(units)):
+        raise UserError("a group has examples in two test sets", hint="Name the groups of each otherwise.")
+    return sizes
+
+
 def unit_sums(statistics: FloatArray, units: np.ndarray | None) -> FloatArray:
     """Sum statistics [seeds, examples, k] over the examples of each unit: [seeds, units, k]."""
     if units is None:

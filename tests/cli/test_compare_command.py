@@ -33,14 +33,16 @@ def bleu(wrong, seed=0, start=0):
     return sacrebleu.corpus_bleu(hypotheses(wrong, seed)[start:], [GOLD[start:]]).score
 
 
-def store_cell(out, method, seed, wrong, *, examples=range(40), gold=GOLD, group=None, decode=None):
+def store_cell(
+    out, method, seed, wrong, *, examples=range(40), gold=GOLD, group=None, decode=None, backbone="nano"
+):
     settings = Settings() if decode is None else Settings(decode=decode)
     cell = Cell(
         task="t",
         task_version=1,
         subset="all",
         scale="mini",
-        backbone="nano",
+        backbone=backbone,
         method=method,
         warmup="sampled",
         seed=seed,
@@ -179,6 +181,9 @@ def test_runs_of_a_system_and_documents(call, texts):
     comparison = json.loads(call(*arguments)[1])["lines"][0]["comparison"]
     assert (comparison["seeds"], comparison["groups"], comparison["examples"]) == (2, 10, 40)
     assert comparison["seed_p_value"] in (0.5, 1.0)
+    (texts / "docs").write_text("".join(f"d{i // 4}\n" if i < 20 else "\n" for i in range(40)))
+    comparison = json.loads(call(*arguments)[1])["lines"][0]["comparison"]
+    assert comparison["groups"] == 5 + 20  # a line without a document is a unit by itself
 
 
 def test_labels(call, texts):
@@ -248,6 +253,31 @@ def test_all_seeds_of_two_methods(call, tmp_path):
     text = call("compare", "runs:sft", "runs:warmup")[1]
     assert "2 matched seeds" in text
     assert "p over seeds" in text
+
+
+def test_the_baseline_is_shown_on_the_seeds_of_each_comparison(call, tmp_path):
+    for seed in (0, 1, 2):
+        store_cell(tmp_path / "runs", "sft", seed, 20 - 6 * seed)
+        store_cell(tmp_path / "runs", "other", seed, 4)
+    store_cell(tmp_path / "runs", "warmup", 0, 8)
+    out = call("compare", "runs:sft", "runs:warmup", "runs:other", "--metric", "bleu", "--format", "md")[1]
+    rows = [line.split(" | ") for line in out.splitlines() if line.startswith("| ")][2:]
+    assert [row[0].strip("| ") for row in rows] == ["sft", "warmup", "sft", "other"]
+    assert rows[0][1] == f"{bleu(20):.2f}"
+    mean = sum(bleu(20 - 6 * seed, seed) for seed in (0, 1, 2)) / 3
+    assert rows[2][1].startswith(f"{mean:.2f} ± ")
+    assert "1 or 3 matched seeds" in out
+    assert "over seeds then examples" in out
+
+
+def test_other_warm_starts_are_told(call, tmp_path):
+    for seed in (0, 1):
+        store_cell(tmp_path / "small", "sft", seed, 20)
+        store_cell(tmp_path / "small", "warmup", seed, 8)
+        store_cell(tmp_path / "large", "warmup", seed, 8, backbone="nano-2")
+    told = "warmup: its models began from other warm starts than the baseline's"
+    assert told in " ".join(call("compare", "small:sft", "large:warmup")[1].split())
+    assert "warm starts" not in call("compare", "small:sft", "small:warmup")[1]
 
 
 def test_where_chooses_among_the_cells_of_a_seed(call, tmp_path):

@@ -31,19 +31,20 @@ def store_cell(
     task: str = "t",
     data: str = "feed",
     prefix: str = "e",
-    groups: Sequence[str | None] = (None,) * len(GOLD),
+    groups: Sequence[str | None] | None = None,
+    size: int = len(GOLD),
     names: Sequence[str] = ("bleu", "chrf++"),
     log: Sequence[dict[str, Any]] = (),
 ) -> Path:
-    """A finished cell whose first ``wrong`` hypotheses lack a word."""
+    """A finished cell of ``size`` examples whose first ``wrong`` hypotheses lack a word."""
     sampled = method != "sft"
     return store(
         out,
         method,
         seed,
-        GOLD,
-        [[gold] for gold in GOLD],
-        [Written(text) for text in hypotheses(wrong)],
+        GOLD[:size],
+        [[gold] for gold in GOLD[:size]],
+        [Written(text) for text in hypotheses(wrong)[:size]],
         metric_names=names,
         warmup=warmup or ("sampled" if sampled else "none"),
         flops=flop,
@@ -54,8 +55,8 @@ def store_cell(
             "trainable": 1_200_000,
         },
         log=log,
-        ids=[f"{prefix}{i}" for i in range(len(GOLD))],
-        groups=groups,
+        ids=[f"{prefix}{i}" for i in range(size)],
+        groups=groups or (None,) * size,
         code={"task": "1", "backbone": "1", "method": code},
         settings=settings or Settings(),
         matched=matched,

@@ -275,6 +275,30 @@ def test_six_seeds_are_tested_over_seeds_too(tmp_path: Path) -> None:
     assert "other seeds" not in table.scope
 
 
+def test_a_difference_that_some_seeds_make_is_not_shown_for_others(tmp_path: Path) -> None:
+    """Each of six pairs is compared on the same examples: p is small, but three seeds go the other way."""
+    for seed, wrong in enumerate((0, 0, 0, 24, 24, 24)):
+        store_cell(tmp_path, "sft", seed, 20)
+        store_cell(tmp_path, "warmup", seed, wrong)
+    (table,) = tables(tmp_path)
+    found = gain(table, "warmup", "bleu")
+    assert found.significant
+    assert found.comparison.low < 0 < found.comparison.high
+    assert not found.holds_over_seeds
+    assert table.findings[0].endswith("not corrected; not shown to hold for other seeds).")
+    assert "does not show what holds for other seeds, other data" in table.scope
+
+
+def test_a_tiny_test_set_beside_others_does_not_stop_their_average(tmp_path: Path) -> None:
+    """Drawn from one pool of three such sets, some resamples would hold no example of one of them."""
+    for subset in ("de-en", "en-de", "fr-en"):
+        for method, wrong in (("sft", 3), ("warmup", 0)):
+            store_cell(tmp_path, method, 0, wrong, subset=subset, data=subset, prefix=subset, size=4)
+    average = comparison(tables(tmp_path)[0], "warmup", "average")
+    assert average.examples == 12
+    assert average.low > 0  # each set keeps its three wrong ones in most draws: never none of all
+
+
 def test_a_lower_score_can_be_the_better_one(tmp_path: Path) -> None:
     store_cell(tmp_path, "sft", 0, 20)
     store_cell(tmp_path, "warmup", 0, 10)

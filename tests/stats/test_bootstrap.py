@@ -23,7 +23,7 @@ def test_resamples_equal_a_loop_over_the_drawn_examples():
         return s[..., 0] * s[..., 1] / s[..., 2]
 
     got = bootstrap_differences(a, b, ratio, 40, seed=8)
-    counts = np.concatenate(list(resample_counts(15, 40, seed=8))).astype(int)
+    counts = np.concatenate(list(resample_counts((15,), 40, seed=8))).astype(int)
     for value, row in zip(got, counts, strict=True):
         drawn = np.repeat(np.arange(15), row)
         assert len(drawn) == 15
@@ -80,6 +80,25 @@ def test_coverage_of_the_95_percent_interval():
     # the percentile interval of 60 normal values covers a little less than it says (about 94%)
     least, most = stats.binom.ppf(0.001, simulations, 0.93), stats.binom.ppf(0.999, simulations, 0.95)
     assert least <= covered <= most
+
+
+def test_the_mean_of_two_test_sets_spreads_as_that_of_two_independent_means():
+    rng = np.random.default_rng(4)
+    sizes, values = (150, 12), [rng.normal(size=150), 3 * rng.normal(size=12)]
+    statistics = np.zeros((1, 162, 4))
+    statistics[0, :150, 0], statistics[0, :150, 1] = values[0], 1
+    statistics[0, 150:, 2], statistics[0, 150:, 3] = values[1], 1
+
+    def average(s):
+        return (s[..., 0] / s[..., 1] + s[..., 2] / s[..., 3]) / 2
+
+    base = statistics * [0, 1, 0, 1]
+    got = bootstrap_differences(base, statistics, average, 8_000, seed=3, strata=sizes)
+    by_hand = (values[0].var() / 150 + values[1].var() / 12) / 4
+    assert got.var() == pytest.approx(by_hand, rel=0.08)
+    # 3 and 3 examples: drawn as one pool, one set would be empty now and then
+    few = statistics[:, 147:153]
+    assert np.isfinite(bootstrap_differences(few * [0, 1, 0, 1], few, average, 2_000, 3, (3, 3))).all()
 
 
 def test_percentile_interval_by_hand():
