@@ -23,10 +23,11 @@ def publish_command(runs: Sequence[Path], dest: Path) -> int:
         outcome = publish(runs, dest, lambda done, total: status.update(f"{done} of {total} folders …"))
     for folder, why in outcome.left_out.items():
         console.print(Text(f"left out: {folder}: {why}", style="yellow"), soft_wrap=True)
+    left_out = f", {len(outcome.left_out)} left out" if outcome.left_out else ""
     console.print(
         Text(
             f"Published in {dest}: {outcome.added} of {outcome.cells} finished cells, "
-            f"{outcome.cells - outcome.added} were there already; {_size(dest):,} bytes in "
+            f"{outcome.cells - outcome.added} were there already{left_out}; {_size(dest):,} bytes in "
             f"{'/, '.join(STORED)}/. Numbers only: no text of an example and no weights."
         )
     )

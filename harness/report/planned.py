@@ -6,10 +6,10 @@ from itertools import product
 from pathlib import Path
 
 from harness.cell import Cell
-from harness.planning.asked import backbone_name, is_file, labels, read_specs
 from harness.report.failed import Failed
 from harness.settings import Decode, Settings
 from harness.spec import make_settings
+from harness.storage.asked import backbone_name, is_file, labels, read_specs
 from harness.storage.results import Result, read_cell
 from harness.storage.store import check, is_done
 

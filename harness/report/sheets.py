@@ -8,10 +8,10 @@ from typing import Any
 
 from harness.cell import Cell, content_hash
 from harness.errors import UserError
-from harness.planning.asked import Asked, training_settings
 from harness.report.planned import Planned
 from harness.report.row_names import make_usual, with_versions
 from harness.settings import Settings, flattened, shown
+from harness.storage.asked import Asked, training_settings
 from harness.storage.results import Result
 
 Key = tuple[str, str, str]

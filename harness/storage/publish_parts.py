@@ -16,7 +16,7 @@ from harness.storage.results import NUMBER_COLUMNS, Result
 from harness.storage.store import DONE, check, is_done, read_json, read_table, unwritable, write_json
 from harness.storage.stored import NUMBERS, predictions_file
 from harness.storage.stored import statistics as read_statistics
-from harness.training.training_log import PACKED, read_log, write_packed_log
+from harness.storage.training_log import PACKED, read_log, write_packed_log
 
 
 @dataclass(frozen=True)

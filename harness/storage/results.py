@@ -8,9 +8,9 @@ from typing import Any
 from harness.cell import Cell
 from harness.errors import UserError
 from harness.metrics.base import FloatArray, Metric, MetricContext
-from harness.planning.asked import Asked, read_asked
 from harness.registry import metrics
 from harness.scoring import read_facts
+from harness.storage.asked import Asked, read_asked
 from harness.storage.failures import read_failures
 from harness.storage.migrations import is_scored_at_all, stored_scores
 from harness.storage.store import check, is_done, read_json, read_table
@@ -27,7 +27,7 @@ from harness.storage.stored import (
     shaped,
     statistics,
 )
-from harness.training.training_log import read_log
+from harness.storage.training_log import read_log
 
 COLUMNS: dict[str, Kind] = {
     "id": "text",

@@ -333,7 +333,7 @@ def test_what_is_not_finished_or_damaged_is_named_and_left_out(run_copy: Path) -
     victim.write_bytes(victim.read_bytes() + b"x")
     done = command("publish", "out", "new", cwd=run_copy.parent)
     assert done.returncode == 1
-    assert "Published in new: 1 of 1 finished cells" in done.words
+    assert "Published in new: 1 of 1 finished cells, 0 were there already, 3 left out;" in done.words
     for line in (
         f"left out: out/cells/{cells[0].name}: not finished",
         f"left out: out/cells/{cells[1].name}: failed: no score for",

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import yaml
 
-from harness.planning.asked import read_asked
+from harness.storage.asked import read_asked
 
 
 def rate(value: float) -> dict[str, dict[str, float]]:
