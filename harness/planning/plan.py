@@ -1,6 +1,6 @@
 """From a spec to cells: every name resolved and every input checked before the first step."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,11 +65,7 @@ class Plan:
 
     def matchable(self) -> dict[Coordinates, Cell]:
         """The cells whose operations a matched one may be given, by subset, backbone, seed and method."""
-        found: dict[Coordinates, Cell] = {}
-        for cell in self.cells:
-            if not cell.matched:  # of several ways of decoding the first, which is the usual one
-                found.setdefault((cell.subset, cell.backbone, cell.seed, cell.method), cell)
-        return found
+        return _matchable(self.cells)
 
 
 def make_plan(spec: RunSpec, data: Mapping[str, Splits] | None = None) -> Plan:
@@ -137,7 +133,7 @@ def make_plan(spec: RunSpec, data: Mapping[str, Splits] | None = None) -> Plan:
     }
     out = spec.out or Path("runs") / f"{card.name}-{scale}"
     matched = _matched(spec, chosen_methods)
-    cells = tuple(
+    cells = _with_matches(
         Cell(
             task=card.name,
             task_version=card.version,
@@ -309,6 +305,27 @@ def _decoded(spec: RunSpec, method: Method, settings: Settings) -> list[Settings
             )
         found.append(other)
     return found
+
+
+def _matchable(cells: Iterable[Cell]) -> dict[Coordinates, Cell]:
+    """The cells of a method's own budget; of several ways of decoding the first, which is the usual one."""
+    found: dict[Coordinates, Cell] = {}
+    for cell in cells:
+        if not cell.matched:
+            found.setdefault((cell.subset, cell.backbone, cell.seed, cell.method), cell)
+    return found
+
+
+def _with_matches(cells: Iterable[Cell]) -> tuple[Cell, ...]:
+    """The cells, each matched one with the training whose operations it is given."""
+    laid_out = tuple(cells)
+    own = _matchable(laid_out)
+
+    def spending(cell: Cell) -> str | None:
+        of = cell.subset, cell.backbone, cell.seed, cell.matched
+        return own[of].training_id if cell.matched else None
+
+    return tuple(cell.model_copy(update={"matched_training": spending(cell)}) for cell in laid_out)
 
 
 def _matched(spec: RunSpec, chosen: dict[str, Entry[Method]]) -> list[tuple[Entry[Method], str]]:

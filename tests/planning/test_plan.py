@@ -1,5 +1,6 @@
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from plugin_files import planned, write_plugins, write_two_test_sets
@@ -118,6 +119,38 @@ def test_a_method_has_settings_of_its_own_but_not_its_own_start(tmp_path: Path) 
     assert [c.id for c in again.cells] == [c.id for c in made.cells]
     with pytest.raises(UserError, match=r"share its warm start.*train\.batch_size=8 \(that of sft: 4\)"):
         planned(tmp_path, methods={"sft": {"train": {"batch_size": 4}}, "warmup": {}}, seeds=[0])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"warmup": {"samples": 16}},
+        {"methods": {"sft": {}, "warmup": {"train": {"learning_rate": 0.5}}}},
+        {"methods": {"sft": {}, "warmup": {"budget": {"steps": 9}}}},
+    ],
+)
+def test_a_baseline_is_matched_with_one_training_and_made_again_for_another(
+    tmp_path: Path, change: dict[str, dict[str, dict[str, Any]]]
+) -> None:
+    first = planned(tmp_path, match=["warmup"], seeds=[0, 1])
+    again = planned(tmp_path, match=["warmup"], seeds=[0, 1])
+    other = planned(tmp_path, match=["warmup"], seeds=[0, 1], **change)
+    assert again.cells == first.cells
+    for before, after in zip(first.cells, other.cells, strict=True):
+        assert (before.label, before.seed) == (after.label, after.seed)
+        kept = after.label == "sft"  # it reads nothing of what has changed
+        assert (after.id == before.id) == (after.training_id == before.training_id) == kept
+        assert after.warm_start_id == before.warm_start_id
+    for plan in (first, other):
+        trained = {(c.method, c.seed): c.training_id for c in plan.cells if not c.matched}
+        matched = [c for c in plan.cells if c.matched]
+        assert [c.matched_training for c in matched] == [trained["warmup", 0], trained["warmup", 1]]
+
+
+def test_how_the_matched_method_is_decoded_is_nothing_to_its_baseline(tmp_path: Path) -> None:
+    ways = {"warmup": [{"warmup": "none"}]}
+    plain, more = (planned(tmp_path, match=["warmup"], seeds=[0], decodings=d) for d in ({}, ways))
+    assert [c.id for c in plain.cells if c.matched] == [c.id for c in more.cells if c.matched]
 
 
 def test_a_model_is_decoded_in_other_ways_too(tmp_path: Path) -> None:
