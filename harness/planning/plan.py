@@ -77,7 +77,8 @@ def make_plan(spec: RunSpec, data: Mapping[str, Splits] | None = None) -> Plan:
 
     Raises:
         UserError: Anything that the user can mend: unknown names, a scale or subset that the task does not
-            have, data that are not there, trackers that are not installed, methods with unlike starts.
+            have, two backbones or methods of one name, data that are not there, trackers that are not
+            installed, methods with unlike starts.
     """
     if spec.tune is not None:
         raise UserError(
@@ -99,6 +100,7 @@ def make_plan(spec: RunSpec, data: Mapping[str, Splits] | None = None) -> Plan:
     scale_card = card.scales[scale]
     references = spec.backbones or {scale_card.backbone: {}}
     resolved = {reference: resolve_preset(reference) for reference in references}
+    _require_own_names(resolved)
     elsewhere = spec.executor != "local"
     device = choose_device(spec.device, elsewhere=elsewhere)
     devices = choose_devices(spec.devices, device, elsewhere=elsewhere)
@@ -337,6 +339,22 @@ def _matched(spec: RunSpec, chosen: dict[str, Entry[Method]]) -> list[tuple[Entr
     for name in (spec.stats.baseline, *spec.match) if spec.match else ():
         _require_chosen(name, chosen, "--match")
     return [(chosen[spec.stats.baseline], name) for name in spec.match]
+
+
+def _require_own_names(resolved: Mapping[str, Entry[Preset]]) -> None:
+    """See that every backbone has a name of its own: rows and jobs are told apart by it.
+
+    Raises:
+        UserError: Two have one, as checkpoint folders of one name in two places have.
+    """
+    references: dict[str, str] = {}
+    for reference, entry in resolved.items():
+        if (other := references.setdefault(entry.name, reference)) != reference:
+            raise UserError(
+                f"two backbones have one name: {other} and {reference} are both '{entry.name}'",
+                origin="--backbone",
+                hint="Rename one of them, or run them one at a time.",
+            )
 
 
 def _require_chosen(name: str, chosen: Mapping[str, Entry[Method]], origin: str) -> None:
