@@ -16,7 +16,7 @@ from harness.objective import Method
 from harness.planning.selection import choose_scale, choose_subsets, find_data_dir, is_offline
 from harness.registry import Entry, metrics, tasks
 from harness.settings import Score, Settings
-from harness.spec import RunSpec, make_settings
+from harness.spec import RunSpec, make_settings, merge
 from harness.storage.examples import limited
 from harness.task import LoadRequest, Splits, Task, TaskCard
 from harness.tracking import require_trackers
@@ -164,7 +164,8 @@ def make_plan(spec: RunSpec, data: Mapping[str, Splits] | None = None) -> Plan:
             "scale": scale,
             "subsets": tuple(subsets),
             "backbones": {
-                reference: s.model_dump(mode="json", exclude_none=True) for reference, s in shared.items()
+                reference: _section(settings, scale_card.settings, resolved[reference].value.settings)
+                for reference, settings in shared.items()
             },
             **{name: {} for name in Settings.model_fields},
             "out": out,
@@ -231,6 +232,25 @@ def _resolved(origin: str, device: str, *layers: Mapping[str, Any]) -> Settings:
             hint="Adapters stand on the checkpoint as it is.",
         )
     return _with_dtype(merged, device)
+
+
+def _section(settings: Settings, *below: Mapping[str, Any]) -> dict[str, Any]:
+    """Resolved settings as a backbone's section of a spec, which is merged over the layers below once more: a
+    null stands only where one overrides a value of theirs.
+    """
+    under = merge(*below)
+    under.pop("budget", None)  # it is replaced whole
+    return _with_nulls(settings.model_dump(mode="json"), under)
+
+
+def _with_nulls(own: Mapping[str, Any], under: Mapping[str, Any]) -> dict[str, Any]:
+    kept: dict[str, Any] = {}
+    for key, value in own.items():
+        if isinstance(value, Mapping):
+            kept[key] = _with_nulls(value, under.get(key) or {})
+        elif value is not None or under.get(key) is not None:
+            kept[key] = value
+    return kept
 
 
 def _choose_metrics(
