@@ -33,6 +33,10 @@ class Cell(BaseModel):
     warmup: Literal["none", "sampled", "given"] = Field(description="what the method does before its output")
     seed: int
     matched: str = Field(default="", description="method whose training FLOPs are this cell's budget")
+    matched_training: str | None = Field(
+        default=None,
+        description="id of that method's training; None in cells that came before it was part of a name",
+    )
     settings: Settings
     data: str = Field(description="fingerprint of the examples after limits")
     trained_as: str = Field(default="", description="subset whose model is this one's too; empty: its own")
@@ -45,7 +49,10 @@ class Cell(BaseModel):
         return f"{self.method} (FLOPs of {self.matched})" if self.matched else self.method
 
     def identity(self) -> dict[str, Any]:
-        """What the numbers depend on: without the warmup settings where the method has no warmup."""
+        """What the numbers depend on: without the warmup settings where the method has no warmup.
+
+        What another method spends is a matched cell's budget, so that the id of that training stands here.
+        """
         payload = self.model_dump(mode="json", exclude_none=True, exclude={"trained_as", "training_data"})
         if not self.matched:
             payload.pop("matched")
@@ -92,7 +99,7 @@ class Cell(BaseModel):
         for key in ("budget", "decode"):
             payload["settings"].pop(key)
         payload["settings"]["train"].pop("learning_rate")
-        for key in ("method", "warmup", "matched"):
+        for key in ("method", "warmup", "matched", "matched_training"):
             payload.pop(key, None)
         payload["code"].pop("method")
         return self._named(payload)

@@ -35,7 +35,8 @@ class Entry(Generic[T]):
         origin: Distribution or file that it came from.
         code: Version of its code, part of a cell's hash: the SHA-256 (12 hex digits) of the text of its
             module, behind the distribution's version where it has one, so that edited code never meets a
-            stale result.
+            stale result. Of a checkpoint folder: that of the files that are loaded from it; of a hub id:
+            "hub".
     """
 
     name: str

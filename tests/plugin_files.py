@@ -4,7 +4,11 @@ from pathlib import Path
 from typing import Any
 
 from harness.planning.plan import Plan, make_plan
+from harness.runner import outstanding
 from harness.spec import make_spec
+from harness.stages import run_cell, run_training, run_warm_start
+from harness.storage.examples import write_examples
+from harness.storage.store import writing
 
 TASK = '''
 import random
@@ -80,3 +84,16 @@ def planned(folder: Path, **content: Any) -> Plan:
     files = write_plugins(folder)
     base = {"task": files["task"], "backbones": [files["backbone"]], "out": str(folder / "out")}
     return make_plan(make_spec(base | content, "a test"))
+
+
+def run_here(plan: Plan) -> list[str]:
+    """Do what is outstanding, in this process; the kinds of the steps that were done."""
+    for subset, splits in plan.data.items():
+        if not plan.data_folder(subset).exists():
+            with writing(plan.data_folder(subset)) as folder:
+                write_examples(folder, splits)
+    stages = {"warm start": run_warm_start, "training": run_training, "cell": run_cell}
+    steps = outstanding(plan).steps
+    for step in steps:
+        stages[step.kind](step.job, lambda *_: None)
+    return [step.kind for step in steps]

@@ -182,6 +182,17 @@ def test_ids_of_cells_are_what_they_were_before_a_split_could_be_chosen() -> Non
     assert validation.training_id == cell().training_id == "wmt.de-en.mini-t5.warmup.seed0-e20ad9bd"
 
 
+def test_a_matched_cell_of_an_older_version_is_read_and_named_as_it_was() -> None:
+    sft = cell(method="sft", warmup="none", matched="warmup")
+    stored = sft.model_dump(mode="json")
+    del stored["matched_training"]
+    assert Cell.model_validate(stored).id == sft.id == "wmt.de-en.mini-t5.sft.seed0-f1b408e3"
+    assert "matched_training" not in sft.identity()
+    today = sft.model_copy(update={"matched_training": "wmt.de-en.mini-t5.warmup.seed0-e20ad9bd"})
+    assert today.warm_start_id == sft.warm_start_id
+    assert {today.id, today.training_id}.isdisjoint({sft.id, sft.training_id})
+
+
 def test_methods_may_have_settings_and_a_later_list_chooses_among_them() -> None:
     rate = {"train": {"learning_rate": 0.1}}
     spec = make_spec({"task": "wmt", "methods": {"sft": {}, "warmup": rate}}, "a test")

@@ -17,6 +17,7 @@ from harness.backbones.lora import ADAPTER, add_adapter, read_adapter
 from harness.backbones.presets import UNKNOWN_CHECKPOINT, Preset
 from harness.backbones.tokenizer import ANSWER, SEPARATOR, train_tokenizer
 from harness.errors import UserError
+from harness.metrics.checkpoints import hash_files
 from harness.registry import Entry, backbones
 from harness.settings import Lora
 
@@ -35,6 +36,18 @@ TOKENIZER_FILES = (
     "vocab.txt",
 )
 """A folder without any of them would get an empty tokenizer from transformers, silently."""
+LOADED = (
+    "config.json",
+    "generation_config.json",
+    LAYOUT,
+    *TOKENIZER_FILES,
+    *("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "merges.txt"),
+    *("target.spm", "target_vocab.json"),
+    *(ADAPTER, "adapter_model.safetensors"),
+)
+"""Files of a checkpoint that are read beside its weights."""
+WEIGHTS, SHARDS = "model.safetensors", "model.safetensors.index.json"
+"""Weights in one file, which wins where there are both, or the file that names their parts."""
 
 
 def resolve_preset(reference: str) -> Entry[Preset]:
@@ -50,7 +63,7 @@ def resolve_preset(reference: str) -> Entry[Preset]:
         preset = Preset(
             folder.name, f"local checkpoint {folder}", "", checkpoint=checkpoint, settings=UNKNOWN_CHECKPOINT
         )
-        return Entry(preset.name, preset, str(folder), "local")
+        return Entry(preset.name, preset, str(folder), _contents(folder))
     if "/" in reference and reference not in backbones().names() and not reference.endswith(".py"):
         if folder.exists() or reference.startswith((".", "/")):
             raise UserError(
@@ -71,6 +84,34 @@ def resolve_preset(reference: str) -> Entry[Preset]:
         )
         return Entry(preset.name, preset, f"hub id {reference}", "hub")
     return backbones().load(reference)
+
+
+def _contents(folder: Path) -> str:
+    """Hash of what is loaded from a checkpoint folder: another folder of its name is another backbone.
+
+    Weights are read once a process, unless a file has another size or time of change by then.
+
+    Raises:
+        UserError: A file can't be read.
+    """
+    try:
+        files = [path for name in LOADED if (path := folder / name).is_file()]
+        return hash_files(folder, [*files, *_weight_files(folder)])
+    except OSError as error:
+        raise _unloadable(str(folder), error, offline=True) from error
+
+
+def _weight_files(folder: Path) -> list[Path]:
+    """The weights of a checkpoint folder; where something is amiss, what loading will complain of."""
+    if (whole := folder / WEIGHTS).is_file():
+        return [whole]
+    if not (index := folder / SHARDS).is_file():
+        return []
+    try:
+        named = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+    except (ValueError, KeyError, TypeError, AttributeError):
+        named = set()
+    return [index, *(path for path in folder.glob("*.safetensors") if path.name in named)]
 
 
 def make_backbone(

@@ -150,6 +150,8 @@ def _key(results: "Sequence[Result]", metric: str) -> str:
 def _print_table(console: Console, sweep: "Sweep", tried: "Sequence[Tried]", metric: str) -> None:
     from rich.table import Table
 
+    from harness.planning.tuning import in_words
+
     # A row a point, since methods are few and points are many; a heading breaks where a name has a joint.
     grid = Table(header_style="bold", box=None, padding=(0, 1, 0, 0), pad_edge=False)
     grid.add_column(Text("\n".join(sweep.tune.grid)), vertical="bottom", no_wrap=True)
@@ -157,11 +159,10 @@ def _print_table(console: Console, sweep: "Sweep", tried: "Sequence[Tried]", met
         heading = Text(re.sub(r"([._:-])", r"\1\n", found.method))
         grid.add_column(heading, justify="right", vertical="bottom", no_wrap=True)
     for place, point in enumerate(sweep.points):
-        values = (f"{value:g}" if isinstance(value, float) else str(value) for value in point.values())
         scores = (
             Text(f"{found.means[place]:.2f}", style="bold" if place == found.best else "") for found in tried
         )
-        grid.add_row(Text(", ".join(values)), *scores)
+        grid.add_row(Text(", ".join(map(in_words, point.values()))), *scores)
     grid.add_row("distinct points", *(str(found.distinct) for found in tried))
     grid.add_row("training FLOPs", *(f"{found.flops:.1e}".replace("e+", "e") for found in tried))
     seeds, subsets = ", ".join(map(str, sweep.tune.seeds)), ", ".join(sweep.plan.spec.subsets)

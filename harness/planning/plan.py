@@ -1,6 +1,6 @@
 """From a spec to cells: every name resolved and every input checked before the first step."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from harness.objective import Method
 from harness.planning.selection import choose_scale, choose_subsets, find_data_dir, is_offline
 from harness.registry import Entry, metrics, tasks
 from harness.settings import Score, Settings
-from harness.spec import RunSpec, make_settings
+from harness.spec import RunSpec, make_settings, merge
 from harness.storage.examples import limited
 from harness.task import LoadRequest, Splits, Task, TaskCard
 from harness.tracking import require_trackers
@@ -65,11 +65,7 @@ class Plan:
 
     def matchable(self) -> dict[Coordinates, Cell]:
         """The cells whose operations a matched one may be given, by subset, backbone, seed and method."""
-        found: dict[Coordinates, Cell] = {}
-        for cell in self.cells:
-            if not cell.matched:  # of several ways of decoding the first, which is the usual one
-                found.setdefault((cell.subset, cell.backbone, cell.seed, cell.method), cell)
-        return found
+        return _matchable(self.cells)
 
 
 def make_plan(spec: RunSpec, data: Mapping[str, Splits] | None = None) -> Plan:
@@ -81,7 +77,8 @@ def make_plan(spec: RunSpec, data: Mapping[str, Splits] | None = None) -> Plan:
 
     Raises:
         UserError: Anything that the user can mend: unknown names, a scale or subset that the task does not
-            have, data that are not there, trackers that are not installed, methods with unlike starts.
+            have, two backbones or methods of one name, data that are not there, trackers that are not
+            installed, methods with unlike starts.
     """
     if spec.tune is not None:
         raise UserError(
@@ -103,6 +100,7 @@ def make_plan(spec: RunSpec, data: Mapping[str, Splits] | None = None) -> Plan:
     scale_card = card.scales[scale]
     references = spec.backbones or {scale_card.backbone: {}}
     resolved = {reference: resolve_preset(reference) for reference in references}
+    _require_own_names(resolved)
     elsewhere = spec.executor != "local"
     device = choose_device(spec.device, elsewhere=elsewhere)
     devices = choose_devices(spec.devices, device, elsewhere=elsewhere)
@@ -137,7 +135,7 @@ def make_plan(spec: RunSpec, data: Mapping[str, Splits] | None = None) -> Plan:
     }
     out = spec.out or Path("runs") / f"{card.name}-{scale}"
     matched = _matched(spec, chosen_methods)
-    cells = tuple(
+    cells = _with_matches(
         Cell(
             task=card.name,
             task_version=card.version,
@@ -166,7 +164,8 @@ def make_plan(spec: RunSpec, data: Mapping[str, Splits] | None = None) -> Plan:
             "scale": scale,
             "subsets": tuple(subsets),
             "backbones": {
-                reference: s.model_dump(mode="json", exclude_none=True) for reference, s in shared.items()
+                reference: _section(settings, scale_card.settings, resolved[reference].value.settings)
+                for reference, settings in shared.items()
             },
             **{name: {} for name in Settings.model_fields},
             "out": out,
@@ -233,6 +232,25 @@ def _resolved(origin: str, device: str, *layers: Mapping[str, Any]) -> Settings:
             hint="Adapters stand on the checkpoint as it is.",
         )
     return _with_dtype(merged, device)
+
+
+def _section(settings: Settings, *below: Mapping[str, Any]) -> dict[str, Any]:
+    """Resolved settings as a backbone's section of a spec, which is merged over the layers below once more: a
+    null stands only where one overrides a value of theirs.
+    """
+    under = merge(*below)
+    under.pop("budget", None)  # it is replaced whole
+    return _with_nulls(settings.model_dump(mode="json"), under)
+
+
+def _with_nulls(own: Mapping[str, Any], under: Mapping[str, Any]) -> dict[str, Any]:
+    kept: dict[str, Any] = {}
+    for key, value in own.items():
+        if isinstance(value, Mapping):
+            kept[key] = _with_nulls(value, under.get(key) or {})
+        elif value is not None or under.get(key) is not None:
+            kept[key] = value
+    return kept
 
 
 def _choose_metrics(
@@ -311,6 +329,27 @@ def _decoded(spec: RunSpec, method: Method, settings: Settings) -> list[Settings
     return found
 
 
+def _matchable(cells: Iterable[Cell]) -> dict[Coordinates, Cell]:
+    """The cells of a method's own budget; of several ways of decoding the first, which is the usual one."""
+    found: dict[Coordinates, Cell] = {}
+    for cell in cells:
+        if not cell.matched:
+            found.setdefault((cell.subset, cell.backbone, cell.seed, cell.method), cell)
+    return found
+
+
+def _with_matches(cells: Iterable[Cell]) -> tuple[Cell, ...]:
+    """The cells, each matched one with the training whose operations it is given."""
+    laid_out = tuple(cells)
+    own = _matchable(laid_out)
+
+    def spending(cell: Cell) -> str | None:
+        of = cell.subset, cell.backbone, cell.seed, cell.matched
+        return own[of].training_id if cell.matched else None
+
+    return tuple(cell.model_copy(update={"matched_training": spending(cell)}) for cell in laid_out)
+
+
 def _matched(spec: RunSpec, chosen: dict[str, Entry[Method]]) -> list[tuple[Entry[Method], str]]:
     """The baseline, once for each method whose FLOPs it is to be given.
 
@@ -320,6 +359,22 @@ def _matched(spec: RunSpec, chosen: dict[str, Entry[Method]]) -> list[tuple[Entr
     for name in (spec.stats.baseline, *spec.match) if spec.match else ():
         _require_chosen(name, chosen, "--match")
     return [(chosen[spec.stats.baseline], name) for name in spec.match]
+
+
+def _require_own_names(resolved: Mapping[str, Entry[Preset]]) -> None:
+    """See that every backbone has a name of its own: rows and jobs are told apart by it.
+
+    Raises:
+        UserError: Two have one, as checkpoint folders of one name in two places have.
+    """
+    references: dict[str, str] = {}
+    for reference, entry in resolved.items():
+        if (other := references.setdefault(entry.name, reference)) != reference:
+            raise UserError(
+                f"two backbones have one name: {other} and {reference} are both '{entry.name}'",
+                origin="--backbone",
+                hint="Rename one of them, or run them one at a time.",
+            )
 
 
 def _require_chosen(name: str, chosen: Mapping[str, Entry[Method]], origin: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import yaml
+from pydantic import BaseModel
 
 from harness.cell import Cell
 from harness.errors import UserError
@@ -17,7 +18,7 @@ from harness.spec import RunSpec, make_settings, merge, nested
 from harness.storage.results import Result
 
 Point = dict[str, Any]
-"""Dotted keys -> values."""
+"""Dotted keys -> values, plain data: a section is a mapping of the keys that the grid gives."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,15 @@ def _at(spec: RunSpec, tune: Tune, point: Point, out: Path | None) -> RunSpec:
 def _read(point: Point) -> Point:
     """A point with its values as the settings read them: YAML 1.1 takes 1e-3 for a string."""
     settings = make_settings("tune.grid", nested(point))
-    return {key: reduce(getattr, key.split("."), settings) for key in point}
+    return {key: _plain(reduce(getattr, key.split("."), settings), given) for key, given in point.items()}
+
+
+def _plain(value: Any, given: Any) -> Any:
+    """A value as plain data; of a section only what was given of it, since the rest is the run's."""
+    if not isinstance(value, BaseModel):
+        return value
+    read = value.model_dump(mode="json", exclude_unset=True)
+    return {key: read[key] for key in given if key in read}
 
 
 def choose(sweep: Sweep, results: Sequence[Result], metric: str) -> list[Tried]:
@@ -203,8 +212,10 @@ def chosen_text(spec: RunSpec, sweep: Sweep, tried: Sequence[Tried], metric: str
 
 
 def record(sweep: Sweep, tried: Sequence[Tried], metric: Mapping[str, Any]) -> dict[str, Any]:
-    """Everything that the choice rests on, as plain data."""
+    """Everything that the choice rests on, as plain data; the budget None where cells have several."""
     plan = sweep.plan
+    budgets = {cell.settings.budget for cell in plan.cells}
+    budget = budgets.pop().model_dump(exclude_none=True) if len(budgets) == 1 else None
     return {
         "task": plan.task.value.card.name,
         "scale": plan.spec.scale,
@@ -214,7 +225,7 @@ def record(sweep: Sweep, tried: Sequence[Tried], metric: Mapping[str, Any]) -> d
         "data": plan.fingerprints,
         "metric": {key: metric[key] for key in ("key", "name", "signature", "higher_is_better")},
         "seeds": list(sweep.tune.seeds),
-        "budget": plan.cells[0].settings.budget.model_dump(exclude_none=True),
+        "budget": budget,
         "points": list(sweep.points),
         "methods": {
             found.method: {
@@ -232,6 +243,11 @@ def record(sweep: Sweep, tried: Sequence[Tried], metric: Mapping[str, Any]) -> d
 
 def name_of(point: Point) -> str:
     """A point in words: the spec's keys and values."""
-    return " ".join(
-        f"{key}={value:g}" if isinstance(value, float) else f"{key}={value}" for key, value in point.items()
-    )
+    return " ".join(f"{key}={in_words(value)}" for key, value in point.items())
+
+
+def in_words(value: Any) -> str:
+    """A value of a point, a section as a spec writes it on one line: ``{steps: 5}``."""
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{key}: {in_words(own)}' for key, own in value.items())}}}"
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,11 +1,13 @@
 """Making, saving and loading backbones; what a broken checkpoint says."""
 
 import dataclasses
+import hashlib
 import json
 import shutil
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from harness.backbones.load import ADDED_SEPARATOR, load_backbone, make_backbone, resolve_preset
 from harness.backbones.presets import MINI_LLAMA, MINI_T5
@@ -303,3 +305,78 @@ def test_references_of_backbones(saved, tmp_path):
     with pytest.raises(UserError, match=r"holds no config\.json"):
         resolve_preset("./no/such/folder")
     assert resolve_preset("someone/some-model").value.checkpoint == "someone/some-model"
+
+
+def changed_weight(folder):
+    """The weights with one number another: the same size, the same names."""
+    path = folder / "model.safetensors"
+    weights = load_file(path)
+    name = min(weights)
+    weights[name].view(-1)[0] += 1
+    save_file(weights, path, metadata={"format": "pt"})
+
+
+def edited(name):
+    """Append a blank to a file: for JSON the same content in other bytes."""
+    return lambda folder: (folder / name).write_text((folder / name).read_text() + " ")
+
+
+EDITS = {
+    "weights": changed_weight,
+    "config": edited("config.json"),
+    "tokenizer": edited("tokenizer.json"),
+    "tokens": edited("tokenizer_config.json"),
+    "layout": edited("warmup_bench.json"),
+    "ends": edited("generation_config.json"),
+    "more": lambda folder: (folder / "added_tokens.json").write_text("{}"),
+}
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_a_local_checkpoint_is_known_by_what_is_loaded_from_it(copied, edit):
+    before = resolve_preset(str(copied)).code
+    EDITS[edit](copied)
+    after = resolve_preset(str(copied)).code
+    assert before != after == resolve_preset(str(copied)).code
+
+
+def test_a_local_checkpoint_is_the_same_elsewhere_and_beside_other_files(saved, copied, monkeypatch):
+    (copied / "README.md").write_text("notes")
+    (copied / "optimizer.safetensors").write_bytes(b"0" * 10)
+    (copied / "checkpoint-5").mkdir()
+    assert resolve_preset(str(copied)).code == resolve_preset(str(saved[1])).code
+    monkeypatch.chdir(copied.parent)
+    assert resolve_preset("model").code == resolve_preset(str(copied)).code
+
+
+def test_weights_of_a_checkpoint_are_read_once_a_process(copied, monkeypatch):
+    digest, read = hashlib.file_digest, []
+
+    def noting(file, kind):
+        read.append(file.name)
+        return digest(file, kind)
+
+    monkeypatch.setattr(hashlib, "file_digest", noting)
+    for _ in range(3):
+        resolve_preset(str(copied))
+    assert read.count(str(copied / "model.safetensors")) == 1
+
+
+def test_every_part_of_sharded_weights_counts(saved, tmp_path):
+    backbone, _ = saved
+    folder = tmp_path / "model"
+    backbone.save(folder)
+    (folder / "model.safetensors").unlink()
+    backbone.model.save_pretrained(folder, max_shard_size="20KB")
+    parts = sorted(folder.glob("model-*.safetensors"))
+    assert len(parts) > 1
+    codes = {resolve_preset(str(folder)).code}
+    for part in parts:
+        part.write_bytes(part.read_bytes()[:-1] + b"x")
+        codes.add(resolve_preset(str(folder)).code)
+    assert len(codes) == len(parts) + 1
+    (folder / "left-over.safetensors").write_bytes(b"")
+    assert resolve_preset(str(folder)).code in codes
+    (folder / "model.safetensors.index.json").write_text("{")
+    with pytest.raises(UserError, match="can't be loaded"):
+        load_backbone(resolve_preset(str(folder)).value.checkpoint)

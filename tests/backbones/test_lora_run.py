@@ -6,15 +6,12 @@ from typing import Any
 
 import pytest
 from checkpoints import publish
-from plugin_files import write_plugins
+from plugin_files import run_here, write_plugins
 
 from harness.errors import UserError
 from harness.planning.plan import Plan, make_plan
-from harness.runner import outstanding
 from harness.spec import make_spec
-from harness.stages import run_cell, run_training, run_warm_start
-from harness.storage.examples import write_examples
-from harness.storage.store import CorruptError, read_json, read_table, writing
+from harness.storage.store import CorruptError, read_json, read_table
 
 pytest.importorskip("peft")
 METHODS = ["sft", "warmup-jensen:kl=0.1"]
@@ -48,21 +45,8 @@ def planned(place: Path, **changes: Any) -> Plan:
     return make_plan(make_spec(content | SETTINGS | changes, "a test"))
 
 
-def run(plan: Plan) -> list[str]:
-    """Do what is outstanding, in this process; the kinds of the steps that were done."""
-    for subset, splits in plan.data.items():
-        if not plan.data_folder(subset).exists():
-            with writing(plan.data_folder(subset)) as folder:
-                write_examples(folder, splits)
-    stages = {"warm start": run_warm_start, "training": run_training, "cell": run_cell}
-    steps = outstanding(plan).steps
-    for step in steps:
-        stages[step.kind](step.job, lambda *_: None)
-    return [step.kind for step in steps]
-
-
 def test_adapters_are_stored_on_one_base(place: Path) -> None:
-    assert run(planned(place)) == ["warm start", "training", "training", "cell", "cell"]
+    assert run_here(planned(place)) == ["warm start", "training", "training", "cell", "cell"]
     (base,) = (place / "out" / "warm-starts").iterdir()
     assert (base / "model.safetensors").is_file()
     trainings = sorted((place / "out" / "trainings").iterdir())
@@ -74,14 +58,14 @@ def test_adapters_are_stored_on_one_base(place: Path) -> None:
         assert ledger["steps"] == 2  # 0.2 of the 12 whole batches of 100 examples, rounded
         assert 0 < ledger["trainable"] < ledger["parameters"]
     # Decoding otherwise reads the stored adapters and trains nothing.
-    assert run(planned(place, decode={"max_tokens": 6, "beams": 2})) == ["cell", "cell"]
+    assert run_here(planned(place, decode={"max_tokens": 6, "beams": 2})) == ["cell", "cell"]
     assert len(list((place / "out").rglob("predictions.parquet"))) == 4
     for path in (place / "out").rglob("predictions.parquet"):
         assert read_table(path).num_rows == 10
     # Without its base an adapter is not read.
     shutil.rmtree(base)
     with pytest.raises(CorruptError, match="warm-starts"):
-        run(planned(place, decode={"max_tokens": 5}))
+        run_here(planned(place, decode={"max_tokens": 5}))
 
 
 def test_a_warm_start_under_adapters_is_refused_before_the_first_step(place: Path) -> None:
@@ -92,5 +76,5 @@ def test_a_warm_start_under_adapters_is_refused_before_the_first_step(place: Pat
 def test_what_does_not_fit_the_model_is_said_first(place: Path) -> None:
     plan = planned(place, train={"max_source_tokens": 500}, out=str(place / "long"))
     with pytest.raises(UserError, match="it has 128 positions"):
-        run(plan)
+        run_here(plan)
     assert not (place / "long" / "warm-starts").exists()

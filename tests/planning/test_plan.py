@@ -1,13 +1,17 @@
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from plugin_files import planned, write_plugins, write_two_test_sets
 
 from harness.errors import UserError
-from harness.planning.plan import make_plan
-from harness.runner import outstanding
+from harness.planning.plan import Plan, make_plan
+from harness.runner import outstanding, spec_text
+from harness.settings import Limit
 from harness.spec import make_spec
+from harness.task import Splits, numbered
 
 
 def test_cells_are_the_product_in_a_fixed_order(tmp_path: Path) -> None:
@@ -120,6 +124,38 @@ def test_a_method_has_settings_of_its_own_but_not_its_own_start(tmp_path: Path) 
         planned(tmp_path, methods={"sft": {"train": {"batch_size": 4}}, "warmup": {}}, seeds=[0])
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"warmup": {"samples": 16}},
+        {"methods": {"sft": {}, "warmup": {"train": {"learning_rate": 0.5}}}},
+        {"methods": {"sft": {}, "warmup": {"budget": {"steps": 9}}}},
+    ],
+)
+def test_a_baseline_is_matched_with_one_training_and_made_again_for_another(
+    tmp_path: Path, change: dict[str, dict[str, dict[str, Any]]]
+) -> None:
+    first = planned(tmp_path, match=["warmup"], seeds=[0, 1])
+    again = planned(tmp_path, match=["warmup"], seeds=[0, 1])
+    other = planned(tmp_path, match=["warmup"], seeds=[0, 1], **change)
+    assert again.cells == first.cells
+    for before, after in zip(first.cells, other.cells, strict=True):
+        assert (before.label, before.seed) == (after.label, after.seed)
+        kept = after.label == "sft"  # it reads nothing of what has changed
+        assert (after.id == before.id) == (after.training_id == before.training_id) == kept
+        assert after.warm_start_id == before.warm_start_id
+    for plan in (first, other):
+        trained = {(c.method, c.seed): c.training_id for c in plan.cells if not c.matched}
+        matched = [c for c in plan.cells if c.matched]
+        assert [c.matched_training for c in matched] == [trained["warmup", 0], trained["warmup", 1]]
+
+
+def test_how_the_matched_method_is_decoded_is_nothing_to_its_baseline(tmp_path: Path) -> None:
+    ways = {"warmup": [{"warmup": "none"}]}
+    plain, more = (planned(tmp_path, match=["warmup"], seeds=[0], decodings=d) for d in ({}, ways))
+    assert [c.id for c in plain.cells if c.matched] == [c.id for c in more.cells if c.matched]
+
+
 def test_a_model_is_decoded_in_other_ways_too(tmp_path: Path) -> None:
     ways = {"warmup": [{"warmup": "none"}, {"warmup": "shuffled", "beams": 2}]}
     made = planned(tmp_path, decodings=ways, match=["warmup"], seeds=[0])
@@ -137,6 +173,66 @@ def test_a_model_is_decoded_in_other_ways_too(tmp_path: Path) -> None:
     # The same cell as that of a run with this decoding alone: results of both are one.
     alone = planned(tmp_path, decode={"warmup": "none"}, methods=["warmup"], seeds=[0])
     assert [c.id for c in alone.cells] == [made.cells[2].id]
+
+
+def read_back(made: Plan, data: dict[str, Splits] | None = None) -> Plan:
+    """The plan of the spec that a run of this one would store."""
+    return make_plan(make_spec(yaml.safe_load(spec_text(made)), "a stored spec"), data)
+
+
+@pytest.mark.parametrize("under", ["the top level", "the backbone"])
+def test_a_limit_that_was_lifted_stays_lifted_in_the_stored_spec(under: str) -> None:
+    limit = {"limit": {"train": None, "validation": None}}
+    own = limit if under == "the top level" else {"backbones": {"mt5-small": limit}}
+    content: dict[str, Any] = {"task": "wmt", "scale": "small", "subsets": ["de-en"], "seeds": [0]}
+    data = {"de-en": Splits(*(numbered(name, [("a", "b")] * 2) for name in ("train", "val", "test")))}
+    lifted = make_plan(make_spec(content | own, "a test"), data)
+    assert lifted.cells[0].settings.limit == Limit()
+    assert [c.id for c in read_back(lifted, data).cells] == [c.id for c in lifted.cells]
+    assert spec_text(read_back(lifted, data)) == spec_text(lifted)
+    assert yaml.safe_load(spec_text(lifted))["backbones"]["mt5-small"]["limit"] == limit["limit"]
+    usual = make_plan(make_spec(content, "a test"), data)
+    assert usual.cells[0].settings.limit == Limit(train=20_000, validation=500)
+    assert {c.id for c in usual.cells}.isdisjoint({c.id for c in lifted.cells})
+    assert ": null" not in spec_text(usual)
+
+
+ADAPTERS = {"warm_start": {"steps": 0}, "lora": {"rank": 4, "alpha": 3.0}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "of_warmup"),
+    [
+        ({"methods": {"sft": {}, "warmup": {"budget": {"steps": None}}}}, {"budget": {"steps": 250}}),
+        (
+            ADAPTERS | {"methods": {"sft": {}, "warmup": {"lora": {"alpha": None}}}},
+            {"lora": {"rank": 4, "alpha": None}},
+        ),
+        ({"train": {"micro_batch_size": None}}, {"train": {"micro_batch_size": None}}),
+        ({"budget": {"epochs": None, "flops": 1e9}}, {"budget": {"steps": None, "flops": 1e9}}),
+    ],
+)
+def test_a_stored_spec_runs_again_with_every_null_that_was_asked_for(
+    tmp_path: Path, changes: dict[str, Any], of_warmup: dict[str, dict[str, Any]]
+) -> None:
+    made = planned(tmp_path, seeds=[0], **changes)
+    assert read_back(made).cells == made.cells == make_plan(made.spec).cells
+    (settings,) = (c.settings.model_dump() for c in made.cells if c.method == "warmup")
+    told = {section: {key: settings[section][key] for key in keys} for section, keys in of_warmup.items()}
+    assert told == of_warmup
+
+
+def test_a_null_over_a_preset_is_the_only_one_that_is_stored(tmp_path: Path) -> None:
+    reference = Path(write_plugins(tmp_path)["backbone"])
+    text = reference.read_text(encoding="utf-8")
+    parts = tmp_path / "parts.py"
+    parts.write_text(text.replace('"batch_size": 8', '"batch_size": 8, "micro_batch_size": 2'), "utf-8")
+    own = {"backbones": [str(parts)], "seeds": [0]}
+    assert planned(tmp_path, **own).cells[0].settings.train.micro_batch_size == 2
+    whole = planned(tmp_path, train={"micro_batch_size": None}, **own)
+    assert read_back(whole).cells == whole.cells
+    assert whole.cells[0].settings.train.micro_batch_size is None
+    assert spec_text(whole).count(": null") == 1
 
 
 @pytest.mark.parametrize(
