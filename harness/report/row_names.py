@@ -88,6 +88,27 @@ def with_versions(named: Sequence[str], results: Sequence[Result]) -> list[str]:
     ]
 
 
+def with_matches(named: Sequence[str], results: Sequence[Result]) -> list[str]:
+    """The name of each result's row, matched ones after the row whose FLOPs they were given.
+
+    Where that row is not there and the names do not tell matched rows apart, its settings are "not known".
+    """
+    rows: dict[str, str] = {}
+    for name, result in zip(named, results, strict=True):
+        if not result.cell.matched:  # of several ways of decoding the one with the least to say
+            rows[result.cell.training_id] = min(name, rows.get(result.cell.training_id, name), key=len)
+    given = [rows.get(result.cell.matched_training or "") for result in results]
+    different: dict[str, set[str | None]] = defaultdict(set)
+    for name, row in zip(named, given, strict=True):
+        different[name].add(row)
+    names = []
+    for name, row, result in zip(named, given, results, strict=True):
+        own = result.cell.matched
+        told = row or (f"{own}, settings not known" if len(different[name]) > 1 else own)
+        names.append(name.replace(f"(FLOPs of {own})", f"(FLOPs of {told})") if own else name)
+    return names
+
+
 def _decoding(settings: Settings) -> dict[str, Any]:
     """How is decoded: in words, and the keys that the words do not tell."""
     keys = {"batch_size", "max_tokens", "length_penalty", "temperature"}

@@ -9,7 +9,7 @@ from typing import Any
 from harness.cell import Cell, content_hash
 from harness.errors import UserError
 from harness.report.planned import Planned
-from harness.report.row_names import make_usual, with_versions
+from harness.report.row_names import make_usual, with_matches, with_versions
 from harness.settings import Settings, flattened, shown
 from harness.storage.asked import Asked, training_settings
 from harness.storage.results import Result
@@ -220,7 +220,7 @@ def _block(name: str, results: Sequence[Result], planned: Sequence[Planned]) -> 
     apart = {key: _told(held) for key, held in values.items() if len(held) > 1}
     block = Block(name, first.backbone, first.settings, usual.told_warmups(), apart)
     bases = [usual.name(result.cell.label, result.cell.settings) for result in results]
-    labels = with_versions(bases, results)
+    labels = with_matches(with_versions(bases, results), results)
     order = list(dict.fromkeys(result.cell.label for result in results))
     named = sorted(  # a method's own row before those that something sets apart
         zip(labels, results, strict=True),

@@ -51,6 +51,25 @@ def test_how_warmups_are_sampled_is_a_row_and_the_baseline_stays(tmp_path: Path)
     assert block.warmups == {"samples": 4, "max_tokens": 6, "temperature": 1.0}
 
 
+def test_a_matched_row_says_whose_flops_it_was_given(tmp_path: Path) -> None:
+    """Samples were changed between two runs in a folder, after one by a version that noted no training."""
+    store_cell(tmp_path, "sft", 0, 17, matched="warmup")
+    for seed in (0, 1):
+        usual = store_cell(tmp_path, "warmup", seed, 10)
+        more = store_cell(tmp_path, "warmup", seed, 11, settings=settings(warmup={"samples": 8}))
+        for wrong, folder in ((18, usual), (19, more)):
+            training = read_result(folder).cell.training_id
+            store_cell(tmp_path, "sft", seed, wrong, matched="warmup", matched_training=training)
+    store_cell(tmp_path, "warmup", 1, 15, settings=settings(decode={"warmup": "none"}))
+    (block,) = only(tmp_path).blocks
+    matched = {name: sorted(line.results["all"]) for name, line in block.lines.items() if "sft" in name}
+    assert matched == {
+        "sft (FLOPs of warmup)": [0, 1],
+        "sft (FLOPs of warmup · warmup.samples=8)": [0, 1],
+        "sft (FLOPs of warmup, settings not known)": [0],
+    }
+
+
 def test_a_lever_of_one_method_is_told_in_a_note_and_its_row_keeps_its_name(tmp_path: Path) -> None:
     store_cell(tmp_path, "sft", 0, 20)
     store_cell(tmp_path, "plain", 0, 12)
