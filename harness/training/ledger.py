@@ -1,7 +1,9 @@
 """What a cell has spent: steps, tokens, floating-point operations, seconds, memory."""
 
+import gc
 import resource
 import sys
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,8 @@ class Ledger:
         train_flops: Operations of training, sampling included (:mod:`harness.backbones.costs`).
         train_seconds: Wall time of training.
         decode_flops, decode_seconds: The same of decoding the test set.
-        peak_memory: Peak resident bytes of the process, or peak allocated bytes on a GPU.
+        peak_memory: Peak bytes while it trained: allocated on a GPU, else resident of the process, with its
+            libraries and what earlier cells have left in it (:func:`reset_peak_memory`).
         parameters, trainable: Of the model.
         truncated: Examples of train and test whose source or target was cut.
         micro_batch_size: Inputs at once, at the end; memory that runs out halves it.
@@ -46,8 +49,24 @@ class Ledger:
         return asdict(self)
 
 
+def reset_peak_memory(device: str) -> None:
+    """Begin a new peak of :func:`peak_memory`, at what is in use now: a process may run several cells.
+
+    On a CPU only Linux can, where it lets a process write its ``clear_refs``; elsewhere a peak is that of the
+    process since its start.
+    """
+    if device == "cuda":
+        import torch
+
+        torch.cuda.reset_peak_memory_stats()
+        return
+    gc.collect()  # an earlier cell's model may stand in a cycle
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
 def peak_memory(device: str) -> int:
-    """Peak memory in bytes: allocated on the GPU, or resident of this process."""
+    """Peak bytes since :func:`reset_peak_memory`: allocated on the GPU, or resident of this process."""
     if device == "cuda":
         import torch
 

@@ -19,7 +19,7 @@ from harness.objective import Objective
 from harness.settings import Budget, Train
 from harness.training.batching import Encoded, collate, training_order
 from harness.training.checkpoint import Pace, Snapshot, capture, latest, read_log, restore, save
-from harness.training.ledger import Ledger, peak_memory
+from harness.training.ledger import Ledger, peak_memory, reset_peak_memory
 from harness.training.loss import batch_loss
 from harness.training.parallel import ALONE, Group
 from harness.training.rounds import Memory, Turn
@@ -91,8 +91,7 @@ def train(
     cap, n = objective.warmup.max_tokens, objective.samples
     ledger = Ledger(parameters=backbone.costs.parameters, trainable=backbone.costs.trainable)
     backbone.model.train()
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats()
+    reset_peak_memory(device.type)
     started = time.perf_counter()
     paused = 0.0
     fit = Fit(settings.micro_batch_size or -(-min(settings.batch_size, len(items)) // group.size), n)
