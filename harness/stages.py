@@ -227,8 +227,14 @@ def run_training(job: Job, report: Report, group: Group = ALONE) -> None:
             seed=cell.seed + 7919,  # another data order than the warm start's
             log=log,
             report=follow(log, lambda done, total, figures: report("training", done, total, figures)),
-            evaluate=lambda step: diagnose(
-                backbone, watched, objective, seed=cell.seed + step, batch_size=settings.train.batch_size
+            evaluate=lambda step, fit: diagnose(
+                backbone,
+                watched,
+                objective,
+                seed=cell.seed + step,
+                batch_size=settings.train.batch_size,
+                fit=fit,
+                dtype=settings.train.dtype,
             ),
             checkpoints=work,
             group=group,

@@ -19,6 +19,7 @@ from harness.objective import Objective
 from harness.settings import Budget, Train
 from harness.training.batching import Encoded, collate, training_order
 from harness.training.checkpoint import Pace, Snapshot, capture, latest, read_log, restore, save
+from harness.training.fit import Fit, halved
 from harness.training.ledger import Ledger, peak_memory, reset_peak_memory
 from harness.training.loss import batch_loss
 from harness.training.parallel import ALONE, Group
@@ -29,6 +30,9 @@ MAX_SKIPPED = 20
 
 Report = Callable[[int, int, dict[str, float]], None]
 """Called with (step, steps, figures) after every step."""
+
+Evaluate = Callable[[int, Fit], dict[str, float]]
+"""Called with (step, what may stand in memory at once); returns figures of the model."""
 
 
 def train(
@@ -42,7 +46,7 @@ def train(
     seed: int,
     log: Path,
     report: Report,
-    evaluate: Callable[[int], dict[str, float]] | None = None,
+    evaluate: Evaluate | None = None,
     checkpoints: Path | None = None,
     group: Group = ALONE,
 ) -> Ledger:
@@ -63,7 +67,8 @@ def train(
         log: JSON-lines file to write.
         report: Progress callback. It may raise KeyboardInterrupt to stop: a checkpoint is written first.
         evaluate: Figures of the model at a step, logged every ``eval_every`` steps; neither its operations
-            nor its time count.
+            nor its time count. It gets the micro-batch in force; where memory runs out it is called again
+            with less, and training goes on with its own.
         checkpoints: Folder of this training's checkpoints (:mod:`harness.training.checkpoint`). Where it has
             one, training goes on from it and ends as if it had never stopped. Writing them is no training
             time.
@@ -96,6 +101,8 @@ def train(
     paused = 0.0
     fit = Fit(settings.micro_batch_size or -(-min(settings.batch_size, len(items)) // group.size), n)
     ledger.micro_batch_size, ledger.rows_at_once = fit.inputs, fit.rows
+    watched = fit  # what fits while it is evaluated
+    origin = f"training of {objective.method.name}"
     memory = Memory()
     window: list[dict[str, float]] = []
     share = warm_share = seconds = before = 0.0
@@ -158,7 +165,7 @@ def train(
                 except torch.OutOfMemoryError as error:
                     optimizer.zero_grad()
                     memory.put_back(keys, remembered)  # micro-batches before the one that failed have written
-                    fit = _halved(fit, objective, error)
+                    fit = halved(fit, error, origin)
                     ledger.micro_batch_size, ledger.rows_at_once = fit.inputs, fit.rows
             group.sum_gradients(backbone.model.parameters())
             spent = _summed([_Spent(**of_rank) for of_rank in group.gather(asdict(spent))])
@@ -174,7 +181,7 @@ def train(
                 if ledger.skipped_steps > MAX_SKIPPED:
                     raise TrainingError(
                         f"the loss was not finite in {ledger.skipped_steps} of {step} steps",
-                        origin=f"training of {objective.method.name}",
+                        origin=origin,
                         hint="Lower train.learning_rate, or set train.dtype=float32.",
                         diagnostics={"learning_rate": rate, "last_steps": [*window, figures][-5:]}
                         | ledger.to_dict(),
@@ -203,7 +210,8 @@ def train(
                 and (step == 1 or step % settings.eval_every == 0 or share >= 1)
             ):
                 began = time.perf_counter()
-                file.write(json.dumps({"step": step, "validation": evaluate(step)}) + "\n")
+                validation, watched = _evaluated(evaluate, step, fit.within(watched), f"evaluation, {origin}")
+                file.write(json.dumps({"step": step, "validation": validation}) + "\n")
                 paused += time.perf_counter() - began
             file.flush()
             if checkpoints is not None and group.first and share < 1 and pace.due(step):
@@ -304,31 +312,17 @@ def _latest(checkpoints: Path, group: Group) -> Snapshot | None:
     return snapshot
 
 
-@dataclass(frozen=True, slots=True)
-class Fit:
-    """What fits into memory: ``inputs`` a micro-batch, and ``rows`` of warmups scored at once."""
-
-    inputs: int
-    rows: int
-
-
-def _halved(fit: Fit, objective: Objective, error: Exception) -> Fit:
-    """Half the micro-batch after memory ran out; at one input, half the warmups that are scored at once.
+def _evaluated(evaluate: Evaluate, step: int, fit: Fit, origin: str) -> tuple[dict[str, float], Fit]:
+    """The figures of an evaluation, and what fitted into memory for it.
 
     Raises:
-        UserError: One warmup of one input is too many already.
+        UserError: One warmup of one input does not.
     """
-    if fit.inputs == fit.rows == 1:
-        raise UserError(
-            "memory ran out on a single warmup of a single input",
-            origin=f"training of {objective.method.name}",
-            hint="Lower train.max_source_tokens or train.max_target_tokens.",
-        ) from error
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-    if fit.inputs > 1:
-        return Fit((fit.inputs + 1) // 2, fit.rows)
-    return Fit(1, (fit.rows + 1) // 2)
+    while True:
+        try:
+            return evaluate(step, fit), fit
+        except torch.OutOfMemoryError as error:
+            fit = halved(fit, error, origin)
 
 
 def make_optimizer(backbone: Backbone, settings: Train, learning_rate: float) -> torch.optim.Optimizer:

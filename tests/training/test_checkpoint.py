@@ -136,7 +136,7 @@ def test_an_interrupt_leaves_a_checkpoint_of_the_very_step(stop, tmp_path):
     assert run(tmp_path / "parts", stop=stop, every=100, error=KeyboardInterrupt) is None
     assert [p.name for p in (tmp_path / "parts").glob("step-*")] == [f"step-{stop:08d}"]
     met = []
-    resumed = run(tmp_path / "parts", evaluate=lambda step: met.append(step) or {}, eval_every=1)
+    resumed = run(tmp_path / "parts", evaluate=lambda step, fit: met.append(step) or {}, eval_every=1)
     assert met == list(range(stop + 1, 8))
     assert all(torch.equal(resumed[0][key], whole[0][key]) for key in whole[0])
 
@@ -177,7 +177,7 @@ def test_every_generator_is_put_back(tmp_path):
     np.random.seed(99)
     found = {}
 
-    def draw(step):
+    def draw(step, fit):
         found["draws"] = random.random(), np.random.rand(), torch.rand(3)
         raise KilledError
 
@@ -215,7 +215,7 @@ def test_a_damaged_checkpoint_is_named_set_aside_and_the_one_before_used(victim,
         parts,
         method="sft",
         log_every=1,
-        evaluate=lambda step: met.append(step) or {},
+        evaluate=lambda step, fit: met.append(step) or {},
         eval_every=1,
         every=100,
     )
@@ -256,7 +256,7 @@ def test_a_folder_that_vanishes_is_named(tmp_path):
 
     folder = tmp_path / "gone"
     with pytest.raises(UserError, match="gone has vanished"):
-        run(folder, evaluate=lambda step: shutil.rmtree(folder) or {}, eval_every=100, every=1)
+        run(folder, evaluate=lambda step, fit: shutil.rmtree(folder) or {}, eval_every=100, every=1)
 
 
 @pytest.mark.parametrize("where", ["tensors", "state"])
