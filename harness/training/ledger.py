@@ -17,8 +17,9 @@ class Ledger:
         steps: Optimiser steps.
         target_tokens: Target tokens trained on, eos counted.
         warmup_tokens: Warmup tokens, without separators.
-        train_flops: Operations of training, sampling included (:mod:`harness.backbones.costs`).
-        train_seconds: Wall time of training.
+        train_flops: Operations of training, sampling and the drafting of given warmups included
+            (:mod:`harness.backbones.costs`).
+        train_seconds: Wall time of the same.
         decode_flops, decode_seconds: The same of decoding the test set.
         peak_memory: Peak bytes while it trained: allocated on a GPU, else resident of the process, with its
             libraries and what earlier cells have left in it (:func:`reset_peak_memory`).
@@ -47,6 +48,17 @@ class Ledger:
     def to_dict(self) -> dict[str, Any]:
         """As stored."""
         return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Outlay:
+    """What a training has cost before its first step: floating-point operations, and wall seconds."""
+
+    flops: float = 0.0
+    seconds: float = 0.0
+
+
+NOTHING = Outlay()
 
 
 def reset_peak_memory(device: str) -> None:

@@ -20,7 +20,7 @@ from harness.settings import Budget, Train
 from harness.training.batching import Encoded, collate, training_order
 from harness.training.checkpoint import Pace, Snapshot, capture, latest, read_log, restore, save
 from harness.training.fit import Fit, halved
-from harness.training.ledger import Ledger, peak_memory, reset_peak_memory
+from harness.training.ledger import NOTHING, Ledger, Outlay, peak_memory, reset_peak_memory
 from harness.training.loss import batch_loss
 from harness.training.parallel import ALONE, Group
 from harness.training.rounds import Memory, Turn
@@ -49,6 +49,7 @@ def train(
     evaluate: Evaluate | None = None,
     checkpoints: Path | None = None,
     group: Group = ALONE,
+    outlay: Outlay = NOTHING,
 ) -> Ledger:
     """Train until a budget is spent and return what it cost.
 
@@ -75,13 +76,16 @@ def train(
         group: The ranks that share every batch; all call this with the same arguments. Rank 0 alone writes,
             evaluates and reports. With dropout a rank has a stream of its own, a function of seed, step and
             rank.
+        outlay: What the warmups of ``items`` have cost; it counts as training, from the start. One that goes
+            on from a checkpoint has counted it already.
 
     Returns:
         What all ranks have spent together, in rank 0's seconds and with the highest peak of memory.
 
     Raises:
         TrainingError: The loss or its gradient was not finite for more than ``MAX_SKIPPED`` steps.
-        UserError: A checkpoint can't be written, or the ranks see different ones.
+        UserError: A checkpoint can't be written, the ranks see different ones, or the outlay alone takes the
+            budget.
     """
     from accelerate import Accelerator
 
@@ -108,7 +112,11 @@ def train(
     share = warm_share = seconds = before = 0.0
     group.start_alike(backbone.model)
     snapshot = None if checkpoints is None else _latest(checkpoints, group)
-    if snapshot is not None:
+    if snapshot is None:
+        outlay = replace(outlay, seconds=group.of_first(outlay.seconds))
+        ledger.train_flops, before = outlay.flops, outlay.seconds
+        share = _share_of(outlay, budget, origin)
+    else:
         window = restore(snapshot, backbone, optimizer, generator, memory)
         ledger = Ledger(**snapshot.values["ledger"])
         fit = Fit(ledger.micro_batch_size, ledger.rows_at_once)
@@ -229,6 +237,24 @@ def train(
     ledger.micro_batch_size, ledger.rows_at_once = -inputs, -rows  # a rank may have halved them alone
     backbone.model.eval()
     return ledger
+
+
+def _share_of(outlay: Outlay, budget: Budget, origin: str) -> float:
+    """How much of a budget is spent before the first step.
+
+    Raises:
+        UserError: All of it.
+    """
+    share = budget.share(steps=0, flops=outlay.flops, seconds=outlay.seconds, tokens=0)
+    if share >= 1:
+        ((unit, amount),) = budget.model_dump(exclude_none=True).items()
+        raise UserError(
+            f"to give the training inputs their warmups took {outlay.flops:.3g} FLOPs and "
+            f"{outlay.seconds:.3g} seconds, and nothing is left of the budget {unit}={amount:.3g}",
+            origin=origin,
+            hint="Give it a larger budget, or one in steps.",
+        )
+    return share
 
 
 @dataclass(slots=True)

@@ -15,6 +15,7 @@ from harness.errors import UserError
 from harness.settings import Budget
 from harness.training import checkpoint
 from harness.training.checkpoint import KEPT, Pace, clear, latest
+from harness.training.ledger import NOTHING, Outlay
 from harness.training.loss import Objective
 from harness.training.train import train
 
@@ -39,6 +40,7 @@ def run(
     every=2,
     dropout=0.0,
     evaluate=None,
+    outlay=NOTHING,
     **changes,
 ):
     """(weights, log lines, ledger without times) of a run, or None where it was stopped at step ``stop``."""
@@ -68,6 +70,7 @@ def run(
             report=report,
             evaluate=evaluate,
             checkpoints=folder,
+            outlay=outlay,
         )
     except error:
         assert stop is not None
@@ -116,6 +119,21 @@ def test_budgets_in_other_units_go_on_too(unit, tmp_path):
     assert whole[2].steps == 5
     assert run(tmp_path / "parts", budget=budget, stop=3, every=1) is None
     same(run(tmp_path / "parts", budget=budget, seed_of_weights=9), whole)
+
+
+@pytest.mark.parametrize("unit", ["flops", "steps"])
+def test_a_training_that_goes_on_does_not_count_its_outlay_again(unit, tmp_path):
+    """As it would draft again: at another cost, since a machine's seconds are never the same."""
+    five = run(tmp_path / "measure", budget=Budget(steps=5))[2].train_flops
+    outlay = Outlay(flops=five / 2, seconds=1e6)
+    budget = Budget(flops=five) if unit == "flops" else Budget(steps=5)
+    whole = run(tmp_path / "whole", budget=budget, outlay=outlay)
+    assert whole[2].steps == (3 if unit == "flops" else 5)
+    assert whole[2].train_flops > five / 2
+    assert run(tmp_path / "parts", budget=budget, stop=2, every=1, outlay=outlay) is None
+    assert latest(tmp_path / "parts").values["seconds"] == pytest.approx(1e6, abs=60)
+    again = Outlay(flops=2 * five, seconds=3e6)
+    same(run(tmp_path / "parts", budget=budget, seed_of_weights=9, outlay=again), whole)
 
 
 def test_a_budget_in_seconds_counts_those_that_were_spent(tmp_path, monkeypatch):

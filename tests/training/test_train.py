@@ -30,6 +30,7 @@ from harness.training import rounds as rounds_module
 from harness.training import train as loop
 from harness.training.batching import Encoded, training_order
 from harness.training.fit import Fit
+from harness.training.ledger import NOTHING, Outlay
 from harness.training.loss import Objective, batch_loss
 from harness.training.rounds import Memory, Turn
 from harness.training.train import MAX_SKIPPED, train
@@ -298,6 +299,69 @@ def test_training_ends_with_the_step_that_reaches_the_budget(budget, steps, tmp_
     assert ledger.target_tokens == 12 * steps
     assert seen[-1][0] == seen[-1][1]  # the bar is full
     assert [event[2]["learning_rate"] for event in seen][:2] == pytest.approx([0.5e-3, 1e-3][:steps])
+
+
+@pytest.mark.parametrize(
+    ("budget", "outlay", "steps"),
+    [
+        (Budget(flops=3.0), Outlay(), 3),  # in units of one step's operations
+        (Budget(flops=3.0), Outlay(flops=1.0), 2),
+        (Budget(flops=3.0), Outlay(flops=1.5), 2),
+        (Budget(flops=3.0), Outlay(flops=2.5, seconds=1e9), 1),
+        (Budget(seconds=1e6), Outlay(flops=1e9, seconds=1e6 - 1e-6), 1),
+        (Budget(steps=3), Outlay(flops=1e9, seconds=1e9), 3),
+    ],
+)
+def test_an_outlay_counts_from_the_start(budget, outlay, steps, tmp_path):
+    """Four steps with equal costs; the rate falls with the share of the budget that is spent."""
+
+    def run(spend, spent=NOTHING):
+        backbone = make_llama()
+        rates = []
+        ledger = train(
+            backbone,
+            [Encoded(source_of(backbone, [4, 5]), [4, 5, EOS])] * 8,
+            Objective(sft.METHOD, WARMUP),
+            Train(batch_size=4, lr_warmup_steps=0, dtype="float32"),
+            budget=spend,
+            learning_rate=1.0,
+            seed=0,
+            log=tmp_path / "log.jsonl",
+            report=lambda step, total, figures: rates.append(figures["learning_rate"]),
+            outlay=spent,
+        )
+        return ledger, rates
+
+    unit = run(Budget(steps=1))[0].train_flops
+    if budget.flops is not None:
+        budget = Budget(flops=budget.flops * unit)
+    ledger, rates = run(budget, Outlay(outlay.flops * unit, outlay.seconds))
+    assert ledger.steps == steps
+    assert ledger.train_flops == (outlay.flops + steps) * unit
+    assert outlay.seconds <= ledger.train_seconds < outlay.seconds + 60
+    assert rates[0] == 1.0  # the schedule begins where the training does
+    last = json.loads((tmp_path / "log.jsonl").read_text().splitlines()[-1])
+    assert last["flops"] == ledger.train_flops
+
+
+@pytest.mark.parametrize(
+    ("budget", "told"), [(Budget(flops=2e9), "flops=2e\\+09"), (Budget(seconds=30), "seconds=30")]
+)
+def test_an_outlay_of_the_whole_budget_is_a_clear_error(budget, told, tmp_path):
+    backbone = make_llama()
+    with pytest.raises(UserError, match=rf"took 2e\+09 FLOPs and 31 seconds, .* the budget {told}"):
+        train(
+            backbone,
+            items_of(backbone),
+            Objective(sft.METHOD, WARMUP),
+            SETTINGS,
+            budget=budget,
+            learning_rate=1e-2,
+            seed=0,
+            log=tmp_path / "log.jsonl",
+            report=lambda *_: None,
+            outlay=Outlay(2e9, 31.0),
+        )
 
 
 COUNTER = counting_costs(parameters=77, trainable=66)
