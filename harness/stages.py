@@ -96,6 +96,13 @@ class Job:
         """The shared warm start's folder."""
         return self.out / "warm-starts" / self.cell.warm_start_id
 
+    @property
+    def decodes_with_warm_start(self) -> bool:
+        """Whether decoding reads the warm start too: under adapters, and where the method gives warmups."""
+        if self.cell.settings.lora.rank > 0:
+            return True
+        return self.cell.warmup == "given" and resolve_method(self.method).value.given_at_inference
+
     def checkpoints(self, name: str) -> Path:
         """Where a warm start or a training keeps its checkpoints while it is under way."""
         return self.out / "checkpoints" / name
@@ -258,6 +265,8 @@ def _decode(job: Job, report: Report, group: Group) -> None:
     method = resolve_method(job.method).value
     gives = method.warmup == "given" and method.given_at_inference
     check(job.training_folder)
+    if gives:
+        check(job.warm_start_folder)
     backbone = _load(job, job.training_folder / "model")
     examples = read_split(job.data, settings.decode.split)
     encoded = [backbone.source_ids(example.source, settings.train.max_source_tokens) for example in examples]
@@ -352,7 +361,10 @@ def _give(
     *,
     inference: bool,
 ) -> tuple[list[list[int]], Outlay]:
-    """The warmups that a method gives for examples, as ids, and what they cost, once the model is loaded."""
+    """The warmups that a method gives for examples, as ids, and what they cost, once the model is loaded.
+
+    The warm start has been checked.
+    """
     from harness.decode import decode_all
 
     settings = job.cell.settings

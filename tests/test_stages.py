@@ -1,5 +1,6 @@
 """What the stages of a cell hand to one another, run in this process on a tiny task."""
 
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from plugin_files import planned
 import harness.decode
 from harness.planning.plan import Plan
 from harness.runner import execute, outstanding
-from harness.storage.store import read_json
+from harness.storage.store import read_json, read_table
 from harness.training import diagnostics
 
 SMALL = {
@@ -98,3 +99,52 @@ def test_a_budget_that_drafting_alone_exceeds_is_refused(
     assert f"took {drafts[0]:.3g} FLOPs and 1." in message
     assert f"nothing is left of the budget {unit}={amount:.3g}" in message
     assert "training of draft" in message
+
+
+def kinds(plan: Plan) -> list[str]:
+    return [step.kind for step in outstanding(plan).steps]
+
+
+@pytest.mark.parametrize(
+    ("method", "steps"),
+    [
+        ("draft", ["warm start", "cell"]),
+        ("filler", ["warm start", "cell"]),
+        ("oracle", ["cell"]),  # at inference the model writes its own
+        ("warmup", ["cell"]),
+    ],
+)
+def test_a_deleted_warm_start_is_made_again_where_decoding_reads_it(
+    method: str, steps: list[str], tmp_path: Path
+) -> None:
+    plan = planned(tmp_path, **SMALL | {"methods": [method]})
+    assert run(plan) == {}
+    (start,) = (plan.out / "warm-starts").iterdir()
+    decoded = plan.out / "cells" / plan.cells[0].id / "decode"
+    model = (start / "model.safetensors").read_bytes()
+    predictions = read_table(decoded / "predictions.parquet")
+    shutil.rmtree(start)
+    assert kinds(plan) == []  # what is done needs none
+    shutil.rmtree(decoded.parent / "scores")
+    assert kinds(plan) == ["cell"]  # nor does what has only to be scored
+    shutil.rmtree(decoded)
+    assert kinds(plan) == steps
+    assert run(plan) == {}
+    assert start.exists() == ("warm start" in steps)
+    if start.exists():
+        assert (start / "model.safetensors").read_bytes() == model
+    assert read_table(decoded / "predictions.parquet").equals(predictions)
+    assert kinds(plan) == []
+
+
+def test_a_deleted_warm_start_is_made_again_for_a_matched_training(tmp_path: Path) -> None:
+    plan = planned(tmp_path, **SMALL | {"methods": ["sft", "warmup"], "match": ["warmup"]})
+    assert run(plan) == {}
+    (matched,) = (cell for cell in plan.cells if cell.matched)
+    training = plan.out / "trainings" / matched.training_id
+    model = (training / "model" / "model.safetensors").read_bytes()
+    for folder in (plan.out / "warm-starts", training, plan.out / "cells" / matched.id):
+        shutil.rmtree(folder)
+    assert kinds(plan) == ["warm start", "training", "cell"]
+    assert run(plan) == {}
+    assert (training / "model" / "model.safetensors").read_bytes() == model
