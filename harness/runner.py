@@ -57,23 +57,34 @@ def outstanding(plan: Plan) -> Work:
             done.append(job.cell)
             continue
         pending.append(job.cell)
-        chain: list[tuple[Kind, str, Path]] = [
-            ("warm start", f"warm start {job.cell.warm_start_id}", job.warm_start_folder),
-            ("training", f"training {job.cell.training_id}", job.training_folder),
-        ]
-        if job.matched is not None and job.matched_training is not None:
-            # The one that it is matched with has made the warm start by then.
-            chain[0] = ("training", f"training {job.matched.training_id}", job.matched_training)
         needs = None
-        if not is_done(job.training_folder):
-            for kind, key, folder in chain:
-                if not is_done(folder):
-                    steps.setdefault(key, Step(key, kind, job, needs))
-                    needs = key
+        for kind, key, folder in _needed(job):
+            if not is_done(folder):
+                steps.setdefault(key, Step(key, kind, job, needs))
+                needs = key
         steps[job.cell.id] = Step(job.cell.id, "cell", job, needs)
     places = {seed: place for place, seed in enumerate(plan.spec.seeds)}
     ordered = tuple(sorted(steps.values(), key=lambda step: _place(step, places)))
     return Work(tuple(done), tuple(pending), ordered, _workers(plan, len(pending)))
+
+
+def _needed(job: Job) -> list[tuple[Kind, str, Path]]:
+    """What a pending cell is made from, as (kind, key, folder), each after what it needs itself.
+
+    A stored training needs no warm start any more, unless decoding reads it beside the model.
+    """
+    start: tuple[Kind, str, Path] = (
+        "warm start",
+        f"warm start {job.cell.warm_start_id}",
+        job.warm_start_folder,
+    )
+    if is_done(job.training_folder):
+        reads = not is_done(job.folder / "decode") and job.decodes_with_warm_start
+        return [start] if reads else []
+    found = [start]
+    if job.matched is not None and job.matched_training is not None:
+        found.append(("training", f"training {job.matched.training_id}", job.matched_training))
+    return [*found, ("training", f"training {job.cell.training_id}", job.training_folder)]
 
 
 def _place(step: Step, seeds: Mapping[int, int]) -> tuple[bool, int, bool, bool]:

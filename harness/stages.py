@@ -34,7 +34,7 @@ from harness.storage.store import (
     writing,
 )
 from harness.task import Example
-from harness.training.ledger import Ledger
+from harness.training.ledger import NOTHING, Ledger, Outlay
 from harness.training.parallel import ALONE, Group
 
 if TYPE_CHECKING:
@@ -95,6 +95,13 @@ class Job:
     def warm_start_folder(self) -> Path:
         """The shared warm start's folder."""
         return self.out / "warm-starts" / self.cell.warm_start_id
+
+    @property
+    def decodes_with_warm_start(self) -> bool:
+        """Whether decoding reads the warm start too: under adapters, and where the method gives warmups."""
+        if self.cell.settings.lora.rank > 0:
+            return True
+        return self.cell.warmup == "given" and resolve_method(self.method).value.given_at_inference
 
     def checkpoints(self, name: str) -> Path:
         """Where a warm start or a training keeps its checkpoints while it is under way."""
@@ -206,9 +213,9 @@ def run_training(job: Job, report: Report, group: Group = ALONE) -> None:
     items, cut = encode_examples(backbone, examples, *limits)
     validation = read_split(job.data, "validation")[: settings.train.eval_examples]
     watched, _ = encode_examples(backbone, validation, *limits)
-    given_flops = 0.0
+    outlay = NOTHING
     if method.warmup == "given":
-        items, given_flops = _with_given(job, method, items, examples, examples, group)
+        items, outlay = _with_given(job, method, items, examples, examples, group)
         watched, _ = _with_given(job, method, watched, validation, examples, group)
     reference = _load(job, job.warm_start_folder) if method.reference else None
     if reference is not None:
@@ -227,16 +234,22 @@ def run_training(job: Job, report: Report, group: Group = ALONE) -> None:
             seed=cell.seed + 7919,  # another data order than the warm start's
             log=log,
             report=follow(log, lambda done, total, figures: report("training", done, total, figures)),
-            evaluate=lambda step: diagnose(
-                backbone, watched, objective, seed=cell.seed + step, batch_size=settings.train.batch_size
+            evaluate=lambda step, fit: diagnose(
+                backbone,
+                watched,
+                objective,
+                seed=cell.seed + step,
+                batch_size=settings.train.batch_size,
+                fit=fit,
+                dtype=settings.train.dtype,
             ),
             checkpoints=work,
             group=group,
+            outlay=outlay,
         )
     if not group.first:
         return
     ledger.truncated = cut
-    ledger.train_flops += given_flops
     with writing(job.training_folder) as folder:
         shutil.copyfile(log, folder / LOG)
         backbone.save(folder / "model")
@@ -252,14 +265,16 @@ def _decode(job: Job, report: Report, group: Group) -> None:
     method = resolve_method(job.method).value
     gives = method.warmup == "given" and method.given_at_inference
     check(job.training_folder)
+    if gives:
+        check(job.warm_start_folder)
     backbone = _load(job, job.training_folder / "model")
     examples = read_split(job.data, settings.decode.split)
     encoded = [backbone.source_ids(example.source, settings.train.max_source_tokens) for example in examples]
     started = time.perf_counter()
-    given, given_flops = None, 0.0
+    given, outlay = None, NOTHING
     if gives:
         train = read_split(job.data, "train")
-        given, given_flops = _give(job, method, examples, train, group, inference=True)
+        given, outlay = _give(job, method, examples, train, group, inference=True)
     sources = [ids for ids, _ in encoded]
     decoded, flops = infer(
         backbone,
@@ -305,7 +320,7 @@ def _decode(job: Job, report: Report, group: Group) -> None:
             columns |= {"options": options, "option_log_probs": ranking.log_probs, "ranked": ranking.best}
         write_table(folder / "predictions.parquet", columns)
         spent = {
-            "decode_flops": flops + given_flops,
+            "decode_flops": flops + outlay.flops,
             "decode_seconds": seconds,
             "rank_flops": 0.0 if ranking is None else ranking.flops,
             "truncated": sum(cut for _, cut in encoded),
@@ -331,10 +346,10 @@ def _with_given(
     examples: list[Example],
     train: list[Example],
     group: Group,
-) -> tuple[list["Encoded"], float]:
-    """Encoded examples with the warmups that a method gives for training, and the operations of drafting."""
-    given, flops = _give(job, method, examples, train, group, inference=False)
-    return [replace(item, warmup=c) for item, c in zip(items, given, strict=True)], flops
+) -> tuple[list["Encoded"], Outlay]:
+    """Encoded examples with the warmups that a method gives for training, and what they cost."""
+    given, outlay = _give(job, method, examples, train, group, inference=False)
+    return [replace(item, warmup=c) for item, c in zip(items, given, strict=True)], outlay
 
 
 def _give(
@@ -345,8 +360,11 @@ def _give(
     group: Group,
     *,
     inference: bool,
-) -> tuple[list[list[int]], float]:
-    """The warmups that a method gives for examples, as ids, and the operations of drafting them."""
+) -> tuple[list[list[int]], Outlay]:
+    """The warmups that a method gives for examples, as ids, and what they cost, once the model is loaded.
+
+    The warm start has been checked.
+    """
     from harness.decode import decode_all
 
     settings = job.cell.settings
@@ -378,7 +396,9 @@ def _give(
         seed=2 * job.cell.seed + inference,
     )
     assert method.give is not None  # resolve_method has checked it
-    return method.give(giving), spent
+    started = time.perf_counter()
+    given = method.give(giving)
+    return given, Outlay(spent, time.perf_counter() - started)
 
 
 def _load(job: Job, folder: Path, lora: Lora | None = None) -> Any:

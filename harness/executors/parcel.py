@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from harness.backbones.lora import ADAPTER
 from harness.errors import UserError
 from harness.executors import Step
 from harness.executors.board import Outcome
@@ -68,8 +67,7 @@ def inputs(step: Step) -> list[Path]:
     if is_done(job.folder / "decode"):
         scores = sorted((job.folder / "scores").glob("*"))
         return [job.folder / "decode", *(folder for folder in scores if is_done(folder))]
-    adapter = (job.training_folder / "model" / ADAPTER).is_file()
-    frozen = [job.warm_start_folder] if adapter or job.cell.warmup == "given" else []
+    frozen = [job.warm_start_folder] if job.decodes_with_warm_start else []
     return [job.data, job.training_folder, *frozen]
 
 

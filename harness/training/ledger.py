@@ -1,7 +1,9 @@
 """What a cell has spent: steps, tokens, floating-point operations, seconds, memory."""
 
+import gc
 import resource
 import sys
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +17,12 @@ class Ledger:
         steps: Optimiser steps.
         target_tokens: Target tokens trained on, eos counted.
         warmup_tokens: Warmup tokens, without separators.
-        train_flops: Operations of training, sampling included (:mod:`harness.backbones.costs`).
-        train_seconds: Wall time of training.
+        train_flops: Operations of training, sampling and the drafting of given warmups included
+            (:mod:`harness.backbones.costs`).
+        train_seconds: Wall time of the same.
         decode_flops, decode_seconds: The same of decoding the test set.
-        peak_memory: Peak resident bytes of the process, or peak allocated bytes on a GPU.
+        peak_memory: Peak bytes while it trained: allocated on a GPU, else resident of the process, with its
+            libraries and what earlier cells have left in it (:func:`reset_peak_memory`).
         parameters, trainable: Of the model.
         truncated: Examples of train and test whose source or target was cut.
         micro_batch_size: Inputs at once, at the end; memory that runs out halves it.
@@ -46,8 +50,35 @@ class Ledger:
         return asdict(self)
 
 
+@dataclass(frozen=True, slots=True)
+class Outlay:
+    """What a training has cost before its first step: floating-point operations, and wall seconds."""
+
+    flops: float = 0.0
+    seconds: float = 0.0
+
+
+NOTHING = Outlay()
+
+
+def reset_peak_memory(device: str) -> None:
+    """Begin a new peak of :func:`peak_memory`, at what is in use now: a process may run several cells.
+
+    On a CPU only Linux can, where it lets a process write its ``clear_refs``; elsewhere a peak is that of the
+    process since its start.
+    """
+    if device == "cuda":
+        import torch
+
+        torch.cuda.reset_peak_memory_stats()
+        return
+    gc.collect()  # an earlier cell's model may stand in a cycle
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
 def peak_memory(device: str) -> int:
-    """Peak memory in bytes: allocated on the GPU, or resident of this process."""
+    """Peak bytes since :func:`reset_peak_memory`: allocated on the GPU, or resident of this process."""
     if device == "cuda":
         import torch
 

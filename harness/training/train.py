@@ -19,7 +19,8 @@ from harness.objective import Objective
 from harness.settings import Budget, Train
 from harness.training.batching import Encoded, collate, training_order
 from harness.training.checkpoint import Pace, Snapshot, capture, latest, read_log, restore, save
-from harness.training.ledger import Ledger, peak_memory
+from harness.training.fit import Fit, halved
+from harness.training.ledger import NOTHING, Ledger, Outlay, peak_memory, reset_peak_memory
 from harness.training.loss import batch_loss
 from harness.training.parallel import ALONE, Group
 from harness.training.rounds import Memory, Turn
@@ -29,6 +30,9 @@ MAX_SKIPPED = 20
 
 Report = Callable[[int, int, dict[str, float]], None]
 """Called with (step, steps, figures) after every step."""
+
+Evaluate = Callable[[int, Fit], dict[str, float]]
+"""Called with (step, what may stand in memory at once); returns figures of the model."""
 
 
 def train(
@@ -42,9 +46,10 @@ def train(
     seed: int,
     log: Path,
     report: Report,
-    evaluate: Callable[[int], dict[str, float]] | None = None,
+    evaluate: Evaluate | None = None,
     checkpoints: Path | None = None,
     group: Group = ALONE,
+    outlay: Outlay = NOTHING,
 ) -> Ledger:
     """Train until a budget is spent and return what it cost.
 
@@ -63,20 +68,24 @@ def train(
         log: JSON-lines file to write.
         report: Progress callback. It may raise KeyboardInterrupt to stop: a checkpoint is written first.
         evaluate: Figures of the model at a step, logged every ``eval_every`` steps; neither its operations
-            nor its time count.
+            nor its time count. It gets the micro-batch in force; where memory runs out it is called again
+            with less, and training goes on with its own.
         checkpoints: Folder of this training's checkpoints (:mod:`harness.training.checkpoint`). Where it has
             one, training goes on from it and ends as if it had never stopped. Writing them is no training
             time.
         group: The ranks that share every batch; all call this with the same arguments. Rank 0 alone writes,
             evaluates and reports. With dropout a rank has a stream of its own, a function of seed, step and
             rank.
+        outlay: What the warmups of ``items`` have cost; it counts as training, from the start. One that goes
+            on from a checkpoint has counted it already.
 
     Returns:
         What all ranks have spent together, in rank 0's seconds and with the highest peak of memory.
 
     Raises:
         TrainingError: The loss or its gradient was not finite for more than ``MAX_SKIPPED`` steps.
-        UserError: A checkpoint can't be written, or the ranks see different ones.
+        UserError: A checkpoint can't be written, the ranks see different ones, or the outlay alone takes the
+            budget.
     """
     from accelerate import Accelerator
 
@@ -91,18 +100,23 @@ def train(
     cap, n = objective.warmup.max_tokens, objective.samples
     ledger = Ledger(parameters=backbone.costs.parameters, trainable=backbone.costs.trainable)
     backbone.model.train()
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats()
+    reset_peak_memory(device.type)
     started = time.perf_counter()
     paused = 0.0
     fit = Fit(settings.micro_batch_size or -(-min(settings.batch_size, len(items)) // group.size), n)
     ledger.micro_batch_size, ledger.rows_at_once = fit.inputs, fit.rows
+    watched = fit  # what fits while it is evaluated
+    origin = f"training of {objective.method.name}"
     memory = Memory()
     window: list[dict[str, float]] = []
     share = warm_share = seconds = before = 0.0
     group.start_alike(backbone.model)
     snapshot = None if checkpoints is None else _latest(checkpoints, group)
-    if snapshot is not None:
+    if snapshot is None:
+        outlay = replace(outlay, seconds=group.of_first(outlay.seconds))
+        ledger.train_flops, before = outlay.flops, outlay.seconds
+        share = _share_of(outlay, budget, origin)
+    else:
         window = restore(snapshot, backbone, optimizer, generator, memory)
         ledger = Ledger(**snapshot.values["ledger"])
         fit = Fit(ledger.micro_batch_size, ledger.rows_at_once)
@@ -159,7 +173,7 @@ def train(
                 except torch.OutOfMemoryError as error:
                     optimizer.zero_grad()
                     memory.put_back(keys, remembered)  # micro-batches before the one that failed have written
-                    fit = _halved(fit, objective, error)
+                    fit = halved(fit, error, origin)
                     ledger.micro_batch_size, ledger.rows_at_once = fit.inputs, fit.rows
             group.sum_gradients(backbone.model.parameters())
             spent = _summed([_Spent(**of_rank) for of_rank in group.gather(asdict(spent))])
@@ -175,7 +189,7 @@ def train(
                 if ledger.skipped_steps > MAX_SKIPPED:
                     raise TrainingError(
                         f"the loss was not finite in {ledger.skipped_steps} of {step} steps",
-                        origin=f"training of {objective.method.name}",
+                        origin=origin,
                         hint="Lower train.learning_rate, or set train.dtype=float32.",
                         diagnostics={"learning_rate": rate, "last_steps": [*window, figures][-5:]}
                         | ledger.to_dict(),
@@ -204,7 +218,8 @@ def train(
                 and (step == 1 or step % settings.eval_every == 0 or share >= 1)
             ):
                 began = time.perf_counter()
-                file.write(json.dumps({"step": step, "validation": evaluate(step)}) + "\n")
+                validation, watched = _evaluated(evaluate, step, fit.within(watched), f"evaluation, {origin}")
+                file.write(json.dumps({"step": step, "validation": validation}) + "\n")
                 paused += time.perf_counter() - began
             file.flush()
             if checkpoints is not None and group.first and share < 1 and pace.due(step):
@@ -222,6 +237,24 @@ def train(
     ledger.micro_batch_size, ledger.rows_at_once = -inputs, -rows  # a rank may have halved them alone
     backbone.model.eval()
     return ledger
+
+
+def _share_of(outlay: Outlay, budget: Budget, origin: str) -> float:
+    """How much of a budget is spent before the first step.
+
+    Raises:
+        UserError: All of it.
+    """
+    share = budget.share(steps=0, flops=outlay.flops, seconds=outlay.seconds, tokens=0)
+    if share >= 1:
+        ((unit, amount),) = budget.model_dump(exclude_none=True).items()
+        raise UserError(
+            f"to give the training inputs their warmups took {outlay.flops:.3g} FLOPs and "
+            f"{outlay.seconds:.3g} seconds, and nothing is left of the budget {unit}={amount:.3g}",
+            origin=origin,
+            hint="Give it a larger budget, or one in steps.",
+        )
+    return share
 
 
 @dataclass(slots=True)
@@ -305,31 +338,17 @@ def _latest(checkpoints: Path, group: Group) -> Snapshot | None:
     return snapshot
 
 
-@dataclass(frozen=True, slots=True)
-class Fit:
-    """What fits into memory: ``inputs`` a micro-batch, and ``rows`` of warmups scored at once."""
-
-    inputs: int
-    rows: int
-
-
-def _halved(fit: Fit, objective: Objective, error: Exception) -> Fit:
-    """Half the micro-batch after memory ran out; at one input, half the warmups that are scored at once.
+def _evaluated(evaluate: Evaluate, step: int, fit: Fit, origin: str) -> tuple[dict[str, float], Fit]:
+    """The figures of an evaluation, and what fitted into memory for it.
 
     Raises:
-        UserError: One warmup of one input is too many already.
+        UserError: One warmup of one input does not.
     """
-    if fit.inputs == fit.rows == 1:
-        raise UserError(
-            "memory ran out on a single warmup of a single input",
-            origin=f"training of {objective.method.name}",
-            hint="Lower train.max_source_tokens or train.max_target_tokens.",
-        ) from error
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-    if fit.inputs > 1:
-        return Fit((fit.inputs + 1) // 2, fit.rows)
-    return Fit(1, (fit.rows + 1) // 2)
+    while True:
+        try:
+            return evaluate(step, fit), fit
+        except torch.OutOfMemoryError as error:
+            fit = halved(fit, error, origin)
 
 
 def make_optimizer(backbone: Backbone, settings: Train, learning_rate: float) -> torch.optim.Optimizer:

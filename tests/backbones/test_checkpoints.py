@@ -55,7 +55,7 @@ def trained(backbone, folder, *, steps=3, rate=3e-3):
         seed=0,
         log=folder / "log.jsonl",
         report=lambda *_: None,
-        evaluate=lambda step: diagnose(backbone, items[:2], objective, seed=step, batch_size=2),
+        evaluate=lambda step, fit: diagnose(backbone, items[:2], objective, seed=step, batch_size=2),
     )
 
 

@@ -62,10 +62,14 @@ def test_adapters_are_stored_on_one_base(place: Path) -> None:
     assert len(list((place / "out").rglob("predictions.parquet"))) == 4
     for path in (place / "out").rglob("predictions.parquet"):
         assert read_table(path).num_rows == 10
-    # Without its base an adapter is not read.
+    # Without its base an adapter is not read: it is made again first.
+    good = (base / "model.safetensors").read_bytes()
     shutil.rmtree(base)
+    assert run_here(planned(place, decode={"max_tokens": 5})) == ["warm start", "cell", "cell"]
+    assert (base / "model.safetensors").read_bytes() == good
+    (base / "model.safetensors").write_bytes(good[:-64] + bytes(64))
     with pytest.raises(CorruptError, match="warm-starts"):
-        run_here(planned(place, decode={"max_tokens": 5}))
+        run_here(planned(place, decode={"max_tokens": 4}))
 
 
 def test_a_warm_start_under_adapters_is_refused_before_the_first_step(place: Path) -> None:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,10 @@ def test_what_a_step_reads(steps: dict[str, Step]) -> None:
     cell = steps["cell"].job
     store(cell.training_folder, model__weights="w")
     assert inputs(steps["cell"]) == [job.data, cell.training_folder]
+    drafting = cell.cell.model_copy(update={"warmup": "given"})
+    for method, read in (("draft", 1), ("oracle", 0)):
+        given = replace(cell, cell=drafting, method=method)
+        assert inputs(replace(steps["cell"], job=given))[2:] == [given.warm_start_folder] * read
     decoded, bleu = (
         store(cell.folder / "decode", predictions="p"),
         store(cell.folder / "scores" / "bleu", s="1"),

@@ -20,7 +20,7 @@ from harness.storage.store import DONE, CorruptError, check, writing
 
 SMALL = {
     "seeds": [0],
-    "methods": ["sft", "warmup"],
+    "methods": ["sft", "warmup", "draft"],
     "workers": 1,
     "limit": {"train": 16, "validation": 4, "test": 4},
     "warm_start": {"steps": 2},
@@ -52,12 +52,19 @@ def truncate(content: bytes) -> bytes:
     return content[: len(content) // 2]
 
 
+def blank(content: bytes) -> bytes:
+    """Zeros where the last weights stand: a model that loads without a word."""
+    return content[:-512] + bytes(512)
+
+
 # What is damaged, how, and what is taken away so that it is used once more.
 USED = [
     ("data/*/train.parquet", flip, ["warm-starts", "trainings", "cells"]),
     ("data/*/DONE.json", truncate, ["warm-starts", "trainings", "cells"]),
     ("warm-starts/*/model.safetensors", flip, ["trainings", "cells"]),
     ("warm-starts/*/tokenizer.json", truncate, ["trainings", "cells"]),
+    ("warm-starts/*/model.safetensors", blank, ["cells/*draft*"]),  # it is decoded with the drafts of this
+    ("warm-starts/*/tokenizer.json", truncate, ["cells/*draft*"]),
     ("trainings/*sft*/model/model.safetensors", truncate, ["cells"]),
     ("trainings/*sft*/ledger.json", flip, ["cells"]),
     ("cells/*sft*/decode/predictions.parquet", flip, ["cells/*sft*/scores"]),

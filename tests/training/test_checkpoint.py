@@ -15,6 +15,7 @@ from harness.errors import UserError
 from harness.settings import Budget
 from harness.training import checkpoint
 from harness.training.checkpoint import KEPT, Pace, clear, latest
+from harness.training.ledger import NOTHING, Outlay
 from harness.training.loss import Objective
 from harness.training.train import train
 
@@ -39,6 +40,7 @@ def run(
     every=2,
     dropout=0.0,
     evaluate=None,
+    outlay=NOTHING,
     **changes,
 ):
     """(weights, log lines, ledger without times) of a run, or None where it was stopped at step ``stop``."""
@@ -68,6 +70,7 @@ def run(
             report=report,
             evaluate=evaluate,
             checkpoints=folder,
+            outlay=outlay,
         )
     except error:
         assert stop is not None
@@ -118,6 +121,21 @@ def test_budgets_in_other_units_go_on_too(unit, tmp_path):
     same(run(tmp_path / "parts", budget=budget, seed_of_weights=9), whole)
 
 
+@pytest.mark.parametrize("unit", ["flops", "steps"])
+def test_a_training_that_goes_on_does_not_count_its_outlay_again(unit, tmp_path):
+    """As it would draft again: at another cost, since a machine's seconds are never the same."""
+    five = run(tmp_path / "measure", budget=Budget(steps=5))[2].train_flops
+    outlay = Outlay(flops=five / 2, seconds=1e6)
+    budget = Budget(flops=five) if unit == "flops" else Budget(steps=5)
+    whole = run(tmp_path / "whole", budget=budget, outlay=outlay)
+    assert whole[2].steps == (3 if unit == "flops" else 5)
+    assert whole[2].train_flops > five / 2
+    assert run(tmp_path / "parts", budget=budget, stop=2, every=1, outlay=outlay) is None
+    assert latest(tmp_path / "parts").values["seconds"] == pytest.approx(1e6, abs=60)
+    again = Outlay(flops=2 * five, seconds=3e6)
+    same(run(tmp_path / "parts", budget=budget, seed_of_weights=9, outlay=again), whole)
+
+
 def test_a_budget_in_seconds_counts_those_that_were_spent(tmp_path, monkeypatch):
     clock = iter(range(10_000))
     monkeypatch.setattr("harness.training.train.time.perf_counter", lambda: float(next(clock)))
@@ -136,7 +154,7 @@ def test_an_interrupt_leaves_a_checkpoint_of_the_very_step(stop, tmp_path):
     assert run(tmp_path / "parts", stop=stop, every=100, error=KeyboardInterrupt) is None
     assert [p.name for p in (tmp_path / "parts").glob("step-*")] == [f"step-{stop:08d}"]
     met = []
-    resumed = run(tmp_path / "parts", evaluate=lambda step: met.append(step) or {}, eval_every=1)
+    resumed = run(tmp_path / "parts", evaluate=lambda step, fit: met.append(step) or {}, eval_every=1)
     assert met == list(range(stop + 1, 8))
     assert all(torch.equal(resumed[0][key], whole[0][key]) for key in whole[0])
 
@@ -177,7 +195,7 @@ def test_every_generator_is_put_back(tmp_path):
     np.random.seed(99)
     found = {}
 
-    def draw(step):
+    def draw(step, fit):
         found["draws"] = random.random(), np.random.rand(), torch.rand(3)
         raise KilledError
 
@@ -215,7 +233,7 @@ def test_a_damaged_checkpoint_is_named_set_aside_and_the_one_before_used(victim,
         parts,
         method="sft",
         log_every=1,
-        evaluate=lambda step: met.append(step) or {},
+        evaluate=lambda step, fit: met.append(step) or {},
         eval_every=1,
         every=100,
     )
@@ -256,7 +274,7 @@ def test_a_folder_that_vanishes_is_named(tmp_path):
 
     folder = tmp_path / "gone"
     with pytest.raises(UserError, match="gone has vanished"):
-        run(folder, evaluate=lambda step: shutil.rmtree(folder) or {}, eval_every=100, every=1)
+        run(folder, evaluate=lambda step, fit: shutil.rmtree(folder) or {}, eval_every=100, every=1)
 
 
 @pytest.mark.parametrize("where", ["tensors", "state"])

@@ -1,13 +1,18 @@
+import dataclasses
+import math
+
 import pytest
 import torch
-from tiny import EOS, Reference, source_of
+from tiny import EOS, PAD, Reference, make, source_of
 
 from baselines import sft, warmup
 from baselines.filler import METHOD as FILLER
 from harness.settings import Warmup
-from harness.training.batching import Encoded
+from harness.training import diagnostics, rounds
+from harness.training.batching import Encoded, collate
 from harness.training.diagnostics import diagnose, overlap
-from harness.training.loss import Objective
+from harness.training.fit import Fit
+from harness.training.loss import Objective, batch_loss
 
 WARMUP = Warmup(samples=3, max_tokens=2)
 
@@ -70,6 +75,60 @@ def test_an_evaluation_changes_nothing(tiny):
     assert torch.equal(torch.get_rng_state(), random)
     assert tiny.model.training
     assert diagnose(tiny, items(tiny), Objective(warmup.METHOD, WARMUP), seed=3, batch_size=2) == first
+
+
+FIVE = [([4, 5], [4]), ([5, 5, 4], [5, 4]), ([4], []), ([5, 4, 4, 5], [5, 5, 5]), ([5], [4, 5])]
+
+
+@pytest.mark.parametrize("method", [sft.METHOD, FILLER, dataclasses.replace(warmup.METHOD, reference=True)])
+@pytest.mark.parametrize("fit", [Fit(2, 3), Fit(1, 3), Fit(1, 2), Fit(1, 1)])
+def test_what_stands_in_memory_at_once_changes_no_figure(tiny, method, fit, monkeypatch):
+    """Also ``loss_shuffled``, although an input alone has no other one beside it."""
+    found = [Encoded(source_of(tiny, x), [*y, EOS], x[:2] if method is FILLER else None) for x, y in FIVE]
+    objective = Objective(
+        method, WARMUP, make("t5" if tiny.architecture == "encoder-decoder" else "llama", seed=3)
+    )
+    whole = diagnose(tiny, found, objective, seed=3, batch_size=3)
+    sizes, rows, real, scored = [], [], diagnostics.collate, rounds.score
+
+    def collate(part, *arguments):
+        sizes.append(len(part))
+        return real(part, *arguments)
+
+    def score(backbone, state, *arguments, **options):
+        if torch.is_grad_enabled():
+            rows.append(state.rows)
+        return scored(backbone, state, *arguments, **options)
+
+    monkeypatch.setattr(diagnostics, "collate", collate)
+    monkeypatch.setattr(rounds, "score", score)
+    parts = diagnose(tiny, found, objective, seed=3, batch_size=3, fit=fit)
+    assert max(sizes) == fit.inputs
+    assert max(rows) <= fit.inputs * fit.rows
+    assert list(parts) == list(whole)
+    for key, value in whole.items():
+        assert parts[key] == pytest.approx(value, rel=1e-4, abs=1e-5), key
+    if method.warmup != "none":
+        assert abs(whole["loss_shuffled"] - whole["loss"]) > 1e-3
+
+
+def test_figures_are_computed_in_the_type_of_the_training(tiny):
+    """As a step of training does it: the losses under autocast, the gradients out of it."""
+    objective, found = Objective(warmup.METHOD, WARMUP), items(tiny)
+    full = diagnose(tiny, found, objective, seed=3, batch_size=2)
+    half = diagnose(tiny, found, objective, seed=3, batch_size=2, dtype="bfloat16")
+    draws = torch.rand((2, 3, 3), generator=torch.Generator().manual_seed(3))
+    tiny.model.eval()
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = batch_loss(tiny, collate(found, PAD, torch.device("cpu")), objective, draws)
+    loss.likelihood.backward()
+    squares = [float(p.grad.square().sum()) for p in tiny.model.parameters() if p.grad is not None]
+    assert half["grad_norm_b"] == pytest.approx(math.sqrt(sum(squares)) / 5)
+    marginal = loss.rollout.ly.exp().mean(dim=1).log()
+    assert half["loss"] == pytest.approx(float(-marginal.sum()) / 5)
+    for key in ("loss", "loss_direct", "loss_shuffled", "grad_norm_b"):
+        assert half[key] != full[key]
+    assert half["loss_direct"] == pytest.approx(full["loss_direct"], rel=0.05)
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,8 @@ from harness.settings import Budget, Train, Warmup
 from harness.training import rounds as rounds_module
 from harness.training import train as loop
 from harness.training.batching import Encoded, training_order
+from harness.training.fit import Fit
+from harness.training.ledger import NOTHING, Outlay
 from harness.training.loss import Objective, batch_loss
 from harness.training.rounds import Memory, Turn
 from harness.training.train import MAX_SKIPPED, train
@@ -62,6 +64,7 @@ def trained(
     settings=SETTINGS,
     dropout=0.0,
     backbone=None,
+    evaluate=None,
 ):
     """(weights, log lines, ledger) of a run from the same start."""
     backbone = backbone or make(name, dropout=dropout)
@@ -77,6 +80,7 @@ def trained(
         seed=seed,
         log=log,
         report=lambda *_: None,
+        evaluate=evaluate,
     )
     lines = [json.loads(line, parse_constant=pytest.fail) for line in log.read_text().splitlines()]
     return backbone.model.state_dict(), lines, ledger
@@ -297,6 +301,69 @@ def test_training_ends_with_the_step_that_reaches_the_budget(budget, steps, tmp_
     assert [event[2]["learning_rate"] for event in seen][:2] == pytest.approx([0.5e-3, 1e-3][:steps])
 
 
+@pytest.mark.parametrize(
+    ("budget", "outlay", "steps"),
+    [
+        (Budget(flops=3.0), Outlay(), 3),  # in units of one step's operations
+        (Budget(flops=3.0), Outlay(flops=1.0), 2),
+        (Budget(flops=3.0), Outlay(flops=1.5), 2),
+        (Budget(flops=3.0), Outlay(flops=2.5, seconds=1e9), 1),
+        (Budget(seconds=1e6), Outlay(flops=1e9, seconds=1e6 - 1e-6), 1),
+        (Budget(steps=3), Outlay(flops=1e9, seconds=1e9), 3),
+    ],
+)
+def test_an_outlay_counts_from_the_start(budget, outlay, steps, tmp_path):
+    """Four steps with equal costs; the rate falls with the share of the budget that is spent."""
+
+    def run(spend, spent=NOTHING):
+        backbone = make_llama()
+        rates = []
+        ledger = train(
+            backbone,
+            [Encoded(source_of(backbone, [4, 5]), [4, 5, EOS])] * 8,
+            Objective(sft.METHOD, WARMUP),
+            Train(batch_size=4, lr_warmup_steps=0, dtype="float32"),
+            budget=spend,
+            learning_rate=1.0,
+            seed=0,
+            log=tmp_path / "log.jsonl",
+            report=lambda step, total, figures: rates.append(figures["learning_rate"]),
+            outlay=spent,
+        )
+        return ledger, rates
+
+    unit = run(Budget(steps=1))[0].train_flops
+    if budget.flops is not None:
+        budget = Budget(flops=budget.flops * unit)
+    ledger, rates = run(budget, Outlay(outlay.flops * unit, outlay.seconds))
+    assert ledger.steps == steps
+    assert ledger.train_flops == (outlay.flops + steps) * unit
+    assert outlay.seconds <= ledger.train_seconds < outlay.seconds + 60
+    assert rates[0] == 1.0  # the schedule begins where the training does
+    last = json.loads((tmp_path / "log.jsonl").read_text().splitlines()[-1])
+    assert last["flops"] == ledger.train_flops
+
+
+@pytest.mark.parametrize(
+    ("budget", "told"), [(Budget(flops=2e9), "flops=2e\\+09"), (Budget(seconds=30), "seconds=30")]
+)
+def test_an_outlay_of_the_whole_budget_is_a_clear_error(budget, told, tmp_path):
+    backbone = make_llama()
+    with pytest.raises(UserError, match=rf"took 2e\+09 FLOPs and 31 seconds, .* the budget {told}"):
+        train(
+            backbone,
+            items_of(backbone),
+            Objective(sft.METHOD, WARMUP),
+            SETTINGS,
+            budget=budget,
+            learning_rate=1e-2,
+            seed=0,
+            log=tmp_path / "log.jsonl",
+            report=lambda *_: None,
+            outlay=Outlay(2e9, 31.0),
+        )
+
+
 COUNTER = counting_costs(parameters=77, trainable=66)
 
 
@@ -498,6 +565,52 @@ def test_a_step_that_ran_out_of_memory_leaves_nothing_to_recall(tmp_path, monkey
     expected, _, _ = trained("llama", method, tmp_path, steps=5, settings=halves)
     assert calls == [2] * 9 + [1] * 4
     assert all(torch.equal(weights[name], expected[name]) for name in expected)
+
+
+@pytest.mark.parametrize(("room", "ends"), [(2, Fit(2, 3)), (1, Fit(1, 3)), (0.4, Fit(1, 1))])
+def test_an_evaluation_that_runs_out_of_memory_gets_less_and_training_keeps_its_own(room, ends, tmp_path):
+    """``room``: inputs with all their warmups that fit; 0.4: one of the three warmups of one input."""
+    met = []
+
+    def evaluate(step, fit):
+        met.append((step, fit))
+        if fit.inputs * fit.rows > 3 * room:
+            raise torch.OutOfMemoryError("no room")
+        return {"loss": float(step)}
+
+    plain, lines, _ = trained("llama", warmup.METHOD, tmp_path)
+    weights, with_evaluations, ledger = trained("llama", warmup.METHOD, tmp_path, evaluate=evaluate)
+    assert all(torch.equal(weights[name], plain[name]) for name in plain)
+    assert (ledger.micro_batch_size, ledger.rows_at_once) == (4, 3)
+    assert [line for line in with_evaluations if "validation" in line] == [
+        {"step": step, "validation": {"loss": step}} for step in (1, 3)
+    ]
+    assert without_time([line for line in with_evaluations if "validation" not in line]) == without_time(
+        lines
+    )
+    assert met[0] == (1, Fit(4, 3))
+    assert met[-2:] == [(1, ends), (3, ends)]  # what did not fit is not tried again
+
+
+def test_an_evaluation_gets_the_micro_batch_that_training_has_come_to(tmp_path, monkeypatch):
+    real, met = loop.batch_loss, []
+
+    def small_memory(backbone, batch, *arguments, **options):
+        if batch.size > 2:
+            raise torch.OutOfMemoryError("no room")
+        return real(backbone, batch, *arguments, **options)
+
+    monkeypatch.setattr(loop, "batch_loss", small_memory)
+    trained("llama", warmup.METHOD, tmp_path, evaluate=lambda step, fit: met.append(fit) or {})
+    assert met == [Fit(2, 3)] * 2
+
+
+def test_memory_that_runs_out_on_one_warmup_of_an_evaluation_is_a_clear_error(tmp_path):
+    def evaluate(step, fit):
+        raise torch.OutOfMemoryError("no room")
+
+    with pytest.raises(UserError, match=r"single warmup of a single input.*evaluation, training of warmup"):
+        trained("llama", warmup.METHOD, tmp_path, evaluate=evaluate)
 
 
 @pytest.mark.parametrize("name", ["t5", "llama"])
