@@ -28,7 +28,7 @@ class Design:
         examples, seeds: Size of the study.
         standard_error, power, smallest, examples_needed: For these models.
         standard_error_seeds, power_seeds, smallest_seeds, examples_needed_seeds: For training again; None
-            where it can't be said (one seed, unknown variance) or where no number is enough.
+            where it can't be said (unknown variance) or where nothing is enough (too few seeds for the test).
     """
 
     examples: int
@@ -195,7 +195,7 @@ def _pilot(
 
 def _design(plan: Plan, examples: int, seeds: int, effect: float | None) -> Design:
     size = examples, seeds
-    again = seeds > 1 and plan.variances.seeds is not None
+    again = plan.variances.seeds is not None
     return Design(
         examples=examples,
         seeds=seeds,
