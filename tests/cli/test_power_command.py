@@ -94,6 +94,14 @@ def test_accuracy_that_can_not_be_told_apart(call):
     assert closer["designs"][0]["standard_error"] == pytest.approx(math.sqrt(1000 / 651))
 
 
+def test_the_largest_gain_that_a_disagreement_allows(call):
+    code, out, _ = call(
+        "--accuracy", 40, "--disagree", 0.07, "--examples", 651, "--effect", 0.07, "--format", "json"
+    )
+    assert code == 0
+    assert json.loads(out)["designs"][0]["standard_error"] == pytest.approx(math.sqrt(7 / 651))
+
+
 def write_pilot(folder, runs=2, examples=60):
     rng = np.random.default_rng(6)
     gold = [" ".join(rng.choice(["a", "cat", "sat", "on", "mats"], size=9)) for _ in range(examples)]
@@ -157,6 +165,23 @@ def test_curves(call, tmp_path):
         (["--accuracy", "40", "--disagree", "95", "--examples", "9"], "no two systems of 40.0% disagree"),
         (["--sd", "20", "--examples", "9", "--seeds", "none"], "'none' are no numbers of seeds"),
         (["--sd", "20", "--examples", "9", "--seeds", "0"], "'0' are no numbers of seeds"),
+        (["--sd", "20", "--examples", "9", "--seeds", "3,10001"], "'3,10001' are no numbers of seeds"),
+        (["--sd", "20", "--examples", "9", "--effect", "nan"], "nan makes no sense here (from --effect)"),
+        (["--sd", "20", "--examples", "9", "--effect", "-inf"], "-inf makes no sense here (from --effect)"),
+        (["--sd", "1e7", "--examples", "9"], "1e+07 makes no sense here (from --sd)"),
+        (
+            ["--sd", "20", "--examples", "9", "--seed-sd", "1e200"],
+            "1e+200 makes no sense here (from --seed-sd)",
+        ),
+        (["--accuracy", "nan", "--examples", "9"], "nan makes no sense here (from --accuracy)"),
+        (["--disagree", "5"], "--disagree needs --accuracy"),
+        (["--sd", "20", "--examples", "9", "--disagree", "5"], "--disagree needs --accuracy"),
+        (
+            ["--accuracy", "40", "--disagree", "1", "--examples", "651", "--effect", "5"],
+            "two systems that disagree on 1% of the examples differ by no more than 1 points",
+        ),
+        # independent errors at 95%: 2 * 0.95 * 0.05 = 9.5%
+        (["--accuracy", "95", "--examples", "651", "--effect", "-9.6"], "disagree on 9.5% of the examples"),
         (["--format", "pdf"], "unknown format 'pdf'"),
         (["--plot", "curve.txt"], "can't plot into curve.txt"),
         (["a", "--ref", "ref"], "a pilot is two systems"),
