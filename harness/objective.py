@@ -127,6 +127,7 @@ class Method:
         give: For "given": the warmup of every example, as ids.
         given_at_inference: For "given": whether :attr:`give` also makes the warmups of the test inputs
             (a control), or the model writes its own (it was taught to).
+        drafts: For "given": whether :attr:`give` asks for drafts; read by estimates of what a run costs.
         reference: Whether ``Rollout.lc_reference`` is needed.
         sampler: How warmups are drawn in training; None: n for every input, from the model as it is.
     """
@@ -138,6 +139,7 @@ class Method:
     coefficients: Callable[[Rollout], Coefficients]
     give: Callable[[Giving], list[list[int]]] | None = None
     given_at_inference: bool = True
+    drafts: bool = False
     reference: bool = False
     sampler: Sampler | None = None
 
