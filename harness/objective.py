@@ -50,8 +50,16 @@ class Rollout:
 
     @property
     def effective_sample_size(self) -> Tensor:
-        """1 / sum_i s_i^2 with s = softmax(ly) over the samples (Kong 1992), [batch], in 1..samples."""
-        return 1.0 / self.ly.softmax(dim=1).square().sum(dim=1)
+        """That of :func:`effective_sample_size`, [batch]."""
+        return effective_sample_size(self.ly)
+
+
+def effective_sample_size(ly: Tensor) -> Tensor:
+    """1 / sum_i s_i^2 with s = softmax(ly) over the samples (Kong 1992), [batch] of [batch, samples].
+
+    From 1, where one sample has all the weight, to the number of samples, where all weigh the same.
+    """
+    return 1.0 / ly.softmax(dim=1).square().sum(dim=1)
 
 
 @dataclass(frozen=True, slots=True)
