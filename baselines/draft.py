@@ -20,4 +20,5 @@ METHOD = Method(
     warmup="given",
     coefficients=likelihood,
     give=give,
+    drafts=True,
 )

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from harness.errors import UserError
-from harness.objective import Sampler
+from harness.objective import Sampler, effective_sample_size
 
 
 def _all_at_once(share: float, n: int) -> int:
@@ -57,10 +57,12 @@ def pilot(spread: float = 1.0) -> Sampler:
     return Sampler("pilot", "two, and n where they differ by more than spread", _two_first, more)
 
 
-def adaptive(ess: float = 2.0) -> Sampler:
+def adaptive(ess: float = 1.5) -> Sampler:
     """Two warmups, then twice as many, up to n, until the effective sample size reaches ``ess``.
 
-    The effective sample size is that of softmax(ly) (Kong 1992): 1 where one warmup has all the weight. An
+    The effective sample size is that of softmax(ly) (Kong 1992): 1 where one warmup has all the weight, the
+    number drawn where all weigh the same. After two it is at least 1.5 where their ly differ by at most 1.32
+    nats (ln(2 + sqrt 3)); it can't be over 2, so that ``ess`` of 2 stops there for equal warmups only. An
     input on which it stays low goes on to n. Bias: as for ``pilot``, the number drawn depends on what was
     drawn; it stops early where weights are even, so it favours neither a good nor a bad warmup by itself, but
     the mean of an unbiased estimator is no longer exact.
@@ -69,8 +71,7 @@ def adaptive(ess: float = 2.0) -> Sampler:
         raise UserError(f"option ess={ess:g} is below 1, the least there is", origin="sampler=adaptive")
 
     def more(ly: Tensor, n: int) -> tuple[Tensor, int]:
-        size = 1.0 / ly.softmax(dim=1).square().sum(dim=1)
-        return size < ess, ly.shape[1]
+        return effective_sample_size(ly) < ess, ly.shape[1]
 
     return Sampler("adaptive", "doubled until the effective sample size is enough", _two_first, more)
 

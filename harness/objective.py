@@ -50,8 +50,16 @@ class Rollout:
 
     @property
     def effective_sample_size(self) -> Tensor:
-        """1 / sum_i s_i^2 with s = softmax(ly) over the samples (Kong 1992), [batch], in 1..samples."""
-        return 1.0 / self.ly.softmax(dim=1).square().sum(dim=1)
+        """That of :func:`effective_sample_size`, [batch]."""
+        return effective_sample_size(self.ly)
+
+
+def effective_sample_size(ly: Tensor) -> Tensor:
+    """1 / sum_i s_i^2 with s = softmax(ly) over the samples (Kong 1992), [batch] of [batch, samples].
+
+    From 1, where one sample has all the weight, to the number of samples, where all weigh the same.
+    """
+    return 1.0 / ly.softmax(dim=1).square().sum(dim=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +135,7 @@ class Method:
         give: For "given": the warmup of every example, as ids.
         given_at_inference: For "given": whether :attr:`give` also makes the warmups of the test inputs
             (a control), or the model writes its own (it was taught to).
+        drafts: For "given": whether :attr:`give` asks for drafts; read by estimates of what a run costs.
         reference: Whether ``Rollout.lc_reference`` is needed.
         sampler: How warmups are drawn in training; None: n for every input, from the model as it is.
     """
@@ -138,6 +147,7 @@ class Method:
     coefficients: Callable[[Rollout], Coefficients]
     give: Callable[[Giving], list[list[int]]] | None = None
     given_at_inference: bool = True
+    drafts: bool = False
     reference: bool = False
     sampler: Sampler | None = None
 

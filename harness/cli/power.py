@@ -19,6 +19,18 @@ from harness.stats.power import (
 
 FORMATS = ("text", "md", "csv", "json")
 
+LARGEST = {
+    **dict.fromkeys(("effect", "sd", "seed_sd", "comparisons"), 10**6),
+    **dict.fromkeys(("accuracy", "disagree"), 100),
+    "examples": 10**8,
+    "level": 1,
+    "wanted": 1,
+}
+"""The largest absolute value of each number that can be asked for."""
+
+MOST_SEEDS = 10**4
+"""The most seeds that can be asked for."""
+
 
 @dataclass(frozen=True)
 class Design:
@@ -28,7 +40,7 @@ class Design:
         examples, seeds: Size of the study.
         standard_error, power, smallest, examples_needed: For these models.
         standard_error_seeds, power_seeds, smallest_seeds, examples_needed_seeds: For training again; None
-            where it can't be said (one seed, unknown variance) or where no number is enough.
+            where it can't be said (unknown variance) or where nothing is enough (too few seeds for the test).
     """
 
     examples: int
@@ -80,6 +92,7 @@ def power_command(
     from harness.cli import power_plot, power_view
 
     check_format(format_, FORMATS)
+    _check_numbers(options)
     if plot is not None and plot.suffix not in (".png", ".svg", ".pdf"):
         raise UserError(f"can't plot into {plot}", origin="--plot", hint="Name a .png, .svg or .pdf file.")
     level = options["level"] / options["comparisons"]
@@ -87,7 +100,7 @@ def power_command(
         for key in ("effect", "examples", "seed_sd"):
             if options[key] is not None:
                 raise UserError(
-                    f"--{key.replace('_', '-')} needs a variance",
+                    f"{_flag(key)} needs a variance",
                     hint="Give --sd, --accuracy or two pilot systems; without, the paper's claims are shown.",
                 )
         seeds = None if options["seeds"] is None else max(_numbers(options["seeds"]))
@@ -100,6 +113,28 @@ def power_command(
     power_view.print_study(study, format_)
     if plot is not None:
         power_plot.plot_study(study, plot)
+
+
+def _check_numbers(options: Mapping[str, Any]) -> None:
+    """See that every number is finite and of a size that a study can have.
+
+    Raises:
+        UserError: One is not, or ``disagree`` has no accuracy to go with.
+    """
+    for key, largest in LARGEST.items():
+        value = options[key]
+        if value is not None and not abs(value) <= largest:  # so written, it refuses NaN too
+            raise UserError(
+                f"{value:g} makes no sense here",
+                origin=_flag(key),
+                hint=f"Give a number of at most {largest:,}.",
+            )
+    if options["disagree"] is not None and options["accuracy"] is None:
+        raise UserError("--disagree needs --accuracy", hint="Give both, or --sd instead.")
+
+
+def _flag(key: str) -> str:
+    return f"--{key.replace('_', '-')}"
 
 
 def assess_claims(seeds: int | None, level: float) -> list[Finding]:
@@ -162,6 +197,14 @@ def _variances(systems: Sequence[str], options: Mapping[str, Any]) -> tuple[str,
         binary = accuracy_variance(options["accuracy"], options["disagree"])
     except ValueError as error:
         raise UserError(str(error), origin="--accuracy", hint="Both are percentages.") from error
+    differing = binary.examples / 100  # percent of the examples
+    if options["effect"] is not None and abs(options["effect"]) > differing * (1 + 1e-9):
+        raise UserError(
+            f"two systems that disagree on {differing:g}% of the examples differ by no more than "
+            f"{differing:g} points of accuracy",
+            origin="--effect",
+            hint="Give a smaller --effect or a larger --disagree (default: independent errors, 2 p (1 - p)).",
+        )
     how = "independent errors" if options["disagree"] is None else f"{options['disagree']:g}% disagreement"
     origin = f"accuracy near {options['accuracy']:g}%, {how}"
     return "accuracy", origin, Variances(binary.examples, seeds=seed_variance), None
@@ -195,7 +238,7 @@ def _pilot(
 
 def _design(plan: Plan, examples: int, seeds: int, effect: float | None) -> Design:
     size = examples, seeds
-    again = seeds > 1 and plan.variances.seeds is not None
+    again = plan.variances.seeds is not None
     return Design(
         examples=examples,
         seeds=seeds,
@@ -215,6 +258,10 @@ def _numbers(text: str) -> list[int]:
         numbers = sorted({int(part) for part in text.split(",") if part.strip()})
     except ValueError:
         numbers = []
-    if not numbers or numbers[0] < 1:
-        raise UserError(f"'{text}' are no numbers of seeds", origin="--seeds", hint="Give 3, or 1,3,5.")
+    if not numbers or numbers[0] < 1 or numbers[-1] > MOST_SEEDS:
+        raise UserError(
+            f"'{text}' are no numbers of seeds",
+            origin="--seeds",
+            hint=f"Give 3, or 1,3,5; at most {MOST_SEEDS:,}.",
+        )
     return numbers

@@ -1,5 +1,6 @@
 """Curves of a power analysis."""
 
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -37,8 +38,9 @@ def plot_study(study: "Study", path: Path) -> None:
             if not other and not study.variances.residual and number:
                 continue  # the same line as the first
             draw = plan.smallest_effect if study.effect is None else plan.power
-            ys = [value for n in xs if (value := draw(n, design.seeds, other_seeds=other)) is not None]
-            if not ys:
+            drawn = [draw(n, design.seeds, other_seeds=other) for n in xs]
+            ys = [math.nan if value is None else value for value in drawn]  # a gap in the line
+            if all(map(math.isnan, ys)):
                 continue
             runs = seed_count(design.seeds) if other or study.variances.residual else "any number of seeds"
             label = f"{runs}, {'other seeds' if other else 'these models'}"

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from harness.cli.compare_view import pipes, print_grid, write, write_csv
+from harness.stats.seeds import least_seeds
 
 if TYPE_CHECKING:
     from harness.cli.power import Study
@@ -22,7 +23,7 @@ def print_study(study: "Study", format_: str) -> None:
         fixed = {"metric": study.metric, "effect": study.effect, "level": study.level, "wanted": study.wanted}
         write_csv([fixed | asdict(design) for design in study.designs])
         return
-    again = any(design.smallest_seeds is not None for design in study.designs)
+    again = study.variances.seeds is not None
     named = study.effect is not None
     headers = ["seeds", "examples", "standard\nerror", *["power"] * named, f"smallest\nat {study.wanted:.0%}"]
     headers += ["examples\nneeded"] * named
@@ -82,11 +83,25 @@ def study_notes(study: "Study") -> list[str]:
         notes.append(
             "Nothing is said of other seeds: the spread between seeds is not known (--seed-sd, or a pilot)."
         )
+    else:
+        notes.append(
+            f"Other seeds: {_seeds_note(study.level)} With just as many its power is exact for normal "
+            "differences (all must have one sign); with more, that of a t test stands for it, a little too "
+            "high with few."
+        )
     notes.append(
         f"Two-sided tests at {study.level:.3g}. Power for these models: normal approximation of the paired "
-        "test on examples; for other seeds: t test over matched seeds."
+        "test on examples."
     )
     return notes
+
+
+def _seeds_note(level: float) -> str:
+    """How many seeds the test over seeds takes."""
+    return (
+        "the exact test over k matched seeds can't give less than p = 2/2^k: at this level it takes at least "
+        f"{seed_count(least_seeds(level))}."
+    )
 
 
 def print_findings(findings: "Sequence[Finding]", level: float, format_: str) -> None:
@@ -129,17 +144,19 @@ def _finding_notes(findings: "Sequence[Finding]", level: float) -> list[str]:
                 f"{_share(f.power[1])} to {_share(f.power[0])}; 80% in one run needs an example's difference "
                 f"to spread by no more than {f.largest_deviation:.1f} points."
             )
-    seeds = findings[0].assumption.seeds
+    notes.append(f"Two-sided tests at {level:.3g}, trained models held fixed.")
+    seeds = seed_count(findings[0].assumption.seeds)
+    smallest = [
+        f"{f.claim.name} {f.claim.metric} {' – '.join(map(_number, f.smallest_other_seeds))}"
+        for f in findings
+        if f.cells == 1 and f.smallest_other_seeds != (None, None)
+    ]
     notes.append(
-        f"Two-sided tests at {level:.3g}, trained models held fixed. For a claim about other seeds, with "
-        f"{seeds} seeds, the smallest gains at 80% are larger: "
-        + "; ".join(
-            f"{f.claim.name} {f.claim.metric} {_number(f.smallest_other_seeds[0])} – "
-            f"{_number(f.smallest_other_seeds[1])}"
-            for f in findings
-            if f.cells == 1
-        )
+        f"For a claim about other seeds, with {seeds}, the smallest gains at 80% are larger: "
+        + "; ".join(smallest)
         + "."
+        if smallest
+        else f"With {seeds} nothing can be claimed for other seeds: {_seeds_note(level)}"
     )
     notes.append("More seeds are taken not to shrink the spread between examples (the cautious reading).")
     notes += [
@@ -152,7 +169,6 @@ def _finding_notes(findings: "Sequence[Finding]", level: float) -> list[str]:
 
 def _flat(f: "Finding") -> dict[str, Any]:
     """A finding as one row, every number at full precision."""
-    again_known = not math.isnan(f.power_other_seeds[0])
     return {
         "claim": f.claim.name,
         "backbone": f.claim.backbone,
@@ -167,8 +183,8 @@ def _flat(f: "Finding") -> dict[str, Any]:
                 ("sd", (f.assumption.low.deviation, f.assumption.high.deviation)),
                 ("power", f.power),
                 ("smallest", f.smallest),
-                ("power_other_seeds", f.power_other_seeds if again_known else (None, None)),
-                ("smallest_other_seeds", f.smallest_other_seeds if again_known else (None, None)),
+                ("power_other_seeds", f.power_other_seeds),
+                ("smallest_other_seeds", f.smallest_other_seeds),
                 ("examples_needed", f.examples_needed),
             )
             for end, value in zip(("low_sd", "high_sd"), pair, strict=True)

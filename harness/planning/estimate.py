@@ -2,20 +2,18 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from harness.backbones.costs import Costs, IntArray
 from harness.cell import Cell
-from harness.planning.plan import Plan
-from harness.settings import Budget, Lora, Settings
+from harness.objective import Method
+from harness.planning.plan import Coordinates, Plan
+from harness.settings import Budget, Decode, Lora, Settings
 
 UTILISATION = 0.35
 """Share of a matrix rate that training reaches (our choice; printed with every estimate)."""
-
-Kind = Literal["direct", "warmup", "matched"]
-"""What a cell spends: plain fine-tuning, warmups, or plain fine-tuning with a warmup method's operations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +42,20 @@ class Operations:
 
 @dataclass(frozen=True, slots=True)
 class PerExample:
-    """Mean operations of one example.
+    """Mean operations of one example, for one method.
 
     Attributes:
-        direct, warmup: Of training on it, without and with warmups.
-        decode_direct, decode_warmup: Of decoding it.
+        plain: Of training on it without a warmup.
+        training: Of training on it as the method does.
+        drafting: Of what the warm start writes of it, before the training, for a method that gives drafts.
+        decoding: Of decoding it.
         target_tokens: Its target's length.
     """
 
-    direct: Operations
-    warmup: Operations
-    decode_direct: Operations
-    decode_warmup: Operations
+    plain: Operations
+    training: Operations
+    drafting: Operations
+    decoding: Operations
     target_tokens: float
 
 
@@ -70,79 +70,132 @@ class Estimate:
     """Floating-point operations a second that the estimate assumes."""
 
 
-def kind_of(cell: Cell) -> Kind:
-    """What a cell spends."""
-    return "matched" if cell.matched else "direct" if cell.warmup == "none" else "warmup"
+@dataclass(frozen=True, slots=True)
+class _Passes:
+    """Mean forward operations of one example, by what is read or written.
+
+    Attributes:
+        read: The source.
+        answer: The output, without a warmup.
+        write: A warmup, token by token.
+        given: A warmup that is there already, with nothing predicted.
+        after: The output behind a warmup.
+    """
+
+    read: float
+    answer: float
+    write: float
+    given: float
+    after: float
 
 
-def per_example(costs: Costs, settings: Settings, source: IntArray, target: IntArray) -> PerExample:
-    """Operations of an example, from a model's shape and the lengths of some examples.
+def _passes(costs: Costs, cap: int, source: IntArray, target: IntArray) -> _Passes:
+    import numpy as np
 
-    Every warmup counts at its longest: an upper bound, and what a sampler that never ends one early spends.
+    count, c = len(source), np.full_like(source, cap)
+    given = costs.advance(source, c) / count
+    predicted = costs.predict(target.sum())
+    return _Passes(
+        read=costs.encode(source) / count,
+        answer=(costs.advance(source, target) + predicted) / count,
+        write=given + costs.predict(c.sum()) / count,
+        given=given,
+        after=(costs.advance(source, c + target) + predicted) / count - given,
+    )
+
+
+def per_example(
+    costs: Costs, settings: Settings, method: Method, source: IntArray, target: IntArray
+) -> PerExample:
+    """Operations of an example from a model's shape, a method, and the lengths of some examples.
+
+    Every warmup counts at its longest, and no two warmups or outputs drawn for an input are equal: an upper
+    bound, and what a sampler that never ends one early spends. An output is as long as its target.
 
     Args:
         costs: Of the model.
-        settings: Number and length of the warmups.
+        settings: Number and length of the warmups, and how outputs are written.
+        method: Whose training and decoding is counted.
         source, target: Tokens of the examples, [examples].
     """
-    import numpy as np
-
-    count, n = len(source), settings.warmup.samples
-    c = np.full_like(source, settings.warmup.max_tokens)
-    read = costs.encode(source) / count
-    answer = (costs.advance(source, target) + costs.predict(target.sum())) / count
-    draft = (costs.advance(source, c) + costs.predict(c.sum())) / count
-    planned = (costs.advance(source, c + target) + costs.predict((c + target).sum())) / count
-    scored = read + n * planned + (answer if settings.warmup.direct_weight else 0.0)
+    one = _passes(costs, settings.warmup.max_tokens, source, target)
+    plain = Operations(scored=costs.backward * (one.read + one.answer))
+    drafting = Operations(written=one.read + one.write if method.drafts else 0.0)
     return PerExample(
-        direct=Operations(scored=costs.backward * (read + answer)),
-        warmup=Operations(scored=costs.backward * scored, written=n * draft),
-        decode_direct=Operations(written=read + answer),
-        decode_warmup=Operations(written=read + planned),
+        plain=plain,
+        training=plain if method.warmup == "none" else _training(costs, settings, method, one),
+        drafting=drafting,
+        decoding=_decoding(settings.decode, method, one)
+        + (drafting if method.given_at_inference else Operations()),
         target_tokens=float(target.mean()),
     )
 
 
-def operations(
-    each: PerExample,
-    settings: Settings,
-    *,
-    train: int,
-    test: int,
-    starts: int,
-    trained: Sequence[Kind],
-    decoded: Sequence[Kind],
-    rate: float,
+def _training(costs: Costs, settings: Settings, method: Method, one: _Passes) -> Operations:
+    """Of training on an example with n drawn warmups or a given one, as the ledger counts a step."""
+    sampled = method.warmup == "sampled"
+    n = settings.warmup.samples if sampled else 1
+    scored = one.read + n * (one.write + one.after)
+    direct = one.answer if settings.warmup.direct_weight else 0.0
+    return Operations(
+        scored=costs.backward * (scored + direct) + (scored if method.reference else 0.0),
+        written=n * one.write if sampled else 0.0,
+    )
+
+
+def _decoding(decode: Decode, method: Method, one: _Passes) -> Operations:
+    """Of decoding an example, as :func:`harness.decode.infer` does."""
+    drawn = decode.samples if decode.warmup == "sampled" else 0
+    if method.warmup == "none" or decode.warmup == "none":
+        written = one.read + (drawn or decode.beams) * one.answer
+        rescored = drawn * one.answer
+    else:
+        # Beams and given warmups take a pass of their own behind the warmup.
+        behind = one.read + one.given + decode.beams * one.after
+        gives = method.warmup == "given" and method.given_at_inference
+        rescored = drawn**2 * (one.given + one.after)  # every output under every warmup
+        if drawn:
+            written = one.read + drawn * (one.write + behind)
+        elif gives:
+            written = behind
+        elif decode.beams > 1 or decode.warmup == "shuffled":
+            written = one.read + one.write + behind
+        else:
+            written = one.read + one.write + one.after
+    if drawn and decode.select == "marginal":
+        return Operations(scored=one.read + rescored, written=written)
+    return Operations(written=written)
+
+
+def warm_start_operations(each: PerExample, settings: Settings) -> Operations:
+    """Operations of a warm start."""
+    return each.plain * (settings.warm_start.steps * settings.train.batch_size)
+
+
+def training_operations(
+    each: PerExample, settings: Settings, *, train: int, rate: float, matched: bool = False
 ) -> Operations:
-    """Operations of warm starts, trainings and decodings that share their settings and data.
+    """Operations of a training.
 
     Args:
         each: Operations of one example.
-        settings: Of every cell.
-        train, test: Examples of the splits.
-        starts: Number of warm starts.
-        trained, decoded: One for each training, and for each cell to decode.
+        settings: Of the training.
+        train: Examples of the training split.
         rate: Operations a second: what a budget in seconds buys.
+        matched: Whether plain training is given these operations.
     """
-    batch = settings.train.batch_size
-    budget = settings.budget.in_steps(train, batch)
-    spent = each.direct * (starts * settings.warm_start.steps * batch)
-    for kind in trained:
-        # A matched cell spends what the steps of the other method cost, all of it on plain training.
-        step = each.direct if kind == "direct" else each.warmup
-        step = Operations(scored=step.total) if kind == "matched" else step
-        spent += step * (batch * _steps(budget, batch * step.total, batch * each.target_tokens, rate))
-    for kind in decoded:
-        spent += (each.decode_warmup if kind == "warmup" else each.decode_direct) * test
-    return spent
+    step, batch = each.training, settings.train.batch_size
+    steps = _steps(
+        settings.budget.in_steps(train, batch), batch * step.total, batch * each.target_tokens, rate
+    )
+    spent = step * (batch * steps) + each.drafting * train
+    return Operations(scored=spent.total) if matched else spent
 
 
-def disk_bytes(
-    costs: Costs, settings: Settings, *, test: int, starts: int, trainings: int, decoded: int
-) -> int:
-    """Bytes that models (fp32) and predictions (about 300 an example) take."""
-    kept = costs.trainable if settings.lora.rank else costs.parameters
-    return 4 * (trainings * kept + starts * costs.parameters) + decoded * 300 * test
+def disk_bytes(costs: Costs, lora: Lora, *, starts: int = 0, trainings: int = 0, decoded: int = 0) -> int:
+    """Bytes that models (fp32) and predictions (about 300 for each decoded example) take."""
+    kept = costs.trainable if lora.rank else costs.parameters
+    return 4 * (trainings * kept + starts * costs.parameters) + 300 * decoded
 
 
 def estimate(
@@ -162,46 +215,52 @@ def estimate(
     from harness.training.batching import encode_examples
 
     own = plan.matchable()
-
-    def spent_by(cell: Cell) -> Settings:
-        """A matched cell spends what the other method's settings make that one spend."""
-        by = own[cell.subset, cell.backbone, cell.seed, cell.matched] if cell.matched else cell
-        return by.settings
-
     spent, disk = Operations(), 0
     rate = UTILISATION * _matrix_rate(plan.device)
-    for (preset, subset, lora), alike in _alike(cells, lambda c: (c.backbone, c.subset, c.settings.lora)):
+    for (preset, subset, lora), alike in _alike(cells, _model):
         splits = plan.data[subset]
         backbone = _backbone(plan, preset, subset, lora)
+        costs = backbone.costs
         limits = alike[0].settings.train.max_source_tokens, alike[0].settings.train.max_target_tokens
         sample, _ = encode_examples(backbone, splits.train[:200], *limits)
-        source = np.array([len(item.source) for item in sample])
-        target = np.array([len(item.target) for item in sample])
-        for settings, decoded in _alike(alike, spent_by):
-            starts, trained = (
-                [c for c in kind if (c.backbone, c.subset, spent_by(c)) == (preset, subset, settings)]
-                for kind in (warm_starts, trainings)
+        lengths = np.array([len(item.source) for item in sample]), np.array([len(i.target) for i in sample])
+
+        def each(cell: Cell, costs: Costs = costs, lengths: Any = lengths) -> PerExample:
+            return per_example(costs, cell.settings, plan.methods[cell.method].value, *lengths)
+
+        starts, trained = (
+            [cell for cell in kind if _model(cell) == (preset, subset, lora)]
+            for kind in (warm_starts, trainings)
+        )
+        for cell in starts:
+            spent += warm_start_operations(each(cell), cell.settings)
+        for cell in trained:
+            by = spent_by(cell, own)
+            spent += training_operations(
+                each(by), by.settings, train=len(splits.train), rate=rate, matched=bool(cell.matched)
             )
-            tests = len(getattr(splits, settings.decode.split))
-            spent += operations(
-                per_example(backbone.costs, settings, source, target),
-                settings,
-                train=len(splits.train),
-                test=tests,
-                starts=len(starts),
-                trained=[kind_of(cell) for cell in trained],
-                decoded=[kind_of(cell) for cell in decoded],
-                rate=rate,
-            )
-            disk += disk_bytes(
-                backbone.costs,
-                settings,
-                test=tests,
-                starts=len(starts),
-                trainings=len(trained),
-                decoded=len(decoded),
-            )
+        tests = 0
+        for cell in alike:
+            count = len(getattr(splits, cell.settings.decode.split))
+            spent += each(cell).decoding * count
+            tests += count
+        disk += disk_bytes(costs, lora, starts=len(starts), trainings=len(trained), decoded=tests)
     return Estimate(spent.total, spent.total / rate / max(1, workers), disk, rate)
+
+
+def spent_by(cell: Cell, own: Mapping[Coordinates, Cell]) -> Cell:
+    """The cell whose training tells what this one's spends: a matched one spends what the other does.
+
+    Args:
+        cell: The cell.
+        own: :meth:`harness.planning.plan.Plan.matchable` of its plan.
+    """
+    return own[cell.subset, cell.backbone, cell.seed, cell.matched] if cell.matched else cell
+
+
+def _model(cell: Cell) -> tuple[str, str, Lora]:
+    """What makes a cell's lengths and costs."""
+    return cell.backbone, cell.subset, cell.settings.lora
 
 
 def _alike(cells: list[Cell], by: Callable[[Cell], Any]) -> list[tuple[Any, list[Cell]]]:

@@ -5,13 +5,21 @@ Neither the data nor a checkpoint is needed: sizes stand on the task's card, sha
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from harness.backbones.costs import Costs
 from harness.backbones.load import resolve_preset
 from harness.backbones.shapes import shape_costs
 from harness.errors import UserError
 from harness.methods import resolve_method
-from harness.planning.estimate import Kind, Operations, disk_bytes, operations, per_example
+from harness.objective import Method
+from harness.planning.estimate import (
+    Operations,
+    PerExample,
+    disk_bytes,
+    per_example,
+    training_operations,
+    warm_start_operations,
+)
 from harness.planning.selection import choose_scale, choose_subsets
 from harness.planning.studies import Lengths
 from harness.registry import tasks
@@ -86,25 +94,25 @@ def forecast(spec: RunSpec, lengths: Lengths, device: Device) -> Forecast:
     Raises:
         UserError: A name that is not known, sizes or a shape that are not declared, or adapters without peft.
     """
-    import numpy as np
-
     card = tasks().load(spec.task).value.card
     scale = choose_scale(card, spec.scale)
-    subsets = len(choose_subsets(card, spec.subsets))
+    subsets = choose_subsets(card, spec.subsets)
     scale_card = card.scales[scale]
-    methods = [resolve_method(reference).value for reference in spec.methods]
-    own = dict(zip((m.name for m in methods), spec.methods.values(), strict=True))
-    rows: list[tuple[str, Kind, Mapping[str, Any]]] = [
-        (m.name, "direct" if m.warmup == "none" else "warmup", own[m.name]) for m in methods
-    ]
-    # A matched row spends what the other method's settings make that one spend.
-    rows += [
-        (f"{spec.stats.baseline} (FLOPs of {name})", "matched", own.get(name, {})) for name in spec.match
-    ]
+    methods = {method.name: method for method in (resolve_method(name).value for name in spec.methods)}
+    own = dict(zip(methods, spec.methods.values(), strict=True))
+    rows = [_Row(name, method, method) for name, method in methods.items()]
+    rows += [_matched(spec.stats.baseline, name, methods) for name in spec.match]
+    runs = len(subsets) * len(spec.seeds)
+    models = len({card.subsets[name].trained_as or name for name in subsets}) * len(spec.seeds)
     expenses: dict[str, Expense] = {}
     parameters: dict[str, int] = {}
     disk = cells = 0
     sizes = (0, 0)
+
+    def spend(name: str, count: int, each: Operations) -> None:
+        before = expenses.get(name, Expense(name, 0, Operations()))
+        expenses[name] = Expense(name, before.count + count, before.spent + each * count)
+
     for reference, section in (spec.backbones or {scale_card.backbone: {}}).items():
         preset = resolve_preset(reference).value
         layers = scale_card.settings, preset.settings, spec.sections(), section
@@ -114,56 +122,57 @@ def forecast(spec: RunSpec, lengths: Lengths, device: Device) -> Forecast:
                 f"the card of task '{card.name}' tells no sizes at scale {scale}", origin=spec.task
             )
         sizes = _sizes(scale_card.sizes, settings)
-        parameters[preset.name] = shape_costs(preset, settings.lora).parameters
+        costs = shape_costs(preset, settings.lora)
+        parameters[preset.name] = costs.parameters
         rate = device.tflops * 1e12 * device.utilisation
-        runs = subsets * len(spec.seeds)
-        told = {name: make_settings(f"settings of {name}", *layers, given) for name, _, given in rows}
-        jobs: list[tuple[str, Settings, int, list[Kind], list[Kind]]] = [
-            ("warm start", settings, runs, [], [])
-        ]
-        jobs += [(f"training {name}", told[name], 0, [kind], []) for name, kind, _ in rows]
-        jobs += [(f"decoding {name}", told[name], 0, [], [kind]) for name, kind, _ in rows]
-        jobs += [
-            (
-                f"decoding {name}",
-                make_settings(f"decodings.{name}", *layers, own[name], {"decode": way}),
-                0,
-                [],
-                [kind],
-            )
-            for name, kind, _ in rows
-            for way in spec.decodings.get(name, ())
-        ]
-        for name, held, starts, trained, decoded in jobs:
+        # A warm start is plain training, whatever the method.
+        start = _each(costs, settings, rows[0].method, lengths)
+        spend("warm start", models, warm_start_operations(start, settings))
+        disk += disk_bytes(costs, settings.lora, starts=models)
+        for row in rows:
+            held = make_settings(f"settings of {row.name}", *layers, own.get(row.by.name, {}))
             costs = shape_costs(preset, held.lora)
-            each = per_example(
-                costs,
-                held,
-                np.array([min(lengths.source, held.train.max_source_tokens)]),
-                np.array([min(lengths.target, held.train.max_target_tokens)]),
-            )
-            spent = operations(
-                each,
-                held,
-                train=sizes[0],
-                test=sizes[1],
-                starts=starts,
-                trained=trained * runs,
-                decoded=decoded * runs,
-                rate=rate,
-            )
-            before = expenses.get(name, Expense(name, 0, Operations()))
-            expenses[name] = Expense(name, before.count + runs, before.spent + spent)
-            disk += disk_bytes(
-                costs,
-                held,
-                test=sizes[1],
-                starts=starts,
-                trainings=runs * len(trained),
-                decoded=runs * len(decoded),
-            )
-        cells += runs * (len(rows) + sum(map(len, spec.decodings.values())))
+            each, matched = _each(costs, held, row.by, lengths), row.by is not row.method
+            spent = training_operations(each, held, train=sizes[0], rate=rate, matched=matched)
+            spend(f"training {row.name}", models, spent)
+            disk += disk_bytes(costs, held.lora, trainings=models)
+        for row in rows:
+            given = own.get(row.method.name, {})
+            for way in ({}, *spec.decodings.get(row.name, ())):
+                held = make_settings(f"decodings of {row.name}", *layers, given, {"decode": way})
+                costs = shape_costs(preset, held.lora)
+                spend(
+                    f"decoding {row.name}", runs, _each(costs, held, row.method, lengths).decoding * sizes[1]
+                )
+                disk += disk_bytes(costs, held.lora, decoded=runs * sizes[1])
+                cells += runs
     return Forecast(cells, tuple(expenses.values()), disk, sizes, parameters)
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A row of a study: its method, and the one whose operations its training spends."""
+
+    name: str
+    method: Method
+    by: Method
+
+
+def _matched(baseline: str, name: str, methods: Mapping[str, Method]) -> _Row:
+    """The baseline with the operations of another method."""
+    found = (methods[n] if n in methods else resolve_method(n).value for n in (baseline, name))
+    return _Row(f"{baseline} (FLOPs of {name})", *found)
+
+
+def _each(costs: Costs, settings: Settings, method: Method, lengths: Lengths) -> PerExample:
+    """Operations of an example of the declared lengths, cut as the settings cut it."""
+    import numpy as np
+
+    limits = settings.train.max_source_tokens, settings.train.max_target_tokens
+    source, target = (
+        np.array([min(n, most)]) for n, most in zip((lengths.source, lengths.target), limits, strict=True)
+    )
+    return per_example(costs, settings, method, source, target)
 
 
 def _sizes(declared: tuple[int, int, int], settings: Settings) -> tuple[int, int]:

@@ -23,14 +23,15 @@ from harness.backbones.costs import Costs
 from harness.backbones.shapes import shape_costs
 from harness.cell import Cell
 from harness.errors import UserError
+from harness.objective import Method
 from harness.planning.estimate import (
     UTILISATION,
-    Kind,
     Operations,
     PerExample,
-    kind_of,
-    operations,
     per_example,
+    spent_by,
+    training_operations,
+    warm_start_operations,
 )
 from harness.planning.forecast import A100_TFLOPS, WRITING
 from harness.planning.plan import Plan
@@ -199,32 +200,30 @@ def weigh(plan: Plan) -> Callable[[Cell], Work]:
         return shape_costs(presets[backbone], lora) if declared else _UNDECLARED
 
     @cache
-    def each(backbone: str, subset: str, settings: Settings) -> PerExample:
-        return _per_example(plan, subset, costs(backbone, settings.lora), settings)
+    def each(backbone: str, subset: str, method: str, settings: Settings) -> PerExample:
+        shape = costs(backbone, settings.lora)
+        return _per_example(plan, subset, shape, settings, plan.methods[method].value)
 
     @cache
-    def work(backbone: str, subset: str, kind: Kind, settings: Settings) -> Work:
-        splits = plan.data[subset]
-
-        def count(starts: int, trained: list[Kind], decoded: list[Kind]) -> int:
-            spent = operations(
-                each(backbone, subset, settings),
-                settings,
-                train=len(splits.train),
-                test=len(getattr(splits, settings.decode.split)),
-                starts=starts,
-                trained=trained,
-                decoded=decoded,
-                rate=A100_TFLOPS * 1e12 * UTILISATION,
-            )
-            return _weight(spent)
-
-        return Work(count(1, [], []), count(0, [kind], []), count(0, [], [kind]))
+    def training(backbone: str, subset: str, method: str, settings: Settings, matched: bool) -> int:
+        spent = training_operations(
+            each(backbone, subset, method, settings),
+            settings,
+            train=len(plan.data[subset].train),
+            rate=A100_TFLOPS * 1e12 * UTILISATION,
+            matched=matched,
+        )
+        return _weight(spent)
 
     def work_of(cell: Cell) -> Work:
-        # A matched cell spends what the other method's settings make that one spend.
-        by = own[cell.subset, cell.backbone, cell.seed, cell.matched] if cell.matched else cell
-        return work(cell.backbone, cell.subset, kind_of(cell), by.settings)
+        by, settings = spent_by(cell, own), cell.settings
+        one = each(cell.backbone, cell.subset, cell.method, settings)
+        tests = len(getattr(plan.data[cell.subset], settings.decode.split))
+        return Work(
+            start=_weight(warm_start_operations(one, settings)),
+            training=training(cell.backbone, cell.subset, by.method, by.settings, bool(cell.matched)),
+            decoding=_weight(one.decoding * tests),
+        )
 
     return work_of
 
@@ -233,7 +232,7 @@ def _weight(spent: Operations) -> int:
     return int(spent.scored + spent.written / WRITING)
 
 
-def _per_example(plan: Plan, subset: str, costs: Costs, settings: Settings) -> PerExample:
+def _per_example(plan: Plan, subset: str, costs: Costs, settings: Settings, method: Method) -> PerExample:
     """Operations of an example of the mean length of the first 200, in tokens as bytes tell."""
     import numpy as np
 
@@ -241,9 +240,8 @@ def _per_example(plan: Plan, subset: str, costs: Costs, settings: Settings) -> P
     texts = [ex.source for ex in examples], [ex.target for ex in examples]
     source, target = (max(1, _bytes(side) // (BYTES_PER_TOKEN * len(side))) for side in texts)
     limits = settings.train.max_source_tokens, settings.train.max_target_tokens
-    return per_example(
-        costs, settings, np.array([min(source, limits[0])]), np.array([min(target, limits[1])])
-    )
+    cut = np.array([min(source, limits[0])]), np.array([min(target, limits[1])])
+    return per_example(costs, settings, method, *cut)
 
 
 def _bytes(texts: Sequence[str]) -> int:

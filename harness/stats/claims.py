@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from harness.errors import UserError
 from harness.plain_yaml import read_yaml
-from harness.stats.power import Plan, Variances
+from harness.stats.power import Plan, Variances, power, smallest_effect, standard_error
 
 PUBLISHED = Path(__file__).parents[2] / "results" / "published"
 
@@ -91,7 +91,8 @@ class Finding:
         cells: Test sets averaged over in this line.
         power: Chance to find the gain with the assumed seeds, the trained models held fixed.
         smallest: Smallest gain that is found with a chance of 80%.
-        power_other_seeds, smallest_other_seeds: The same for a claim about training again.
+        power_other_seeds, smallest_other_seeds: The same for a claim about training again; no gain is found
+            (None) where the seeds are too few for the test at this level.
         examples_needed: For 80%, with the assumed seeds; None where no number is enough.
         largest_deviation: Largest standard deviation of an example's difference with which one run has 80%.
     """
@@ -101,8 +102,8 @@ class Finding:
     cells: int
     power: tuple[float, float]
     smallest: tuple[float, float]
-    power_other_seeds: tuple[float, float]
-    smallest_other_seeds: tuple[float, float]
+    power_other_seeds: tuple[float | None, float | None]
+    smallest_other_seeds: tuple[float | None, float | None]
     examples_needed: tuple[int | None, int | None]
     largest_deviation: float
 
@@ -156,20 +157,18 @@ def assess(claim: Claim, assumption: Assumption, *, averaged: bool, level: float
     cells = assumption.cells if averaged else 1
     plans = [Plan(_averaged(v, cells), claim.gain, level) for v in (assumption.low, assumption.high)]
     size = assumption.examples, assumption.seeds
-
-    def pair(figures: list[float | None]) -> tuple[float, float]:
-        low, high = (float("nan") if figure is None else figure for figure in figures)
-        return low, high
-
+    low, high = (standard_error(plan.variances, *size, other_seeds=False) for plan in plans)
+    again = [plan.power(*size, other_seeds=True) for plan in plans]
+    smallest = [plan.smallest_effect(*size, other_seeds=True) for plan in plans]
     needed = [plan.examples_needed(assumption.seeds, other_seeds=False) for plan in plans]
     return Finding(
         claim=claim,
         assumption=assumption,
         cells=cells,
-        power=pair([plan.power(*size, other_seeds=False) for plan in plans]),
-        smallest=pair([plan.smallest_effect(*size, other_seeds=False) for plan in plans]),
-        power_other_seeds=pair([plan.power(*size, other_seeds=True) for plan in plans]),
-        smallest_other_seeds=pair([plan.smallest_effect(*size, other_seeds=True) for plan in plans]),
+        power=(power(claim.gain, low, level), power(claim.gain, high, level)),
+        smallest=(smallest_effect(low, level), smallest_effect(high, level)),
+        power_other_seeds=(again[0], again[1]),
+        smallest_other_seeds=(smallest[0], smallest[1]),
         examples_needed=(needed[0], needed[1]),
         largest_deviation=plans[0].largest_deviation(assumption.examples * cells),
     )

@@ -1,6 +1,7 @@
 """What a number of matched training seeds can and cannot show."""
 
 from collections.abc import Sequence
+from itertools import count
 
 import numpy as np
 
@@ -23,6 +24,11 @@ def smallest_seed_level_p(seeds: int) -> float:
     0.029, 5 runs 0.008. A t-test can be smaller with fewer, on the strength of its normal distribution.)
     """
     return min(1.0, 2.0 / 2.0**seeds)
+
+
+def least_seeds(level: float = LEVEL) -> int:
+    """Return the fewest matched seeds with which that test can reach ``level`` (over 0); 5%: 6, 1%: 8."""
+    return next(seeds for seeds in count(1) if smallest_seed_level_p(seeds) <= level)
 
 
 def seed_level_p(differences: Sequence[float], rounds: int, seed: int) -> float | None:

@@ -1,6 +1,7 @@
 """Samplers: which inputs get how many warmups, and that what they get is weighed as without a sampler."""
 
 import dataclasses
+import math
 
 import pytest
 import torch
@@ -63,6 +64,15 @@ def test_a_pilot_whose_spread_is_never_reached_is_two_warmups(backbone):
 @pytest.mark.parametrize(("ess", "n"), [(1e9, N), (1.0, 2)])
 def test_adaptive_at_its_extremes_is_n_or_two_warmups(backbone, ess, n):
     same(backbone, loss_with(backbone, adaptive(ess)), loss_with(backbone, None, n=n))
+
+
+def test_adaptive_stops_after_two_that_weigh_about_the_same():
+    # s = 1 / (1 + e^-d): sum of s^2 is 2/3, an effective size of 1.5, at d = ln(2 + sqrt 3) = 1.317
+    assert math.log(2 + math.sqrt(3)) == pytest.approx(1.317, abs=1e-3)
+    ly = torch.tensor([[0.0, 0.0], [-3.0, -1.69], [0.0, 1.33], [0.0, 9.0]])
+    assert adaptive().more(ly, 8)[0].tolist() == [False, False, True, True]
+    assert adaptive(2.0).more(ly, 8)[0].tolist() == [False, True, True, True]
+    assert adaptive().more(torch.zeros(1, 4), 8)[1] == 4
 
 
 def test_the_inputs_that_go_on_are_those_that_the_rule_names(backbone):

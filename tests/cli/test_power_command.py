@@ -11,7 +11,7 @@ import pytest
 
 from harness.metrics.base import MetricContext
 from harness.metrics.chrf import ChrF
-from harness.stats.power import Plan, pseudo_values, variance_components
+from harness.stats.power import Plan, Variances, pseudo_values, variance_components
 
 
 @pytest.fixture
@@ -43,9 +43,19 @@ def test_the_papers_four_claims(call):
     logic = next(f for f in findings if (f["claim"], f["metric"]) == ("logic", "accuracy"))
     assert logic["verdict"] == "underpowered"
     assert logic["smallest_low_sd"] == pytest.approx(2.8016 * 44.7 / math.sqrt(1572), rel=1e-3)
-    text = call()[1]
-    assert "logic, +0.87 accuracy: found with a chance of 8% to 12%" in " ".join(text.split())
+    assert {(f["power_other_seeds_low_sd"], f["smallest_other_seeds_low_sd"]) for f in findings} == {
+        (0.0, None)
+    }
+    text = " ".join(call()[1].split())
+    assert "logic, +0.87 accuracy: found with a chance of 8% to 12%" in text
     assert text.count("Our assumption") == 4
+    assert "With 3 seeds nothing can be claimed for other seeds" in text
+    assert "it takes at least 6 seeds" in text
+    one = " ".join(call("--seeds", 1)[1].split())
+    assert "With 1 seed nothing can be claimed for other seeds" in one
+    assert "nan" not in one
+    six = " ".join(call("--seeds", 6)[1].split())
+    assert "For a claim about other seeds, with 6 seeds, the smallest gains at 80% are larger: transl" in six
     strict = json.loads(call("--comparisons", 8, "--seeds", 5, "--format", "json")[1])
     assert strict["level"] == 0.05 / 8
     assert {f["seeds"] for f in strict["findings"]} == {5}
@@ -58,13 +68,15 @@ def test_given_variances(call):
     found = json.loads(call(*arguments, "--format", "json")[1])
     one, six = found["designs"]
     assert one["standard_error"] == pytest.approx(20 / math.sqrt(2000))
-    assert one["power_seeds"] is None
+    assert (one["power_seeds"], one["smallest_seeds"], one["examples_needed_seeds"]) == (0.0, None, None)
+    assert six["power_seeds"] == Plan(Variances(400.0, seeds=0.25), 1.5).power(2000, 6, other_seeds=True)
     assert six["standard_error_seeds"] == pytest.approx(math.sqrt(0.25 / 6 + 400 / 2000))
     assert one["examples_needed"] == pytest.approx((2.8016 * 20 / 1.5) ** 2, rel=1e-3)
     for format_ in ("text", "md"):
         shown = call(*arguments, "--format", format_)[1]
         assert f"{one['power']:.0%}" in shown
         assert "matched seeds are needed" in shown or "no number of seeds" in shown
+        assert "can't give less than p = 2/2^k" in " ".join(shown.split())
     rows = list(csv.DictReader(io.StringIO(call(*arguments, "--format", "csv")[1])))
     assert [float(row["power"]) for row in rows] == [one["power"], six["power"]]
     without = call("--sd", 20, "--examples", 2000)[1]
@@ -80,6 +92,14 @@ def test_accuracy_that_can_not_be_told_apart(call):
         call("--accuracy", 40, "--disagree", 10, "--examples", 651, "--effect", 0.87, "--format", "json")[1]
     )
     assert closer["designs"][0]["standard_error"] == pytest.approx(math.sqrt(1000 / 651))
+
+
+def test_the_largest_gain_that_a_disagreement_allows(call):
+    code, out, _ = call(
+        "--accuracy", 40, "--disagree", 0.07, "--examples", 651, "--effect", 0.07, "--format", "json"
+    )
+    assert code == 0
+    assert json.loads(out)["designs"][0]["standard_error"] == pytest.approx(math.sqrt(7 / 651))
 
 
 def write_pilot(folder, runs=2, examples=60):
@@ -145,6 +165,23 @@ def test_curves(call, tmp_path):
         (["--accuracy", "40", "--disagree", "95", "--examples", "9"], "no two systems of 40.0% disagree"),
         (["--sd", "20", "--examples", "9", "--seeds", "none"], "'none' are no numbers of seeds"),
         (["--sd", "20", "--examples", "9", "--seeds", "0"], "'0' are no numbers of seeds"),
+        (["--sd", "20", "--examples", "9", "--seeds", "3,10001"], "'3,10001' are no numbers of seeds"),
+        (["--sd", "20", "--examples", "9", "--effect", "nan"], "nan makes no sense here (from --effect)"),
+        (["--sd", "20", "--examples", "9", "--effect", "-inf"], "-inf makes no sense here (from --effect)"),
+        (["--sd", "1e7", "--examples", "9"], "1e+07 makes no sense here (from --sd)"),
+        (
+            ["--sd", "20", "--examples", "9", "--seed-sd", "1e200"],
+            "1e+200 makes no sense here (from --seed-sd)",
+        ),
+        (["--accuracy", "nan", "--examples", "9"], "nan makes no sense here (from --accuracy)"),
+        (["--disagree", "5"], "--disagree needs --accuracy"),
+        (["--sd", "20", "--examples", "9", "--disagree", "5"], "--disagree needs --accuracy"),
+        (
+            ["--accuracy", "40", "--disagree", "1", "--examples", "651", "--effect", "5"],
+            "two systems that disagree on 1% of the examples differ by no more than 1 points",
+        ),
+        # independent errors at 95%: 2 * 0.95 * 0.05 = 9.5%
+        (["--accuracy", "95", "--examples", "651", "--effect", "-9.6"], "disagree on 9.5% of the examples"),
         (["--format", "pdf"], "unknown format 'pdf'"),
         (["--plot", "curve.txt"], "can't plot into curve.txt"),
         (["a", "--ref", "ref"], "a pilot is two systems"),

@@ -18,6 +18,7 @@ from harness.planning.studies import SCALES, Lengths, paper_studies, read_length
 from harness.registry import tasks
 from harness.report.numbers import flops
 from harness.settings import Lora
+from harness.spec import make_spec
 from harness.stats.claims import PUBLISHED, read_claims
 
 A100 = Device(312.0, 0.35)
@@ -108,6 +109,21 @@ def test_another_way_of_decoding_costs_no_training() -> None:
     assert thrice["decoding warmup"].count == 3 * once["decoding warmup"].count
     assert thrice["decoding warmup"].spent.total >= 3 * once["decoding warmup"].spent.total
     assert plan.cells == 12
+
+
+def test_subsets_that_share_a_training_count_it_once() -> None:
+    lengths = Lengths(20, 20, "")
+    held = {"task": "multi30k", "scale": "paper", "seeds": 2, "methods": ["sft"]}
+    sets = ("de-en", "de-en-2017")
+    one, both = (
+        forecast(make_spec(held | {"subsets": s}, "a test"), lengths, A100) for s in (sets[:1], sets)
+    )
+    counts = [{part.name: part.count for part in plan.expenses} for plan in (one, both)]
+    assert counts[0] == {"warm start": 2, "training sft": 2, "decoding sft": 2}
+    assert counts[1] == {"warm start": 2, "training sft": 2, "decoding sft": 4}
+    assert both.cells == 4
+    assert both.total.scored == one.total.scored
+    assert both.disk - one.disk == 2 * 300 * both.examples[1]
 
 
 def test_what_is_cut_is_not_counted() -> None:

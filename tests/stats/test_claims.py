@@ -26,7 +26,10 @@ def test_every_claim_has_its_assumptions_and_a_finding():
         finding = assess(claim, assumption, averaged=False)
         assert 0.05 <= finding.power[1] <= finding.power[0] <= 1
         assert finding.smallest[0] < finding.smallest[1]
-        assert finding.smallest_other_seeds[0] > finding.smallest[0]
+        assert finding.power_other_seeds == (0.0, 0.0)  # three seeds can't show it
+        assert finding.smallest_other_seeds == (None, None)
+        six = assess(claim, read_assumption(claim, seeds=6), averaged=False)
+        assert six.smallest_other_seeds[0] > six.smallest[0]
         assert (finding.verdict == "detectable") == (finding.power[1] >= 0.8)
 
 

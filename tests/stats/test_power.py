@@ -15,12 +15,15 @@ from harness.stats.power import (
     Variances,
     accuracy_variance,
     power,
+    power_over_seeds,
     pseudo_values,
     smallest_effect,
+    smallest_effect_over_seeds,
     standard_error,
     variance_components,
 )
 from harness.stats.randomization import randomization_test
+from harness.stats.seeds import seed_level_p
 
 
 def mean(statistics):
@@ -41,7 +44,7 @@ def test_normal_power_is_statsmodels(effect, level):
 
 @pytest.mark.parametrize("seeds", [2, 5, 12])
 @pytest.mark.parametrize("effect", [0.2, 0.9, 2.5])
-def test_power_over_seeds_is_statsmodels_t_test(seeds, effect):
+def test_power_of_a_t_test_is_statsmodels(seeds, effect):
     expected = TTestPower().power(effect, nobs=seeds, alpha=0.05)
     assert power(effect, 1 / math.sqrt(seeds), 0.05, seeds - 1) == pytest.approx(expected, abs=1e-9)
 
@@ -49,9 +52,55 @@ def test_power_over_seeds_is_statsmodels_t_test(seeds, effect):
 def test_smallest_effect_is_2_8_standard_errors():
     by_hand = stats.norm.isf(0.025) + stats.norm.isf(0.2)
     assert smallest_effect(1.0) == pytest.approx(by_hand, abs=1e-4)
-    assert power(smallest_effect(0.7, 0.01, 0.9, 4), 0.7, 0.01, 4) == pytest.approx(0.9)
+    smallest = smallest_effect_over_seeds(0.7, 9, 0.01, 0.9)
+    assert smallest is not None
+    assert power_over_seeds(smallest, 0.7, 9, 0.01) == pytest.approx(0.9)
     assert smallest_effect(0.0) == 0.0
     assert (power(0.0, 0.0), power(0.1, 0.0)) == (0.05, 1.0)
+    assert power(1.0, 1e-13, 0.05, 5) == 1.0  # where the t distribution underflows
+
+
+def test_too_few_seeds_show_nothing():
+    # p is at least 2 / 2^k: 0.0625 with 5 seeds, 0.03125 with 6
+    for seeds in range(1, 6):
+        assert power_over_seeds(100.0, 0.1, seeds) == 0.0
+        assert smallest_effect_over_seeds(0.1, seeds) is None
+    assert power_over_seeds(100.0, 0.1, 6) == pytest.approx(1.0)
+    assert power_over_seeds(100.0, 0.1, 8, 0.05 / 8) == 0.0  # 2 / 256 is over 0.00625
+    assert power_over_seeds(100.0, 0.1, 9, 0.05 / 8) == pytest.approx(1.0)
+    assert power_over_seeds(0.1, 1.0, 5000) == pytest.approx(power(0.1, 1.0, 0.05, 4999))
+    plan = Plan(Variances(examples=225.0, seeds=0.01), effect=1.57)
+    assert [plan.power(5000, k, other_seeds=True) for k in (3, 4, 5)] == [0.0, 0.0, 0.0]
+    assert plan.smallest_effect(5000, 5, other_seeds=True) is None
+    assert plan.examples_needed(5, other_seeds=True) is None
+    assert plan.seeds_needed(5000, other_seeds=True) == 6
+    assert Plan(Variances(0.0, seeds=0.0), 1.0, level=1e-70).seeds_needed(9, other_seeds=True) is None
+
+
+def test_power_of_the_fewest_seeds_by_hand():
+    # six differences of variance 1 around 1: all above 0, or all below
+    above = float(stats.norm.cdf(1.0))
+    assert power_over_seeds(1.0, 6**-0.5, 6) == pytest.approx(above**6 + (1 - above) ** 6)
+    assert power_over_seeds(0.0, 1.0, 6) == pytest.approx(2 / 64)
+    # with seven, three of the 64 pairs of mirrored flips may reject: p = 6 / 128
+    assert power_over_seeds(1.0, 7**-0.5, 7) == pytest.approx(TTestPower().power(1.0, nobs=7, alpha=6 / 128))
+
+
+@pytest.mark.parametrize(
+    ("seeds", "level", "high"), [(6, 0.05, 0.0), (7, 0.05, 0.03), (8, 0.05, 0.03), (10, 0.00625, 0.1)]
+)
+@pytest.mark.parametrize("effect", [0.0, 0.8, 1.3])
+def test_power_over_seeds_foretells_the_exact_test(seeds, level, high, effect):
+    """``high``: what the approximation by a t test may be too high by."""
+    rng = np.random.default_rng(8)
+    draws = effect + rng.normal(size=(4000, seeds))
+    flips = 1.0 - 2.0 * (np.arange(2 ** (seeds - 1))[:, None] >> np.arange(seeds) & 1)  # the last one stays
+    sums = np.abs(draws @ flips.T)
+    p = (sums >= sums[:, :1] - 1e-9).mean(axis=1)
+    assert p[:3] == pytest.approx([seed_level_p(list(row), 10_000, 1) for row in draws[:3]])
+    foretold = power_over_seeds(effect, seeds**-0.5, seeds, level)
+    low, most = stats.binom.interval(0.999, len(draws), foretold)
+    assert low / len(draws) - high <= (p <= level).mean() <= most / len(draws)
 
 
 def test_logic_by_hand():
@@ -132,22 +181,23 @@ def test_power_foretells_the_share_of_tests_that_find_the_effect():
 def test_what_is_needed_is_the_least_that_is_enough():
     plan = Plan(Variances(examples=400.0, residual=900.0, seeds=0.3), effect=1.5)
     for other in (False, True):
-        examples = plan.examples_needed(4, other_seeds=other)
+        examples = plan.examples_needed(7, other_seeds=other)
         assert examples is not None
         assert (
-            plan.power(examples, 4, other_seeds=other) >= 0.8 > plan.power(examples - 1, 4, other_seeds=other)
+            plan.power(examples, 7, other_seeds=other) >= 0.8 > plan.power(examples - 1, 7, other_seeds=other)
         )
         seeds = plan.seeds_needed(3000, other_seeds=other)
         assert seeds is not None
-        assert plan.power(3000, seeds, other_seeds=other) >= 0.8
-        fewer = plan.power(3000, seeds - 1, other_seeds=other) if seeds > 1 else None
-        assert fewer is None or fewer < 0.8
-    by_hand = (2.8016 / 1.5) ** 2 * (400 + 900 / 4)
-    assert plan.examples_needed(4, other_seeds=False) == pytest.approx(by_hand, rel=0.001)
-    # the spread between seeds alone is too large for two seeds, on any test set
-    assert plan.examples_needed(2, other_seeds=True) is None
+        assert seeds > 1
+        assert (
+            plan.power(3000, seeds, other_seeds=other) >= 0.8 > plan.power(3000, seeds - 1, other_seeds=other)
+        )
+    by_hand = (2.8016 / 1.5) ** 2 * (400 + 900 / 7)
+    assert plan.examples_needed(7, other_seeds=False) == pytest.approx(by_hand, rel=0.001)
+    # the spread between seeds alone is too large for seven seeds, on any test set
+    assert Plan(Variances(400.0, seeds=4.0), 1.5).examples_needed(7, other_seeds=True) is None
     assert Plan(Variances(400.0), 0.01).seeds_needed(100, other_seeds=False) is None
-    assert plan.power(100, 1, other_seeds=True) is None
+    assert Plan(Variances(400.0), 1.0).power(100, 7, other_seeds=True) is None
     assert Plan(Variances(400.0), 1.0).smallest_effect(100, 3, other_seeds=True) is None
     with pytest.raises(ValueError, match="not known"):
         standard_error(Variances(1.0), 10, 2, other_seeds=True)

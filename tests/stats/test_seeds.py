@@ -5,7 +5,14 @@ import pytest
 from scipy import stats
 
 from harness.stats.bootstrap import bootstrap_differences, percentile_interval
-from harness.stats.seeds import COVERED, interval_note, seed_level_note, seed_level_p, smallest_seed_level_p
+from harness.stats.seeds import (
+    COVERED,
+    interval_note,
+    least_seeds,
+    seed_level_note,
+    seed_level_p,
+    smallest_seed_level_p,
+)
 
 
 @pytest.mark.parametrize("seeds", range(1, 9))
@@ -14,6 +21,11 @@ def test_smallest_p_by_enumerating_all_sign_flips(seeds):
     flipped = [abs(np.dot(signs, differences)) for signs in itertools.product((1, -1), repeat=seeds)]
     p = np.mean([value >= differences.sum() for value in flipped])
     assert smallest_seed_level_p(seeds) == pytest.approx(p, abs=1e-15)
+
+
+def test_fewest_seeds_that_reach_a_level():
+    # 1/4, 1/8, 1/16, 1/32 with 3 to 6 seeds; 1/128 with 8, 1/256 with 9
+    assert [least_seeds(level) for level in (0.5, 0.25, 0.0625, 0.05, 0.01, 0.05 / 8)] == [2, 3, 5, 6, 8, 9]
 
 
 def test_note_until_six_seeds():
