@@ -2,14 +2,15 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from harness.backbones.costs import Costs, IntArray
 from harness.cell import Cell
 from harness.objective import Method
-from harness.planning.plan import Coordinates, Plan
+from harness.planning.matches import spent_by
+from harness.planning.plan import Plan
 from harness.settings import Budget, Decode, Lora, Settings
 
 UTILISATION = 0.35
@@ -246,16 +247,6 @@ def estimate(
             tests += count
         disk += disk_bytes(costs, lora, starts=len(starts), trainings=len(trained), decoded=tests)
     return Estimate(spent.total, spent.total / rate / max(1, workers), disk, rate)
-
-
-def spent_by(cell: Cell, own: Mapping[Coordinates, Cell]) -> Cell:
-    """The cell whose training tells what this one's spends: a matched one spends what the other does.
-
-    Args:
-        cell: The cell.
-        own: :meth:`harness.planning.plan.Plan.matchable` of its plan.
-    """
-    return own[cell.subset, cell.backbone, cell.seed, cell.matched] if cell.matched else cell
 
 
 def _model(cell: Cell) -> tuple[str, str, Lora]:

@@ -1,6 +1,6 @@
 """From a spec to cells: every name resolved and every input checked before the first step."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,16 +13,16 @@ from harness.methods import resolve_method
 from harness.metrics.base import MetricContext
 from harness.metrics.learned import is_learned
 from harness.objective import Method
+from harness.planning.layers import backbone_section, decoded, resolve
+from harness.planning.matches import Coordinates, matchable, with_matches
 from harness.planning.selection import choose_scale, choose_subsets, find_data_dir, is_offline
 from harness.registry import Entry, metrics, tasks
 from harness.settings import Score, Settings
-from harness.spec import RunSpec, make_settings, merge
+from harness.spec import RunSpec
 from harness.storage.examples import limited
 from harness.task import LoadRequest, Splits, Task, TaskCard
 from harness.tracking import require_trackers
 from harness.training.launch import check_workers, choose_devices
-
-Coordinates = tuple[str, str, int, str]
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Plan:
 
     def matchable(self) -> dict[Coordinates, Cell]:
         """The cells whose operations a matched one may be given, by subset, backbone, seed and method."""
-        return _matchable(self.cells)
+        return matchable(self.cells)
 
 
 def make_plan(spec: RunSpec, data: Mapping[str, Splits] | None = None) -> Plan:
@@ -112,10 +112,10 @@ def make_plan(spec: RunSpec, data: Mapping[str, Splits] | None = None) -> Plan:
     own: dict[tuple[str, str], list[Settings]] = {}
     for reference, entry in resolved.items():
         layers = scale_card.settings, entry.value.settings, spec.sections(), references[reference]
-        shared[reference] = _resolved(f"settings of {reference}", device, *layers)
+        shared[reference] = resolve(f"settings of {reference}", device, *layers)
         for (name, method), section in zip(chosen_methods.items(), spec.methods.values(), strict=True):
             origin = f"settings of {reference}, methods.{name}"
-            own[reference, name] = _decoded(spec, method.value, _resolved(origin, device, *layers, section))
+            own[reference, name] = decoded(spec, method.value, resolve(origin, device, *layers, section))
     limits = {settings.limit for settings in (*shared.values(), *(held[0] for held in own.values()))}
     if len(limits) > 1:
         raise UserError(
@@ -135,7 +135,7 @@ def make_plan(spec: RunSpec, data: Mapping[str, Splits] | None = None) -> Plan:
     }
     out = spec.out or Path("runs") / f"{card.name}-{scale}"
     matched = _matched(spec, chosen_methods)
-    cells = _with_matches(
+    cells = with_matches(
         Cell(
             task=card.name,
             task_version=card.version,
@@ -164,7 +164,7 @@ def make_plan(spec: RunSpec, data: Mapping[str, Splits] | None = None) -> Plan:
             "scale": scale,
             "subsets": tuple(subsets),
             "backbones": {
-                reference: _section(settings, scale_card.settings, resolved[reference].value.settings)
+                reference: backbone_section(settings, scale_card.settings, resolved[reference].value.settings)
                 for reference, settings in shared.items()
             },
             **{name: {} for name in Settings.model_fields},
@@ -218,41 +218,6 @@ def require_one_start(cells: Sequence[Cell]) -> None:
         )
 
 
-def _resolved(origin: str, device: str, *layers: Mapping[str, Any]) -> Settings:
-    """Merged settings, with "auto" resolved.
-
-    Raises:
-        UserError: They are not valid, or ask for adapters on a warm start.
-    """
-    merged = make_settings(origin, *layers)
-    if merged.lora.rank and merged.warm_start.steps:
-        raise UserError(
-            f"lora.rank={merged.lora.rank} needs warm_start.steps=0, not {merged.warm_start.steps}",
-            origin=origin,
-            hint="Adapters stand on the checkpoint as it is.",
-        )
-    return _with_dtype(merged, device)
-
-
-def _section(settings: Settings, *below: Mapping[str, Any]) -> dict[str, Any]:
-    """Resolved settings as a backbone's section of a spec, which is merged over the layers below once more: a
-    null stands only where one overrides a value of theirs.
-    """
-    under = merge(*below)
-    under.pop("budget", None)  # it is replaced whole
-    return _with_nulls(settings.model_dump(mode="json"), under)
-
-
-def _with_nulls(own: Mapping[str, Any], under: Mapping[str, Any]) -> dict[str, Any]:
-    kept: dict[str, Any] = {}
-    for key, value in own.items():
-        if isinstance(value, Mapping):
-            kept[key] = _with_nulls(value, under.get(key) or {})
-        elif value is not None or under.get(key) is not None:
-            kept[key] = value
-    return kept
-
-
 def _choose_metrics(
     card: TaskCard, subsets: Sequence[str], settings: Score
 ) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
@@ -296,58 +261,6 @@ def _check_devices(method: Entry[Method], devices: int) -> None:
             origin="--devices",
             hint="Use --devices 1, or a sampler without replay.",
         )
-
-
-def _read_by(method: Method, settings: Settings) -> Settings:
-    """The settings with the decoding that the method can have.
-
-    Raises:
-        UserError: It can't be decoded so.
-    """
-    given = method.warmup == "given" and method.given_at_inference
-    settings.decode.check(method.name, method.warmup, given=given)
-    return settings.model_copy(update={"decode": settings.decode.read(method.warmup)})
-
-
-def _decoded(spec: RunSpec, method: Method, settings: Settings) -> list[Settings]:
-    """A method's settings, once for every way in which its models are decoded.
-
-    Raises:
-        UserError: It can't be decoded so, or reads nothing of what would differ.
-    """
-    found = [_read_by(method, settings)]
-    for section in spec.decodings.get(method.name, ()):
-        origin = f"decodings.{method.name}"
-        other = _read_by(method, make_settings(origin, settings.model_dump(), {"decode": section}))
-        if other in found:
-            raise UserError(
-                f"two ways of decoding '{method.name}' are the same to it",
-                origin=origin,
-                hint=f"Leave {section} out.",
-            )
-        found.append(other)
-    return found
-
-
-def _matchable(cells: Iterable[Cell]) -> dict[Coordinates, Cell]:
-    """The cells of a method's own budget; of several ways of decoding the first, which is the usual one."""
-    found: dict[Coordinates, Cell] = {}
-    for cell in cells:
-        if not cell.matched:
-            found.setdefault((cell.subset, cell.backbone, cell.seed, cell.method), cell)
-    return found
-
-
-def _with_matches(cells: Iterable[Cell]) -> tuple[Cell, ...]:
-    """The cells, each matched one with the training whose operations it is given."""
-    laid_out = tuple(cells)
-    own = _matchable(laid_out)
-
-    def spending(cell: Cell) -> str | None:
-        of = cell.subset, cell.backbone, cell.seed, cell.matched
-        return own[of].training_id if cell.matched else None
-
-    return tuple(cell.model_copy(update={"matched_training": spending(cell)}) for cell in laid_out)
 
 
 def _matched(spec: RunSpec, chosen: dict[str, Entry[Method]]) -> list[tuple[Entry[Method], str]]:
@@ -426,24 +339,3 @@ def load_data(task: Entry[Task], request: LoadRequest, limit: Any) -> Splits:
 
 def _by_name(entries: Iterator[Entry[Method]]) -> dict[str, Entry[Method]]:
     return {entry.value.name: entry for entry in entries}
-
-
-def _with_dtype(settings: Settings, device: str) -> Settings:
-    """Resolve "auto" now, so that the stored settings say what was used.
-
-    Raises:
-        UserError: The GPU that it depends on is on another machine.
-    """
-    if settings.train.dtype != "auto":
-        return settings
-    import torch
-
-    if device == "cuda" and not torch.cuda.is_available():
-        raise UserError(
-            "train.dtype=auto asks this machine's GPU whether it has bfloat16, and there is none here",
-            origin="train.dtype",
-            hint="Say what the cluster's GPUs have: --set train.dtype=bfloat16, or float32.",
-        )
-    fits = device == "cuda" and torch.cuda.is_bf16_supported()
-    dtype = "bfloat16" if fits else "float32"
-    return settings.model_copy(update={"train": settings.train.model_copy(update={"dtype": dtype})})

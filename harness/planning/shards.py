@@ -29,11 +29,11 @@ from harness.planning.estimate import (
     Operations,
     PerExample,
     per_example,
-    spent_by,
     training_operations,
     warm_start_operations,
 )
 from harness.planning.forecast import A100_TFLOPS, WRITING
+from harness.planning.matches import spent_by
 from harness.planning.plan import Plan
 from harness.settings import Lora, Settings
 
@@ -61,7 +61,7 @@ class Shard:
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class Weight:
     """What a cell needs, in operations: warm start and training, which it may share, and its decoding."""
 
     start: int
@@ -123,7 +123,7 @@ def slice_of(plan: Plan, shard: Shard) -> Slice:
 
 
 def split(
-    cells: Sequence[Cell], count: int, work_of: Callable[[Cell], Work]
+    cells: Sequence[Cell], count: int, work_of: Callable[[Cell], Weight]
 ) -> tuple[list[list[Cell]], list[int]]:
     """Deal the cells out to at most ``count`` shards; those that are not returned are empty.
 
@@ -152,7 +152,9 @@ def start_group(cell: Cell) -> StartGroup:
     return cell.trained_as or cell.subset, cell.backbone, cell.seed
 
 
-def _pack(pieces: list[list[Cell]], count: int, work: dict[int, Work]) -> tuple[list[list[Cell]], list[int]]:
+def _pack(
+    pieces: list[list[Cell]], count: int, work: dict[int, Weight]
+) -> tuple[list[list[Cell]], list[int]]:
     """Deal pieces out, longest first; returns the shards that got any, and their work."""
     count = min(count, len(pieces))
     parts: list[list[Cell]] = [[] for _ in range(count)]
@@ -179,13 +181,13 @@ def _pack(pieces: list[list[Cell]], count: int, work: dict[int, Work]) -> tuple[
     return [parts[index] for index in filled], [loads[index] for index in filled]
 
 
-def _without_start(piece: list[Cell], work: dict[int, Work]) -> int:
-    """Work of a piece: what cells that only decode otherwise share is trained once."""
+def _without_start(piece: list[Cell], work: dict[int, Weight]) -> int:
+    """Weight of a piece: what cells that only decode otherwise share is trained once."""
     trainings = {(start_group(cell), cell.method, cell.matched): work[id(cell)].training for cell in piece}
     return sum(trainings.values()) + sum(work[id(cell)].decoding for cell in piece)
 
 
-def weigh(plan: Plan) -> Callable[[Cell], Work]:
+def weigh(plan: Plan) -> Callable[[Cell], Weight]:
     """What tells the work of a cell of the plan: operations, those token by token counting for more.
 
     Raises:
@@ -215,11 +217,11 @@ def weigh(plan: Plan) -> Callable[[Cell], Work]:
         )
         return _weight(spent)
 
-    def work_of(cell: Cell) -> Work:
+    def work_of(cell: Cell) -> Weight:
         by, settings = spent_by(cell, own), cell.settings
         one = each(cell.backbone, cell.subset, cell.method, settings)
         tests = len(getattr(plan.data[cell.subset], settings.decode.split))
-        return Work(
+        return Weight(
             start=_weight(warm_start_operations(one, settings)),
             training=training(cell.backbone, cell.subset, by.method, by.settings, bool(cell.matched)),
             decoding=_weight(one.decoding * tests),

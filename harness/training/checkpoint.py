@@ -183,7 +183,7 @@ def _model_tensors(backbone: Backbone) -> dict[str, Tensor]:
     return {**dict(backbone.model.named_parameters()), **dict(backbone.model.named_buffers())}
 
 
-def read_log(path: Path) -> str:
+def log_text(path: Path) -> str:
     """The training log so far.
 
     Raises:

@@ -18,7 +18,7 @@ from harness.errors import TrainingError, UserError
 from harness.objective import Objective
 from harness.settings import Budget, Train
 from harness.training.batching import Encoded, collate, training_order
-from harness.training.checkpoint import Pace, Snapshot, capture, latest, read_log, restore, save
+from harness.training.checkpoint import Pace, Snapshot, capture, latest, log_text, restore, save
 from harness.training.fit import Fit, halved
 from harness.training.ledger import NOTHING, Ledger, Outlay, peak_memory, reset_peak_memory
 from harness.training.loss import batch_loss
@@ -132,7 +132,7 @@ def train(
         ledger.peak_memory = max(ledger.peak_memory, peak_memory(device.type))
         counted = {"share": share, "warm_share": warm_share, "seconds": seconds}
         values = {"ledger": ledger.to_dict(), **counted}
-        snapshot = capture(backbone, optimizer, generator, memory, window, values, read_log(log))
+        snapshot = capture(backbone, optimizer, generator, memory, window, values, log_text(log))
         save(checkpoints, ledger.steps, snapshot)
         pace.wrote(cost := time.perf_counter() - began)
         return cost

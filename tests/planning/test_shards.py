@@ -16,7 +16,7 @@ from same_results import assert_same
 from harness.cell import Cell
 from harness.errors import UserError
 from harness.planning.plan import Plan, make_plan
-from harness.planning.shards import TOLERANCE, Shard, Work, parse_shard, slice_of, split, start_group, weigh
+from harness.planning.shards import TOLERANCE, Shard, Weight, parse_shard, slice_of, split, start_group, weigh
 from harness.runner import outstanding
 from harness.settings import Settings
 from harness.spec import make_spec
@@ -75,7 +75,7 @@ def test_shards_have_every_cell_once_and_keep_together_what_needs_each_other(
     cells: list[Cell], count: int, work: list[int], start: int
 ) -> None:
     drawn = {place(cell): work[i % len(work)] for i, cell in enumerate(cells)}
-    parts, loads = split(cells, count, lambda cell: Work(start, drawn[place(cell)], 1))
+    parts, loads = split(cells, count, lambda cell: Weight(start, drawn[place(cell)], 1))
     assert 1 <= len(parts) == len(loads) <= count
     assert all(parts)
     assert sorted(place(cell) for part in parts for cell in part) == sorted(map(place, cells))
@@ -98,7 +98,7 @@ def test_shards_have_every_cell_once_and_keep_together_what_needs_each_other(
         c.model_copy(update={"settings": Settings.model_validate({"train": {"dtype": "bfloat16"}})})
         for c in cells
     ]
-    again, _ = split(others, count, lambda cell: Work(start, drawn[place(cell)], 1))
+    again, _ = split(others, count, lambda cell: Weight(start, drawn[place(cell)], 1))
     assert [[place(c) for c in part] for part in again] == [[place(c) for c in part] for part in parts]
 
 
@@ -116,7 +116,7 @@ def test_a_start_group_is_what_shares_a_warm_start(alike: bool) -> None:
 
 def test_cells_that_share_a_training_count_it_once_and_stay_together() -> None:
     cells = make_cells(3, 1, 2, 1, 0, alike=True)  # three test sets of one training, two seeds
-    parts, loads = split(cells, 6, lambda cell: Work(5, 100, 10))
+    parts, loads = split(cells, 6, lambda cell: Weight(5, 100, 10))
     assert [{cell.seed for cell in part} for part in parts] == [{0}, {1}]
     assert loads == [5 + 100 + 3 * 10] * 2
 
@@ -127,7 +127,7 @@ def test_the_longest_shard_is_near_the_shortest_possible(work: list[int], count:
     """Against every way to deal out; Graham's bound of the LPT rule, and the tolerance for whole groups."""
     cells = make_cells(1, 1, 3, 2, 0)[: len(work)]
     drawn = {place(cell): w for cell, w in zip(cells, work, strict=True)}
-    parts, _ = split(cells, count, lambda cell: Work(0, drawn[place(cell)], 0))
+    parts, _ = split(cells, count, lambda cell: Weight(0, drawn[place(cell)], 0))
     longest = max(sum(drawn[place(cell)] for cell in part) for part in parts)
     best = min(
         max(sum(w for w, at in zip(work, dealt, strict=True) if at == i) for i in range(count))
@@ -139,7 +139,7 @@ def test_the_longest_shard_is_near_the_shortest_possible(work: list[int], count:
 def test_groups_stay_whole_where_that_is_balanced_and_are_cut_where_it_is_not() -> None:
     def seeds(count: int, of_seeds: int, start: int) -> list[list[tuple[int, str]]]:
         cells = make_cells(1, 1, of_seeds, 3, 1)  # sft 10, warmup 10, frozen 10, sft matched with warmup 10
-        parts, _ = split(cells, count, lambda cell: Work(start, 8, 2))
+        parts, _ = split(cells, count, lambda cell: Weight(start, 8, 2))
         return [[(c.seed, c.matched or c.method) for c in part] for part in parts]
 
     assert [{seed for seed, _ in part} for part in seeds(3, 6, 5)] == [{0, 3}, {1, 4}, {2, 5}]
