@@ -4,9 +4,10 @@ A study is a folder ``results/NAME`` with ``cells/``. Its ``tables/commands.yaml
 plot beside it was made::
 
     - file: main.md                                     # in tables/: what the command prints
-      command: warmup-bench report {study} --format md
-    - plots: plots                                      # in the study: what the command draws
-      command: warmup-bench report {study} --plots {plots}
+      plots: plots                                      # in the study: what the command draws
+      command: warmup-bench report {study} --format md --plots {plots}
+
+An entry has a file, plots or both.
 
 ``{study}`` stands for the study's folder, ``{plots}`` for a folder of plots.
 """
@@ -47,12 +48,13 @@ def problems(study: Path, scratch: Path) -> list[str]:
         done = invoke(*(argument.format(**places) for argument in arguments), cwd=scratch)
         if done.returncode != 0:
             found.append(f"{study.name}: exit status {done.returncode}: {entry['command']}: {done.stderr}")
-        elif "file" in entry:
+            continue
+        if "file" in entry:
             path = study / "tables" / entry["file"]
             made.add(path)
             if not path.is_file() or path.read_bytes() != done.stdout.encode():
                 found.append(f"{study.name}: tables/{entry['file']} is not what its command prints")
-        else:
+        if "plots" in entry:
             new = [path for path in drawn.glob("*") if path.suffix in PLOTS and path.stat().st_size > 1000]
             made |= {study / entry["plots"] / path.name for path in new}
             if not new:
