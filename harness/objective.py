@@ -151,6 +151,11 @@ class Method:
     reference: bool = False
     sampler: Sampler | None = None
 
+    @property
+    def gives_at_inference(self) -> bool:
+        """Whether warmups of test inputs are given rather than written by the model."""
+        return self.warmup == "given" and self.given_at_inference
+
 
 @dataclass(frozen=True, slots=True)
 class Objective:

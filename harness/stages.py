@@ -33,6 +33,7 @@ from harness.storage.store import (
     write_table,
     writing,
 )
+from harness.storage.training_log import LOG
 from harness.task import Example
 from harness.training.ledger import NOTHING, Ledger, Outlay
 from harness.training.parallel import ALONE, Group
@@ -101,7 +102,7 @@ class Job:
         """Whether decoding reads the warm start too: under adapters, and where the method gives warmups."""
         if self.cell.settings.lora.rank > 0:
             return True
-        return self.cell.warmup == "given" and resolve_method(self.method).value.given_at_inference
+        return self.cell.warmup == "given" and resolve_method(self.method).value.gives_at_inference
 
     def checkpoints(self, name: str) -> Path:
         """Where a warm start or a training keeps its checkpoints while it is under way."""
@@ -124,7 +125,7 @@ def run_warm_start(job: Job, report: Report, group: Group = ALONE) -> None:
     from harness.backbones.limits import check_lengths
     from harness.backbones.load import make_backbone, resolve_preset
     from harness.training.batching import encode_examples
-    from harness.training.checkpoint import LOG, clear
+    from harness.training.checkpoint import clear
     from harness.training.loss import Objective
     from harness.training.train import train
 
@@ -197,7 +198,7 @@ def run_training(job: Job, report: Report, group: Group = ALONE) -> None:
     from harness.provenance import provenance
     from harness.tracking import tracked
     from harness.training.batching import encode_examples
-    from harness.training.checkpoint import LOG, clear
+    from harness.training.checkpoint import clear
     from harness.training.diagnostics import diagnose
     from harness.training.loss import Objective
     from harness.training.train import train
@@ -263,7 +264,7 @@ def _decode(job: Job, report: Report, group: Group) -> None:
 
     cell, settings = job.cell, job.cell.settings
     method = resolve_method(job.method).value
-    gives = method.warmup == "given" and method.given_at_inference
+    gives = method.gives_at_inference
     check(job.training_folder)
     if gives:
         check(job.warm_start_folder)

@@ -17,9 +17,9 @@ from harness.backbones.lora import ADAPTER, add_adapter, read_adapter
 from harness.backbones.presets import UNKNOWN_CHECKPOINT, Preset
 from harness.backbones.tokenizer import ANSWER, SEPARATOR, train_tokenizer
 from harness.errors import UserError
-from harness.metrics.checkpoints import hash_files
 from harness.registry import Entry, backbones
 from harness.settings import Lora
+from harness.storage.hashes import hash_files
 
 RESERVED = (SEPARATOR, "<|reserved_special_token_0|>", "<|fim_middle|>", "<|file_separator|>", "<file_sep>")
 """Tokens that pretrained vocabularies have and plain text never uses; the first found is the separator."""

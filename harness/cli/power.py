@@ -7,8 +7,10 @@ from typing import Any
 
 from harness.cli.formats import check_format
 from harness.errors import UserError
+from harness.spec import MOST_SEEDS
 from harness.stats.claims import Finding, assess, read_assumption, read_claims
 from harness.stats.power import (
+    MOST_EXAMPLES,
     Plan,
     Variances,
     accuracy_variance,
@@ -22,14 +24,11 @@ FORMATS = ("text", "md", "csv", "json")
 LARGEST = {
     **dict.fromkeys(("effect", "sd", "seed_sd", "comparisons"), 10**6),
     **dict.fromkeys(("accuracy", "disagree"), 100),
-    "examples": 10**8,
+    "examples": MOST_EXAMPLES,
     "level": 1,
     "wanted": 1,
 }
 """The largest absolute value of each number that can be asked for."""
-
-MOST_SEEDS = 10**4
-"""The most seeds that can be asked for."""
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,11 @@ from typing import Any, ClassVar
 
 from harness.errors import UserError
 from harness.metrics.base import FloatArray, MetricContext
-from harness.metrics.checkpoints import TOKENIZER, fetch, find_model, hash_files, matching, short_name
+from harness.metrics.checkpoints import TOKENIZER, fetch, find_model, matching, short_name
 from harness.metrics.encoder import layers_of, load_encoder
 from harness.metrics.inputs import check_inputs
 from harness.metrics.learned import Segment, best_of_each, mean_percent, score_all
+from harness.storage.hashes import hash_files
 
 FILES = ("config.json", "*.safetensors", "*.safetensors.index.json", *TOKENIZER)
 INSTALL = "pip install 'warmup-bench[bertscore]'"

@@ -3,10 +3,8 @@
 Nothing here reaches a network but :func:`fetch`.
 """
 
-import hashlib
 import re
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 from pathlib import Path
 
 from harness.errors import UserError
@@ -62,28 +60,6 @@ def fetch(reference: str, patterns: Sequence[str] | None = None) -> Path:
 def matching(folder: Path, patterns: Iterable[str]) -> list[Path]:
     """Files of a folder that match any of the patterns, sorted."""
     return sorted({path for pattern in patterns for path in folder.glob(pattern) if path.is_file()})
-
-
-def hash_files(folder: Path, files: Sequence[Path]) -> str:
-    """First 12 hex digits of the SHA-256 over names and contents."""
-    digest = hashlib.sha256()
-    for path in sorted(files):
-        stat = path.stat()
-        contents = _content_hash(path.resolve(), stat.st_size, stat.st_mtime_ns)
-        digest.update(f"{path.relative_to(folder)}\x1f{contents}\x1e".encode())
-    return digest.hexdigest()[:12]
-
-
-@lru_cache(maxsize=256)
-def _content_hash(path: Path, size: int, changed: int) -> str:
-    """SHA-256 of a file; size and time of change only tell the cache that it is another one.
-
-    The cache of the hub names the blobs of large files by their SHA-256, which spares reading gigabytes.
-    """
-    if path.parent.name == "blobs" and re.fullmatch(r"[0-9a-f]{64}", path.name):
-        return path.name
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def short_name(reference: str) -> str:

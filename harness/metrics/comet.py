@@ -17,11 +17,12 @@ from typing import Any, ClassVar
 
 from harness.errors import UserError
 from harness.metrics.base import FloatArray, MetricContext
-from harness.metrics.checkpoints import TOKENIZER, fetch, find_model, hash_files, matching, short_name
+from harness.metrics.checkpoints import TOKENIZER, fetch, find_model, matching, short_name
 from harness.metrics.inputs import check_inputs
 from harness.metrics.learned import Segment, best_of_each, mean_percent, score_all
 from harness.plain_yaml import read_yaml
 from harness.settings import CometOptions
+from harness.storage.hashes import hash_files
 
 VARIABLE = "WARMUP_BENCH_COMET_PYTHON"
 WORKER = Path(__file__).parent / "workers" / "comet_worker.py"

@@ -153,11 +153,10 @@ def _decoding(decode: Decode, method: Method, one: _Passes) -> Operations:
     else:
         # Beams and given warmups take a pass of their own behind the warmup.
         behind = one.read + one.given + decode.beams * one.after
-        gives = method.warmup == "given" and method.given_at_inference
         rescored = drawn**2 * (one.given + one.after)  # every output under every warmup
         if drawn:
             written = one.read + drawn * (one.write + behind)
-        elif gives:
+        elif method.gives_at_inference:
             written = behind
         elif decode.beams > 1 or decode.warmup == "shuffled":
             written = one.read + one.write + behind

@@ -51,8 +51,7 @@ def _read_by(method: Method, settings: Settings) -> Settings:
     Raises:
         UserError: It can't be decoded so.
     """
-    given = method.warmup == "given" and method.given_at_inference
-    settings.decode.check(method.name, method.warmup, given=given)
+    settings.decode.check(method.name, method.warmup, given=method.gives_at_inference)
     return settings.model_copy(update={"decode": settings.decode.read(method.warmup)})
 
 

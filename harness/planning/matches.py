@@ -21,12 +21,12 @@ def with_matches(cells: Iterable[Cell]) -> tuple[Cell, ...]:
     """The cells, each matched one with the training whose operations it is given."""
     laid_out = tuple(cells)
     own = matchable(laid_out)
-
-    def spending(cell: Cell) -> str | None:
-        of = cell.subset, cell.backbone, cell.seed, cell.matched
-        return own[of].training_id if cell.matched else None
-
-    return tuple(cell.model_copy(update={"matched_training": spending(cell)}) for cell in laid_out)
+    return tuple(
+        cell.model_copy(update={"matched_training": spent_by(cell, own).training_id})
+        if cell.matched
+        else cell
+        for cell in laid_out
+    )
 
 
 def spent_by(cell: Cell, own: Mapping[Coordinates, Cell]) -> Cell:

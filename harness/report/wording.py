@@ -8,13 +8,14 @@ from harness.report.numbers import format_p
 from harness.report.table import Column, Footnotes, Gain, Group, Missing, Row, Score, Table
 from harness.settings import Stats
 from harness.stats import Comparison
+from harness.stats.seeds import least_seeds
 
 if TYPE_CHECKING:
     from harness.report.sheets import Block
 
 EQUAL_COMPUTE = 0.05
 """Share by which training FLOPs may differ and still be called equal."""
-MANY_SEEDS = 6
+MANY_SEEDS = least_seeds()
 """Matched seeds from which a two-sided exact test over seeds can reach 5%."""
 
 

@@ -26,10 +26,11 @@ from torch import Tensor
 from harness.backbones.base import Backbone
 from harness.errors import UserError
 from harness.storage.store import CorruptError, check, clear_unfinished, read_json, write_json, writing
+from harness.storage.training_log import LOG
 from harness.training.rollout import Warmups
 from harness.training.rounds import Memory
 
-TENSORS, STATE, LOG = "tensors.safetensors", "state.json", "log.jsonl"
+TENSORS, STATE = "tensors.safetensors", "state.json"
 KEPT = 2
 """Complete checkpoints that are kept: should the newest be damaged, there is one before it."""
 MAX_SHARE = 0.05
