@@ -9,6 +9,7 @@ the model.
 
 from __future__ import annotations
 
+import inspect
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -22,6 +23,7 @@ from torch import Tensor
 
 from harness.backbones.costs import Costs
 from harness.backbones.head import head_scale
+from harness.backbones.lora import has_adapter, save_adapter
 from harness.backbones.writing import Writer, choose_writer
 
 LAYOUT = "warmup_bench.json"
@@ -121,6 +123,10 @@ class Backbone(ABC):
         """Wrap a loaded model; use :func:`harness.backbones.load.load_backbone`."""
         self.model, self.tokenizer, self.tokens, self.costs = model, tokenizer, tokens, costs
         self._head = model.get_output_embeddings()
+        body = model.get_decoder() if self.architecture == "encoder-decoder" else model.base_model
+        # transformers renames it in 5.24 or so, family by family, and warns of the old name.
+        named = "cache" in inspect.signature(body.forward).parameters
+        self._cache_name = "cache" if named else "past_key_values"
         self._head_scale = 1.0
         self._head_scale = head_scale(self)
         self._writer = choose_writer(self)
@@ -222,8 +228,12 @@ class Backbone(ABC):
         return decoded.strip()
 
     def save(self, folder: Path) -> None:
-        """Write weights (safetensors), config and tokenizer in the layout of ``from_pretrained``."""
-        self.model.save_pretrained(folder, safe_serialization=True)
+        """Write weights (safetensors), config and tokenizer in the layout of ``from_pretrained``; of a model
+        with LoRA, its adapter alone."""
+        if has_adapter(self.model):
+            save_adapter(self.model, folder)
+        else:
+            self.model.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
         layout = {"separator": self.tokenizer.convert_ids_to_tokens(self.tokens.separator), **self._layout()}
         (folder / LAYOUT).write_text(json.dumps(layout) + "\n", encoding="utf-8")
@@ -270,11 +280,11 @@ class EncoderDecoder(Backbone):
             input_ids=start,
             encoder_hidden_states=memory,
             encoder_attention_mask=mask,
-            past_key_values=cache,
             use_cache=True,
+            **{self._cache_name: cache},
         )
         hidden = out.last_hidden_state[:, -1]
-        return State(out.past_key_values, hidden, mask, mask.new_full((mask.shape[0],), len(self.start)))
+        return State(cache, hidden, mask, mask.new_full((mask.shape[0],), len(self.start)))
 
     def advance(self, state: State, tokens: Tensor) -> Tensor:
         """Feed tokens to the decoder; its cross-attention reads the cache, not the memory."""
@@ -285,8 +295,8 @@ class EncoderDecoder(Backbone):
             input_ids=tokens,
             encoder_hidden_states=memory,
             encoder_attention_mask=state.source_mask,
-            past_key_values=state.cache,
             use_cache=True,
+            **{self._cache_name: state.cache},
         )
         hidden: Tensor = out.last_hidden_state
         state.hidden, state.position = hidden[:, -1], state.position + tokens.shape[1]
@@ -321,15 +331,16 @@ class DecoderOnly(Backbone):
 
         lengths = mask.sum(dim=1)
         positions = torch.arange(source.shape[1], device=source.device).expand_as(source)
+        cache = DynamicCache()
         out = self.model.base_model(
             input_ids=source,
             attention_mask=mask,
             position_ids=positions,
-            past_key_values=DynamicCache(),
             use_cache=True,
+            **{self._cache_name: cache},
         )
         rows = torch.arange(source.shape[0], device=source.device)
-        return State(out.past_key_values, out.last_hidden_state[rows, lengths - 1], mask, lengths)
+        return State(cache, out.last_hidden_state[rows, lengths - 1], mask, lengths)
 
     def advance(self, state: State, tokens: Tensor) -> Tensor:
         """Feed tokens after the prompt, each row at its own positions."""
@@ -341,8 +352,8 @@ class DecoderOnly(Backbone):
             input_ids=tokens,
             attention_mask=torch.cat([state.source_mask, ones], dim=1),
             position_ids=state.position[:, None] + steps,
-            past_key_values=state.cache,
             use_cache=True,
+            **{self._cache_name: state.cache},
         )
         hidden: Tensor = out.last_hidden_state
         state.hidden, state.position = hidden[:, -1], state.position + width

@@ -14,6 +14,7 @@ from harness.backbones.costs import measure_costs
 from harness.backbones.frame import Languages, read_frame
 from harness.backbones.head import unknown_family
 from harness.backbones.lora import ADAPTER, add_adapter, read_adapter
+from harness.backbones.lora import WEIGHTS as ADAPTER_WEIGHTS
 from harness.backbones.presets import UNKNOWN_CHECKPOINT, Preset
 from harness.backbones.tokenizer import ANSWER, SEPARATOR, train_tokenizer
 from harness.errors import UserError
@@ -43,7 +44,7 @@ LOADED = (
     *TOKENIZER_FILES,
     *("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "merges.txt"),
     *("target.spm", "target_vocab.json"),
-    *(ADAPTER, "adapter_model.safetensors"),
+    *(ADAPTER, ADAPTER_WEIGHTS),
 )
 """Files of a checkpoint that are read beside its weights."""
 WEIGHTS, SHARDS = "model.safetensors", "model.safetensors.index.json"
@@ -213,7 +214,7 @@ def load_backbone(
             checkpoint,
             config=config,
             use_safetensors=True,
-            torch_dtype=torch.float32,
+            dtype=torch.float32,
             output_loading_info=True,
             **where,
         )
@@ -324,6 +325,7 @@ def _wrap(
         if len(tokenizer) > model.get_input_embeddings().weight.shape[0]:
             model.resize_token_embeddings(len(tokenizer))
         vocabulary = tokenizer.get_vocab()
+    _freeze_unsaved(model)
     eos = tokenizer.eos_token_id
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else eos
     answer = vocabulary.get(ANSWER)
@@ -348,6 +350,17 @@ def _wrap(
     if start:
         return EncoderDecoder(model, tokenizer, tokens, costs, prefix=prefix, suffix=suffix, start=start)
     return DecoderOnly(model, tokenizer, tokens, costs, prefix=prefix, suffix=suffix)
+
+
+def _freeze_unsaved(model: Any) -> None:
+    """What the model does not save is not trained, or a model that is loaded again would be another one.
+
+    Marian's sinusoids are fixed, and not among its files; transformers 5.24 loads them as trainable.
+    """
+    unsaved = set(getattr(model, "_keys_to_ignore_on_save", None) or ())
+    for name, parameter in model.named_parameters():  # of tied ones the first name, which is saved
+        if name in unsaved:
+            parameter.requires_grad_(False)
 
 
 def _other_ends(model: Any) -> set[int]:

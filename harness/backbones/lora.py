@@ -15,6 +15,9 @@ from harness.settings import Lora
 
 ADAPTER = "adapter_config.json"
 """File by which a folder is known to hold an adapter."""
+WEIGHTS = "adapter_model.safetensors"
+PREFIX = "base_model.model."
+"""Before the name of every stored weight, as peft has it."""
 
 
 def add_adapter(model: Any, lora: Lora, *, rows: Sequence[int], dropout: float) -> None:
@@ -31,17 +34,15 @@ def add_adapter(model: Any, lora: Lora, *, rows: Sequence[int], dropout: float) 
     """
     peft = _peft()
     config = peft.LoraConfig(
+        base_model_name_or_path=model.name_or_path,
         r=lora.rank,
         lora_alpha=lora.alpha if lora.alpha is not None else 2 * lora.rank,
         lora_dropout=dropout,
         target_modules=list(lora.target_modules) or "all-linear",
-        trainable_token_indices=list(rows),
+        trainable_token_indices=list(rows) or None,
     )
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # on GPT-2's transposed weights peft sets an option and says so
-            model.add_adapter(config)
-        _share_embeddings(model)
+        _inject(config, model)
     except ValueError as error:
         layers = {name.rsplit(".", 1)[-1] for name, m in model.named_modules() if _is_linear(m)}
         raise UserError(
@@ -51,25 +52,58 @@ def add_adapter(model: Any, lora: Lora, *, rows: Sequence[int], dropout: float) 
         ) from error
 
 
+def has_adapter(model: Any) -> bool:
+    """Whether :func:`add_adapter` or :func:`read_adapter` has put adapters on the model."""
+    return bool(getattr(model, "peft_config", None))
+
+
+def save_adapter(model: Any, folder: Path) -> None:
+    """Write a model's adapter, without its base, in the layout of peft's ``PeftModel.save_pretrained``."""
+    from safetensors.torch import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = {PREFIX + key: value.contiguous() for key, value in _weights(model).items()}
+    save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
+    model.peft_config["default"].save_pretrained(str(folder))
+
+
 def read_adapter(model: Any, folder: Path) -> None:
-    """Put a stored adapter on its base model, in place.
+    """Put a stored adapter on its base model, in place and frozen.
 
     Raises:
         UserError: peft is not installed, or the folder holds no adapter of this model.
     """
-    _peft()
+    from safetensors.torch import load_file
+
+    peft = _peft()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            found = model.load_adapter(str(folder))
-        _share_embeddings(model)
-        # A tied head's copy of the separator's embedding is stored once.
-        missing = [key for key in getattr(found, "missing_keys", ()) if "token_adapter" not in key]
-        if missing:
+        stored = {key.removeprefix(PREFIX): value for key, value in load_file(folder / WEIGHTS).items()}
+        config = peft.LoraConfig.from_pretrained(str(folder))
+        config.inference_mode = True
+        _inject(config, model)
+        wanted = _weights(model)
+        if missing := wanted.keys() - stored.keys():
             raise ValueError(f"no weights for {', '.join(sorted(missing)[:3])}")
+        if unknown := stored.keys() - wanted.keys():
+            raise ValueError(f"weights for {', '.join(sorted(unknown)[:3])}, which this model does not have")
+        peft.set_peft_model_state_dict(model, stored)
     except Exception as error:  # a corrupt file may raise anything in the libraries that read it
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UserError(f"adapter {folder} can't be loaded: {reason}", origin="a stored training") from error
+
+
+def _inject(config: Any, model: Any) -> None:
+    """By peft itself: the wrapper of transformers refuses every peft but the newest, published or not."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # on GPT-2's transposed weights peft sets an option and says so
+        _peft().inject_adapter_in_model(config, model)
+    _share_embeddings(model)
+
+
+def _weights(model: Any) -> dict[str, Any]:
+    """The adapter's weights by name; the embeddings that it is put on stay with the base."""
+    weights: dict[str, Any] = _peft().get_peft_model_state_dict(model, save_embedding_layers=False)
+    return weights
 
 
 def _share_embeddings(model: Any) -> None:

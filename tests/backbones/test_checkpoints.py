@@ -93,6 +93,9 @@ def test_train_decode_save_load(name, published, tmp_path):
     assert any(not torch.equal(value, before[key]) for key, value in backbone.model.state_dict().items())
     backbone.save(tmp_path / "model")
     loaded = load_backbone(str(tmp_path / "model"))  # no languages: they are in what was saved
+    stored, own = loaded.model.state_dict(), backbone.model.state_dict()
+    assert stored.keys() == own.keys()
+    assert [key for key, value in own.items() if not torch.equal(stored[key], value)] == []
     assert loaded.tokens == backbone.tokens
     assert loaded.costs == backbone.costs
     for line in LINES[:5]:
@@ -287,6 +290,24 @@ def test_lora_trains_adapters_and_the_separator_alone(name, published, tmp_path)
     outputs = written(backbone)
     assert written(loaded) == outputs
     assert outputs != written(base)
+
+
+@pytest.mark.parametrize("name", ["t5", "llama"])
+def test_peft_itself_reads_an_adapter_that_was_stored(name, published, tmp_path):
+    peft = pytest.importorskip("peft")
+    base = str(published(name))
+    backbone = load_backbone(base, lora=Lora(rank=4))
+    trained(backbone, tmp_path, rate=0.1)
+    backbone.save(tmp_path / "trained")
+    plain = load_backbone(base).model
+    inputs = {"input_ids": torch.tensor([[5, 9, 7]])}
+    if plain.config.is_encoder_decoder:
+        inputs["decoder_input_ids"] = torch.tensor([[0, 6]])
+    with torch.no_grad():
+        ours, without = backbone.model.eval()(**inputs).logits, plain(**inputs).logits
+        theirs = peft.PeftModel.from_pretrained(plain, str(tmp_path / "trained")).eval()(**inputs).logits
+    torch.testing.assert_close(theirs, ours)
+    assert not torch.allclose(without, ours, atol=1e-2)
 
 
 def test_lora_counts_what_it_adds(published):

@@ -16,9 +16,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from baselines import sft, warmup
 from harness.backbones.base import DecoderOnly, EncoderDecoder, SpecialTokens
 from harness.backbones.costs import measure_costs
+from harness.backbones.lora import add_adapter
 from harness.backbones.presets import MINI_LLAMA, MINI_T5
 from harness.decode import decode_all
-from harness.settings import Warmup
+from harness.settings import Lora, Warmup
 from harness.training.loss import Objective, batch_loss
 
 VOCABULARY = 2000
@@ -140,10 +141,8 @@ def test_frozen_parameters_are_no_trainable_ones():
 
 def adapted(name):
     """A backbone with LoRA of rank 8 on every linear layer."""
-    from peft import LoraConfig
-
     backbone = backbone_of(PRESETS[name], tie_word_embeddings=False)
-    backbone.model.add_adapter(LoraConfig(r=8, target_modules="all-linear"))
+    add_adapter(backbone.model, Lora(rank=8), rows=(), dropout=0.0)
     return type(backbone)(
         backbone.model,
         None,
