@@ -145,7 +145,7 @@ def _hand_over(backbone: DecoderOnly, batch: Batch, options: Options, folder: Pa
     plain.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=plain, pad_token="<pad>", eos_token="<eos>")
     tokenizer.save_pretrained(folder)
-    backbone.model.save_pretrained(folder, safe_serialization=True)
+    backbone.model.save_pretrained(folder)
     job = {
         "prompts": [" ".join(f"t{i}" for i in row) for row in batch.source.tolist()],
         "sources": batch.source.tolist(),

@@ -5,6 +5,7 @@ Remote code stays off and weights are read from safetensors only.
 
 import json
 import os
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -208,7 +209,10 @@ def load_backbone(
         layout = json.loads(saved.read_text(encoding="utf-8")) if saved.is_file() else {}
         config = AutoConfig.from_pretrained(checkpoint, **where)
         _set_dropout(config, dropout)
-        tokenizer = AutoTokenizer.from_pretrained(checkpoint, **where)
+        with warnings.catch_warnings():
+            # Marian's recommends sacremoses, for a normaliser that tokenizing never calls.
+            warnings.filterwarnings("ignore", message="Recommended: pip install sacremoses")
+            tokenizer = AutoTokenizer.from_pretrained(checkpoint, **where)
         auto = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
         model, info = auto.from_pretrained(
             checkpoint,

@@ -36,7 +36,7 @@ def load_encoder(folder: Path, layer: int) -> tuple[Any, Any]:
         spaced = {"add_prefix_space": True} if config.model_type in PREFIX_SPACE else {}
         tokenizer = AutoTokenizer.from_pretrained(folder, **spaced, **local)
         model = AutoModel.from_pretrained(
-            folder, config=config, use_safetensors=True, torch_dtype=torch.float32, **local
+            folder, config=config, use_safetensors=True, dtype=torch.float32, **local
         )
     except Exception as error:  # a corrupt file may raise anything in the libraries that read it
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
