@@ -1,6 +1,7 @@
-# One line each: `make demo` sets up and runs the first comparison; `make test` sets up and runs every check;
-# `make kills` kills a run at 20 points and a node of a cluster; `make comet` sets up an environment that has
-# COMET, whose pins exclude the newest transformers.
+# One line each: `make demo` sets up and runs the first comparison; `make test` sets up and runs every check, on
+# the locked releases; `make test-newest` and `make test-oldest` run the fast tests on the newest releases and on
+# the lower bounds of pyproject.toml; `make kills` kills a run at 20 points and a node of a cluster; `make comet`
+# sets up an environment that has COMET, whose pins exclude the newest transformers; `make lock` moves the locks.
 # A machine with a GPU: `make demo TORCH=auto` picks the CUDA build that fits its driver.
 PYTHON ?= python3
 VENV ?= .venv
@@ -8,52 +9,53 @@ COMET_VENV ?= .venv-comet
 TORCH ?= cpu
 BIN := $(VENV)/bin
 COMET_PYTHON := $(abspath $(COMET_VENV)/bin/python)
-TORCH_VERSION := 2.13.0
+INSTALL := $(PYTHON) locks/install.py --torch $(TORCH)
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+LOCK := .venv-lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-annotate \
+	--custom-compile-command "make lock" --constraints locks/pins.txt pyproject.toml
 
-.PHONY: demo test kills comet setup setup-dev clean
+# Where it is set, every process compiles thousands of modules anew: 10 to 15 seconds at each start.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: demo test test-newest test-oldest kills comet lock run-fast setup setup-dev clean
 
 demo: setup
-	$(BIN)/warmup-bench run --task wmt
+	@$(BIN)/warmup-bench run --task wmt
 
 test: setup-dev comet
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	OMP_NUM_THREADS=1 WARMUP_BENCH_COMET_PYTHON=$(COMET_PYTHON) $(BIN)/python -m pytest -n 2 --dist loadgroup
+	WARMUP_BENCH_COMET_PYTHON=$(COMET_PYTHON) $(PYTEST) --dist loadgroup
 	OMP_NUM_THREADS=1 $(COMET_PYTHON) -m pytest -m comet -k this_environment tests/metrics/test_comet.py
+
+test-newest test-oldest: test-%:
+	@$(INSTALL) .venv-$* --extras dev --on $*
+	$(MAKE) --no-print-directory run-fast VENV=.venv-$*
+
+run-fast:
+	$(PYTEST) --dist loadgroup
 
 # Of the slow tests those that CI has time for; the others: pytest -m slow.
 kills: setup-dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m slow -k "stopped_often or node_that_dies" tests/test_kill.py tests/executors
+	$(PYTEST) -m slow -k "stopped_often or node_that_dies" tests/test_kill.py tests/executors
+
+setup:
+	@$(INSTALL) $(VENV) --on base
+
+setup-dev:
+	@$(INSTALL) $(VENV) --extras dev --on dev
 
 # For `warmup-bench run` or `score` with --comet-python, or for everything on COMET's older stack.
-comet: $(COMET_VENV)/bin/.installed-comet
+comet:
+	@$(INSTALL) $(COMET_VENV) --extras comet,bertscore,test --on comet
 
-setup: $(BIN)/.installed
-setup-dev: $(BIN)/.installed-dev
-
-# The CPU build of PyTorch carries a "+cpu" version. Where pip's own sources have it, pip takes it; else uv
-# fetches it from PyTorch's index. Neither pulls CUDA packages.
-%/bin/.torch:
-	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed, this is " + sys.version.split()[0] + "; try make PYTHON=python3.12") if sys.version_info < (3, 11) else None'
-	$(PYTHON) -m venv $*
-	$*/bin/pip install --quiet --upgrade pip
-	{ test $(TORCH) = cpu && $*/bin/pip install --quiet "torch==$(TORCH_VERSION)+cpu" 2>/dev/null; } || { \
-	  $*/bin/pip install --quiet uv && \
-	  $*/bin/uv pip install --python $*/bin/python --torch-backend $(TORCH) "torch==$(TORCH_VERSION)"; }
-	touch $@
-
-$(BIN)/.installed: $(BIN)/.torch pyproject.toml
-	$(BIN)/pip install --quiet -e .
-	touch $@
-
-$(BIN)/.installed-dev: $(BIN)/.torch pyproject.toml
-	$(BIN)/pip install --quiet -e ".[dev]"
-	touch $@ $(BIN)/.installed
-
-$(COMET_VENV)/bin/.installed-comet: $(COMET_VENV)/bin/.torch pyproject.toml
-	$(COMET_VENV)/bin/pip install --quiet -e ".[comet,bertscore]" hypothesis pytest pytest-timeout pytest-xdist
-	touch $@
+lock:
+	@test -d .venv-lock || $(PYTHON) -m venv .venv-lock
+	@.venv-lock/bin/pip install --quiet --disable-pip-version-check uv --constraint locks/pins.txt
+	$(LOCK) --extra dev --output-file locks/dev.txt
+	$(LOCK) --constraints locks/dev.txt --output-file locks/base.txt
+	$(LOCK) --extra comet --extra bertscore --extra test --output-file locks/comet.txt
 
 clean:
-	rm -rf $(VENV) $(COMET_VENV) .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-comet .venv-newest .venv-oldest .venv-lock .mypy_cache .pytest_cache .ruff_cache

@@ -5,8 +5,10 @@ A task module holds one :class:`Task` in a variable. It is found by an entry poi
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+import platform
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -99,6 +101,36 @@ class Subset(BaseModel):
     )
 
 
+class PublishedData(BaseModel):
+    """Data that are made from installed packages, as they were where numbers on them were published."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    releases: dict[str, str] = Field(description="of the packages; python is the interpreter's")
+    fingerprints: dict[str, str] = Field(description="of every subset, without limits")
+
+    def difference(self, fingerprints: Mapping[str, str]) -> str:
+        """Why data with these fingerprints, by subset, are others, in a few words: the packages whose release
+        is another one here. Empty where the data are the published ones, or no package explains it."""
+        if all(self.fingerprints.get(subset) == own for subset, own in fingerprints.items()):
+            return ""
+        here = {name: installed_version(name) for name in self.releases}
+        return ", ".join(
+            f"{name} {here[name]} (published: {release})"
+            for name, release in self.releases.items()
+            if here[name] != release
+        )
+
+
+def installed_version(package: str) -> str:
+    """Release of an installed package without its local part ("2.13.0+cpu"); "none" where there is none."""
+    if package == "python":
+        return platform.python_version()
+    try:
+        return version(package).partition("+")[0]
+    except PackageNotFoundError:
+        return "none"
+
+
 class ScaleCard(BaseModel):
     """What a task uses at one scale; ``settings`` are its defaults of the run spec's sections."""
 
@@ -111,6 +143,9 @@ class ScaleCard(BaseModel):
     )
     licence: str = Field(default="", description="of these data, where the scales of a task differ")
     access: str = Field(default="", description="in a few words, how to get data that can't just be fetched")
+    published: PublishedData | None = Field(
+        default=None, description="what numbers were published on, where data are made from what is installed"
+    )
     backbone: str = Field(default="mini-t5", description="used where none is asked for")
     settings: dict[str, Any] = Field(default_factory=dict)
 

@@ -18,6 +18,7 @@ from harness.task import Example, LoadRequest, ScaleCard, Splits, Subset, Task, 
 from tasks.hub import Repository, gather, missing
 from tasks.mini import puzzles
 from tasks.mini.puzzles import LETTERS, MAX_CHARS, Puzzle
+from tasks.mini.published import published
 from tasks.multiple_choice import METRICS, question
 from tasks.reading import text_lines
 
@@ -137,6 +138,7 @@ TASK = Task(
             "mini": ScaleCard(
                 data="reasoning-gym syllogisms, propositional logic, knights and knaves",
                 sizes=(4000, 300, 600),
+                published=published("logiqa"),
                 settings={
                     "budget": {"steps": 150},
                     "train": {"max_target_tokens": 8},

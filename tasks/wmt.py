@@ -14,6 +14,7 @@ from pathlib import Path
 from harness.task import Example, LoadRequest, ScaleCard, Splits, Task, TaskCard, numbered
 from tasks.hub import File, Repository, gather, missing
 from tasks.mini import cldr
+from tasks.mini.published import published
 from tasks.reading import json_lines, parquet_rows
 from tasks.splitting import shuffled, without_held_out
 from tasks.translation import METRICS, PAPER_DIRECTIONS, languages, subsets
@@ -134,7 +135,11 @@ TASK = Task(
         metrics=METRICS,
         subsets=subsets(PAPER_DIRECTIONS),
         scales={
-            "mini": ScaleCard(data="CLDR phrases composed through Babel", sizes=(TRAIN, VALIDATION, TEST)),
+            "mini": ScaleCard(
+                data="CLDR phrases composed through Babel",
+                sizes=(TRAIN, VALIDATION, TEST),
+                published=published("wmt"),
+            ),
             "small": ScaleCard(
                 data=f"{_REAL}; the first 20,000 of the shuffled training pairs",
                 sizes=(20_000, 500, 1012),

@@ -16,6 +16,7 @@ from harness.task import Example, LoadRequest, ScaleCard, Splits, Subset, Task, 
 from tasks.hub import Repository, gather, missing
 from tasks.mini import docstrings
 from tasks.mini.docstrings import Documented
+from tasks.mini.published import published
 from tasks.reading import parquet_rows
 from tasks.summarisation import METRICS
 
@@ -128,6 +129,7 @@ TASK = Task(
             "mini": ScaleCard(
                 data="docstrings of installed packages: body -> summary line",
                 sizes=(TRAIN, VALIDATION, TEST),
+                published=published("xsum"),
                 settings={
                     "warm_start": {"steps": 300},
                     "budget": {"steps": 100},

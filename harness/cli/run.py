@@ -63,7 +63,7 @@ def run_command(
             plan, told = _take_shard(plan, shard)
         work = outstanding(plan)
     console.print(Text(spec_text(plan), style="dim"), end="")
-    for sentence in plan.left_out:
+    for sentence in (*plan.left_out, *filter(None, [plan.other_data])):
         console.print(Text(sentence, style="yellow"))
     for sentence in told:
         console.print(Text(sentence))

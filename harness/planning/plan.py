@@ -20,7 +20,7 @@ from harness.registry import Entry, metrics, tasks
 from harness.settings import Score, Settings
 from harness.spec import RunSpec
 from harness.storage.examples import limited
-from harness.task import LoadRequest, Splits, Task, TaskCard
+from harness.task import LoadRequest, Scale, Splits, Task, TaskCard
 from harness.tracking import require_trackers
 from harness.training.launch import check_workers, choose_devices
 
@@ -42,6 +42,7 @@ class Plan:
         metrics: What every cell is scored with as it is decoded.
         learned: Learned metrics that can score here; they do so when all cells are decoded.
         left_out: Why a learned metric of the task can't, one sentence each.
+        other_data: Why the data are others than the published ones, a sentence; empty where they are not.
     """
 
     spec: RunSpec
@@ -56,6 +57,7 @@ class Plan:
     metrics: tuple[str, ...]
     learned: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    other_data: str = ""
     devices: int = 1
 
     def data_folder(self, subset: str) -> Path:
@@ -187,7 +189,18 @@ def make_plan(spec: RunSpec, data: Mapping[str, Splits] | None = None) -> Plan:
         metrics=plain,
         learned=learned,
         left_out=left_out,
+        other_data=_other_data(card, scale, fingerprints),
         devices=devices,
+    )
+
+
+def _other_data(card: TaskCard, scale: Scale, fingerprints: Mapping[str, str]) -> str:
+    """A sentence where data that are made from installed packages are others than the published ones."""
+    published = card.scales[scale].published
+    why = published.difference(fingerprints) if published else ""
+    return why and (
+        f"The {scale} data of {card.name} differ from the published ones, and so will scores on them: "
+        f"they are made from {why}."
     )
 
 

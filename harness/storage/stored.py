@@ -200,12 +200,12 @@ def statistics(table: Any, path: Path) -> tuple[list[str], FloatArray]:
 
 
 def _finite(table: Any, place: int, path: Path) -> FloatArray:
-    """A column of finite numbers; quickly where they are floats, as a run writes them."""
+    """A column of finite numbers; quickly where they are stored as such and not, say, among nulls."""
     import pyarrow as pa
 
     held = table.column(place)
-    if pa.types.is_float64(held.type) and not held.null_count:
-        values: FloatArray = held.to_numpy()
+    if (pa.types.is_float64(held.type) or pa.types.is_integer(held.type)) and not held.null_count:
+        values: FloatArray = held.to_numpy().astype(np.float64, copy=False)
         if bool((np.abs(values) <= _LARGEST).all()):
             return values
     return np.array(column(table, table.column_names[place], "number", path), dtype=np.float64)
