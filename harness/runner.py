@@ -87,12 +87,14 @@ def _needed(job: Job) -> list[tuple[Kind, str, Path]]:
     return [*found, ("training", f"training {job.cell.training_id}", job.training_folder)]
 
 
-def _place(step: Step, seeds: Mapping[int, int]) -> tuple[bool, int, bool, bool]:
+def _place(step: Step, seeds: Mapping[int, int]) -> tuple[bool, int, bool, bool, bool]:
     """Where a step stands: warm starts first, so that no worker waits for one at the end; then seed by seed,
-    so that a run which is stopped leaves whole seeds.
+    so that a run which is stopped leaves whole seeds, and in a seed those first that sample warmups, which
+    take longest: what is short fills the gap at the end.
     """
     cell = step.job.cell
-    return step.kind != "warm start", seeds[cell.seed], step.kind == "cell", bool(cell.matched)
+    late = step.kind == "cell", bool(cell.matched), cell.warmup != "sampled"
+    return step.kind != "warm start", seeds[cell.seed], *late
 
 
 def execute(plan: Plan, work: Work, listener: Listener) -> dict[str, Failure]:

@@ -10,6 +10,7 @@ of the environment. Standard library only, and Python 3.6 can read it, to be tol
 import argparse
 import hashlib
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -141,14 +142,15 @@ def require_room(folder, gigabytes):
 def install_torch(folder, asked, pip, uv):
     """PyTorch's build of choice, from wherever it is to be had.
 
-    The CPU build has "+cpu" in its version. Where pip's own sources hold it, pip takes it; else uv fetches it
-    from PyTorch's index; where that can't be reached, the package index has the build for CUDA.
+    The CPU build has "+cpu" in its version. It is taken from the folder of wheels that is set for pip, if any
+    holds it, else from PyTorch's index; where that can't be reached, the package index has CUDA's build.
 
     Raises:
         SetupError: It is nowhere.
     """
     torch = requirement_of_torch(asked.on)
-    if asked.torch == "cpu" and "==" in torch and attempt(folder, [*pip, f"{torch}+cpu"]):
+    own = [part for link in os.environ.get("PIP_FIND_LINKS", "").split() for part in ("--find-links", link)]
+    if asked.torch == "cpu" and "==" in torch and own and attempt(folder, [*uv, *own, f"{torch}+cpu"]):
         return
     if attempt(folder, [*uv, "--torch-backend", asked.torch, torch]):
         return

@@ -17,8 +17,8 @@ from harness.errors import UserError
 from harness.task import Example, LoadRequest, ScaleCard, Splits, Subset, Task, TaskCard
 from tasks.hub import Repository, gather, missing
 from tasks.mini import puzzles
-from tasks.mini.puzzles import LETTERS, MAX_CHARS, Puzzle
 from tasks.mini.published import published
+from tasks.mini.puzzles import LETTERS, MAX_CHARS, Puzzle
 from tasks.multiple_choice import METRICS, question
 from tasks.reading import text_lines
 

@@ -112,7 +112,8 @@ def test_a_run_scores_learned_metrics_when_all_cells_are_decoded(
     encoder: Path, call: Call, tmp_path: Path
 ) -> None:
     files = write_plugins(tmp_path)
-    Path(files["task"]).write_text(TASK.replace('("chrf++", "bleu")', '("bertscore", "chrf++", "comet")'))
+    text = TASK.replace('("chrf++", "bleu")', '("bertscore", "chrf++", "comet")')
+    Path(files["task"]).write_text(text.replace('"mini"', '"small"'))  # where a missing metric is told
     arguments = ["run", "--task", files["task"], "--backbone", files["backbone"], "--seeds", "1"]
     arguments += ["--workers", "1", "--set", f"score.bertscore.model={encoder}", "--out", "out"]
     arguments += ["--set", "stats.randomizations=99", "--set", "stats.resamples=99"]
