@@ -1,12 +1,14 @@
 # One line each: `make demo` sets up and runs the first comparison; `make test` sets up and runs every check, on
 # the locked releases; `make test-newest` and `make test-oldest` run the fast tests on the newest releases and on
 # the lower bounds of pyproject.toml; `make kills` kills a run at 20 points and a node of a cluster; `make comet`
-# sets up an environment that has COMET, whose pins exclude the newest transformers; `make lock` moves the locks.
+# sets up an environment that has COMET, whose pins exclude the newest transformers (`make test COMET=no` does
+# without); `make lock` moves the locks.
 # A machine with a GPU: `make demo TORCH=auto` picks the CUDA build that fits its driver.
 PYTHON ?= python3
 VENV ?= .venv
 COMET_VENV ?= .venv-comet
 TORCH ?= cpu
+COMET ?= yes
 BIN := $(VENV)/bin
 COMET_PYTHON := $(abspath $(COMET_VENV)/bin/python)
 INSTALL := $(PYTHON) locks/install.py --torch $(TORCH)
@@ -22,12 +24,14 @@ unexport PYTHONDONTWRITEBYTECODE
 demo: setup
 	@$(BIN)/warmup-bench run --task wmt
 
-test: setup-dev comet
+test: setup-dev $(if $(filter yes,$(COMET)),comet)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	WARMUP_BENCH_COMET_PYTHON=$(COMET_PYTHON) $(PYTEST) --dist loadgroup
+	$(if $(filter yes,$(COMET)),WARMUP_BENCH_COMET_PYTHON=$(COMET_PYTHON)) $(PYTEST) --dist loadgroup
+ifeq ($(COMET),yes)
 	OMP_NUM_THREADS=1 $(COMET_PYTHON) -m pytest -m comet -k this_environment tests/metrics/test_comet.py
+endif
 
 test-newest test-oldest: test-%:
 	@$(INSTALL) .venv-$* --extras dev --on $*

@@ -1,5 +1,6 @@
 """Shared fixtures: a tiny T5 and a tiny Llama with a handful of tokens, and reproducible hypothesis runs."""
 
+import gc
 import os
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may reach a network; set before any heavy import
@@ -9,6 +10,20 @@ from hypothesis import settings
 
 settings.register_profile("reproducible", derandomize=True, deadline=None)
 settings.load_profile("reproducible")
+
+
+def pytest_collection_modifyitems(items):
+    """Tests of a module that share a fixture of its own go to one worker, which makes that fixture once."""
+    for item in items:
+        own = [made for named in item._fixtureinfo.name2fixturedefs.values() for made in named]
+        if any(made.scope == "module" and made.baseid == item.parent.nodeid for made in own):
+            item.add_marker(pytest.mark.xdist_group(item.parent.nodeid))
+
+
+def pytest_collection_finish():
+    """What the imports have made stays: no collection of garbage needs to walk through it again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ for syllogisms.
 import itertools
 import random
 import re
+import warnings
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -42,10 +43,16 @@ class Puzzle:
         return "\n".join((self.text, *lines))
 
 
-def _items(name: str, size: int, seed: int, **config: Any) -> Iterator[dict[str, Any]]:
-    import reasoning_gym
+def _gym() -> Any:
+    """The module reasoning_gym, without what Python says when it first compiles cellpylib, which it needs."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SyntaxWarning)
+        import reasoning_gym
+    return reasoning_gym
 
-    data = reasoning_gym.create_dataset(name, size=size, seed=seed, **config)
+
+def _items(name: str, size: int, seed: int, **config: Any) -> Iterator[dict[str, Any]]:
+    data = _gym().create_dataset(name, size=size, seed=seed, **config)
     for i in range(size):
         yield data[i]
 
@@ -113,6 +120,7 @@ def propositional(size: int, seed: int) -> Iterator[Puzzle]:
     options are one another's images under such negations: so the options alone say nothing about the
     answer. (Its own conclusions with made-up wrong ones could be told apart unread in 3 of 4 puzzles.)
     """
+    _gym()
     from reasoning_gym.logic.propositional_logic import Expression
 
     sets: dict[tuple[str, ...], list[list[tuple[str, tuple[bool, ...]]]]] = {}
@@ -159,6 +167,7 @@ def knights_knaves(size: int, seed: int) -> Iterator[Puzzle]:
     reasoning-gym keeps only puzzles with one solution; the other three are therefore wrong, and it is
     checked again here. The key is what is said, whoever says it and whatever the roles are called.
     """
+    _gym()
     from reasoning_gym.logic.knights_knaves import KKProblemFormatter, KnightsKnavesDataset
 
     settings = {"n_people": 2, "depth_constraint": 3, "width_constraint": 2}

@@ -2,16 +2,13 @@
 
 import json
 import math
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from command import invoke
 from plugin_files import write_plugins
 
-MAIN = "import sys; sys.argv[0] = 'warmup-bench'; from harness.cli import main; main()"
 TASK = '''
 import random
 from harness.task import Example, LoadRequest, ScaleCard, Splits, Subset, Task, TaskCard
@@ -57,15 +54,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "--set",
         "stats.randomizations=99",
     ]
-    done = subprocess.run(
-        [sys.executable, "-c", MAIN, *arguments],
-        cwd=place,
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "COLUMNS": "300", "NO_COLOR": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=240,
-    )
+    done = invoke(*arguments, cwd=place)
     assert done.returncode == 0, done.stdout + done.stderr
     for column in ("accuracy", "ranked accuracy", "unparsed"):
         assert column in done.stdout

@@ -1,4 +1,7 @@
-"""The real command line on a tiny task and a tiny backbone, both plugin files, in a process of its own."""
+"""The real command line on a tiny task and a tiny backbone, both plugin files.
+
+It is run once in a process of its own, with two workers; what is asked of its results is asked in this one.
+"""
 
 import json
 import os
@@ -11,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 import sacrebleu
 import yaml
+from command import invoke
 from plugin_files import write_plugins
 
 from harness.cli.run import collect_spec
@@ -93,7 +97,7 @@ def test_every_stage_of_every_cell_is_stored(finished: tuple[Path, list[str], st
 def test_a_second_run_trains_nothing_and_prints_the_same_table(finished: tuple[Path, list[str], str]) -> None:
     place, arguments, printed = finished
     before = {p: p.stat().st_mtime_ns for p in (place / "out" / "cells").rglob("*")}
-    again = call(*arguments, "--out", "out", cwd=place)
+    again = invoke(*arguments, "--out", "out", cwd=place)
     assert again.returncode == 0
     assert "All 6 cells are stored already" in again.stdout
     table = printed[printed.index("backwards all, nano") : printed.index("Stored in")]
@@ -103,7 +107,7 @@ def test_a_second_run_trains_nothing_and_prints_the_same_table(finished: tuple[P
 
 def test_numbers_do_not_depend_on_the_number_of_workers(finished: tuple[Path, list[str], str]) -> None:
     place, arguments, _ = finished
-    alone = call(*arguments, "--out", "alone", "--workers", "1", "--seeds", "1,", cwd=place)
+    alone = invoke(*arguments, "--out", "alone", "--workers", "1", "--seeds", "1,", cwd=place)
     assert alone.returncode == 0, alone.stderr
     compared = 0
     for folder in (*cells(place / "alone"), *(place / "alone" / "trainings").iterdir()):
@@ -121,7 +125,7 @@ def test_numbers_do_not_depend_on_the_number_of_workers(finished: tuple[Path, li
 
 def test_decoding_otherwise_trains_nothing(finished: tuple[Path, list[str], str]) -> None:
     place, arguments, _ = finished
-    plan = call(*arguments, "--out", "out", "--set", "decode.max_tokens=3", "--dry-run", cwd=place)
+    plan = invoke(*arguments, "--out", "out", "--set", "decode.max_tokens=3", "--dry-run", cwd=place)
     assert "6 cells to run, 0 stored already; 0 warm starts and 0 trainings to make" in plan.stdout
 
 
@@ -131,7 +135,7 @@ def test_the_baseline_is_given_the_flops_of_another_method(
     place, arguments, _ = finished
     out = shutil.copytree(place / "out", tmp_path / "out")
     arguments = [*arguments, "--match", "warmup", "--seeds", "1", "--workers", "1", "--out", str(out)]
-    done = call(*arguments, cwd=place)
+    done = invoke(*arguments, cwd=place)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "sft (FLOPs of warmup)" in done.stdout
     spent = {}
@@ -142,9 +146,9 @@ def test_the_baseline_is_given_the_flops_of_another_method(
     step = spent["sft"]["train_flops"] / 6
     over = spent["sft matched"]["train_flops"] - spent["warmup"]["train_flops"]
     assert 0 <= over < 2 * step  # it ends with the step that reaches the budget
-    turned = call("report", str(out), "--baseline", "sft (FLOPs of warmup)", cwd=place)
+    turned = invoke("report", str(out), "--baseline", "sft (FLOPs of warmup)", cwd=place)
     assert "Δ against sft (FLOPs of warmup)" in turned.stdout
-    refused = call(*arguments, "--match", "warmpu", cwd=place)
+    refused = invoke(*arguments, "--match", "warmpu", cwd=place)
     assert refused.returncode == 2
     assert "'warmpu' is not among the methods" in refused.stderr
 
@@ -165,12 +169,12 @@ def test_report_needs_the_stored_folder_only(finished: tuple[Path, list[str], st
     moved = shutil.copytree(
         place / "out", tmp_path / "elsewhere", ignore=shutil.ignore_patterns("warm-starts", "data")
     )
-    shown = call("report", str(moved), "--format", "md", cwd=tmp_path)
+    shown = invoke("report", str(moved), "--format", "md", cwd=tmp_path)
     assert shown.returncode == 0, shown.stderr
     assert shown.stdout.startswith("**backwards all, nano · scale mini · 40 test examples · 2 seeds")
     assert "| warmup |" in shown.stdout
     assert "500 swaps" in shown.stdout
-    other = call("report", str(moved), "--baseline", "frozen", cwd=tmp_path)
+    other = invoke("report", str(moved), "--baseline", "frozen", cwd=tmp_path)
     assert "Δ against frozen" in other.stdout
 
 
@@ -180,7 +184,7 @@ def test_the_stored_spec_runs_again(finished: tuple[Path, list[str], str]) -> No
     assert yaml.safe_load(spec.read_text())["backbones"][str(place / "my_backbone.py")]["budget"] == {
         "steps": 6
     }
-    again = call("run", "--spec", str(spec), cwd=place)
+    again = invoke("run", "--spec", str(spec), cwd=place)
     assert again.returncode == 0, again.stderr
     assert "All 6 cells are stored already" in again.stdout
 
@@ -191,7 +195,7 @@ def test_an_edited_plugin_meets_no_stale_result(finished: tuple[Path, list[str],
     text = edited.read_text()
     try:
         edited.write_text(text + "\n# edited\n")
-        plan = call(*arguments, "--out", "out", "--dry-run", cwd=place)
+        plan = invoke(*arguments, "--out", "out", "--dry-run", cwd=place)
     finally:
         edited.write_text(text)
     assert plan.returncode == 0, plan.stderr
@@ -212,7 +216,7 @@ def test_a_corrupt_cell_is_named_never_used_and_never_deleted(
     damaged[100] ^= 1
     victim.write_bytes(damaged)
     for command in (["report", str(tmp_path / "out")], [*arguments, "--out", str(tmp_path / "out")]):
-        failed = call(*command, cwd=place)
+        failed = invoke(*command, cwd=place)
         assert failed.returncode == 2
         assert str(victim) in failed.stderr
         assert "Traceback" not in failed.stderr
@@ -242,7 +246,7 @@ def test_failing_methods_do_not_take_the_others(finished: tuple[Path, list[str],
     diverging = broken_method(place, "diverging", f"return {nan}")
     arguments = [*arguments, "--method", f"{raising},{leaving},{diverging}", "--seeds", "1", "--workers", "1"]
     arguments += ["--budget", "steps=30", "--set", "warm_start.steps=0"]
-    done = call(*arguments, "--out", "failing", cwd=place)
+    done = invoke(*arguments, "--out", "failing", cwd=place)
     assert done.returncode == 1, done.stdout + done.stderr
     for told in ("no such luck", "not that way", "not finite in 21 of 21 steps", "3 of 6 cells failed"):
         assert told in done.stdout
@@ -407,7 +411,7 @@ def test_list_shows_every_plugin_with_its_origin(kind: str, capsys: pytest.Captu
 def test_an_unwritable_results_folder_is_found_before_the_first_step(tmp_path: Path) -> None:
     files = write_plugins(tmp_path)
     (tmp_path / "out").write_text("a file")
-    failed = call(
+    failed = invoke(
         "run", "--task", files["task"], "--backbone", files["backbone"], "--out", "out", cwd=tmp_path
     )
     assert failed.returncode == 2

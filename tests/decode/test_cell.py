@@ -1,30 +1,17 @@
 """The keys of ``decode`` through the command line, on the tiny plugin task."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
+from command import Done, invoke
 from plugin_files import write_plugins
 
-MAIN = "import sys; sys.argv[0] = 'warmup-bench'; from harness.cli import main; main()"
 
-
-def run(place: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run(place: Path, *arguments: str) -> Done:
     files = write_plugins(place)
     fixed = ["run", "--task", files["task"], "--backbone", files["backbone"], "--seeds", "1"]
     fixed += ["--workers", "1", "--out", "out", "--set", "stats.randomizations=99"]
-    root = str(Path(__file__).parents[2])
-    return subprocess.run(
-        [sys.executable, "-c", MAIN, *fixed, *arguments],
-        cwd=place,
-        env=os.environ | {"PYTHONPATH": root, "COLUMNS": "300", "NO_COLOR": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=240,
-    )
+    return invoke(*fixed, *arguments, cwd=place)
 
 
 def test_stored_predictions_hold_the_warmup_that_was_read(tmp_path: Path) -> None:
