@@ -45,6 +45,7 @@ def planned(place: Path, **changes: Any) -> Plan:
     return make_plan(make_spec(content | SETTINGS | changes, "a test"))
 
 
+@pytest.mark.filterwarnings("error::FutureWarning", "error::UserWarning")
 def test_adapters_are_stored_on_one_base(place: Path) -> None:
     assert run_here(planned(place)) == ["warm start", "training", "training", "cell", "cell"]
     (base,) = (place / "out" / "warm-starts").iterdir()

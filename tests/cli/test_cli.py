@@ -30,7 +30,7 @@ COMMAND = [
 def call(*arguments: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     environment = {k: v for k, v in os.environ.items() if k != "WARMUP_BENCH_DATA"}
     environment |= {
-        "COLUMNS": "200",
+        "COLUMNS": "160",
         "NO_COLOR": "1",
         "PYTHONPATH": str(Path(__file__).parents[2]),
         **variables,
