@@ -12,7 +12,8 @@ COMET ?= yes
 BIN := $(VENV)/bin
 COMET_PYTHON := $(abspath $(COMET_VENV)/bin/python)
 INSTALL := $(PYTHON) locks/install.py --torch $(TORCH)
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+# A file's tests stay together: what they share is made once. In order, so that the longest don't come last.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 LOCK := .venv-lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-annotate \
 	--custom-compile-command "make lock" --constraints locks/pins.txt pyproject.toml
 
@@ -28,7 +29,7 @@ test: setup-dev $(if $(filter yes,$(COMET)),comet)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(if $(filter yes,$(COMET)),WARMUP_BENCH_COMET_PYTHON=$(COMET_PYTHON)) $(PYTEST) --dist loadgroup
+	$(if $(filter yes,$(COMET)),WARMUP_BENCH_COMET_PYTHON=$(COMET_PYTHON)) $(PYTEST)
 ifeq ($(COMET),yes)
 	OMP_NUM_THREADS=1 $(COMET_PYTHON) -m pytest -m comet -k this_environment tests/metrics/test_comet.py
 endif
@@ -38,7 +39,7 @@ test-newest test-oldest: test-%:
 	$(MAKE) --no-print-directory run-fast VENV=.venv-$*
 
 run-fast:
-	$(PYTEST) --dist loadgroup
+	$(PYTEST)
 
 # Of the slow tests those that CI has time for; the others: pytest -m slow.
 kills: setup-dev

@@ -12,15 +12,6 @@ settings.register_profile("reproducible", derandomize=True, deadline=None)
 settings.load_profile("reproducible")
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items):
-    """Tests of a module that share a fixture of its own go to one worker, which makes that fixture once."""
-    for item in items:
-        own = [made for named in item._fixtureinfo.name2fixturedefs.values() for made in named]
-        if any(made.scope == "module" and made.baseid == item.parent.nodeid for made in own):
-            item.add_marker(pytest.mark.xdist_group(item.parent.nodeid))
-
-
 def pytest_collection_finish():
     """What the imports have made stays: no collection of garbage needs to walk through it again."""
     gc.collect()

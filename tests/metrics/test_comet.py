@@ -64,7 +64,6 @@ def score_in_order(scorer: COMET) -> list[float]:
 
 
 @pytest.mark.comet
-@pytest.mark.xdist_group("comet")  # the models are made once
 def test_scores_are_those_of_comets_own_command(models: Path, comet_python: str) -> None:
     expected = json.loads((models / "regression.json").read_text())
     assert max(expected) - min(expected) > 0.01  # the model tells texts apart
@@ -74,7 +73,6 @@ def test_scores_are_those_of_comets_own_command(models: Path, comet_python: str)
 
 
 @pytest.mark.comet
-@pytest.mark.xdist_group("comet")  # the models are made once
 def test_a_reference_free_model_that_holds_more_than_weights_scores_where_it_is_trusted(
     models: Path, comet_python: str
 ) -> None:
@@ -89,7 +87,6 @@ def test_a_reference_free_model_that_holds_more_than_weights_scores_where_it_is_
 
 
 @pytest.mark.comet
-@pytest.mark.xdist_group("comet")  # the models are made once
 def test_cells_are_scored_once_with_the_interpreter_of_this_environment(
     models: Path, comet_python: str, tmp_path: Path
 ) -> None:
