@@ -2,6 +2,7 @@
 
 import gc
 import os
+import sys
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may reach a network; set before any heavy import
 
@@ -13,7 +14,10 @@ settings.load_profile("reproducible")
 
 
 def pytest_collection_finish():
-    """What the imports have made stays: no collection of garbage needs to walk through it again."""
+    """What imports make stays: no collection of garbage, one before a training, needs to walk through it."""
+    if "torch" in sys.modules:
+        import transformers.models.llama.modeling_llama
+        import transformers.models.t5.modeling_t5  # noqa: F401
     gc.collect()
     gc.freeze()
 

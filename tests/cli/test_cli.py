@@ -20,8 +20,10 @@ from plugin_files import write_plugins
 from harness.cli.run import collect_spec
 from harness.errors import UserError
 
+SHOWN = ("FutureWarning", "UserWarning", "RuntimeWarning")
 COMMAND = [
     sys.executable,
+    *(part for name in SHOWN for part in ("-W", f"error::{name}")),  # for its workers too
     "-c",
     "import sys; sys.argv[0] = 'warmup-bench'; from harness.cli import main; main()",
 ]
@@ -55,6 +57,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str],
     arguments += ["--method", "sft,warmup", "--method", files["method"], "--set", "stats.randomizations=500"]
     done = call(*arguments, "--out", "out", "--workers", "2", cwd=place)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr == ""
     return place, arguments, done.stdout
 
 

@@ -1,20 +1,31 @@
 import functools
+import os
+import pickle
 from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
 
 import pytest
 
 from harness.task import LoadRequest, Splits
 
 
-@functools.cache
-def _mini(name: str, subset: str) -> Splits:
-    import importlib
-
-    task = importlib.import_module(f"tasks.{name}").TASK
-    return task.load(LoadRequest(subset=subset, scale="mini"))
-
-
 @pytest.fixture(scope="session")
-def mini() -> Callable[[str, str], Splits]:
-    """Splits of a mini task, made once a session: ``mini("wmt", "de-en")``."""
-    return _mini
+def mini(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Splits]:
+    """Splits of a mini task, made once for all workers: ``mini("wmt", "de-en")``."""
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+    @functools.cache
+    def splits(name: str, subset: str) -> Splits:
+        path = shared / f"mini-{name}-{subset}.pickle"
+        if path.is_file():
+            made: Splits = pickle.loads(path.read_bytes())
+            return made
+        made = import_module(f"tasks.{name}").TASK.load(LoadRequest(subset=subset, scale="mini"))
+        part = Path(f"{path}.{os.getpid()}")
+        part.write_bytes(pickle.dumps(made))
+        part.replace(path)
+        return made
+
+    return splits
