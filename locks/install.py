@@ -34,7 +34,7 @@ NO_NETWORK = (
     "newconnectionerror",
     "timed out",
 )
-FULL = "the disk is full. Free some room, or name another place: make VENV=/elsewhere/venv."
+ROOM = "Free some room, or name another place: make VENV=/elsewhere/venv."
 
 
 class SetupError(Exception):
@@ -70,7 +70,11 @@ def main():
         return tell(f"{problem} Then the same command goes on.")
     except OSError as problem:
         full = "No space left" in str(problem)
-        return tell(FULL if full else f"{folder} can't be made: {problem}. The same command tries again.")
+        return tell(
+            f"the disk is full. {ROOM}"
+            if full
+            else f"{folder} can't be made: {problem}. The same command tries again."
+        )
     except KeyboardInterrupt:
         return tell("stopped. The same command makes the environment whole.")
     return 0
@@ -136,7 +140,7 @@ def require_room(folder, gigabytes):
     """
     free = shutil.disk_usage(folder).free / 1e9
     if free < gigabytes:
-        raise SetupError(f"{free:.1f} GB are free at {folder}, and up to {gigabytes} are taken. {FULL[22:]}")
+        raise SetupError(f"{free:.1f} GB are free at {folder}, and up to {gigabytes} are taken. {ROOM}")
 
 
 def install_torch(folder, asked, pip, uv):
@@ -183,7 +187,7 @@ def attempt(folder, command):
         file.flush()
         failed = subprocess.call(command, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT)
     if failed and "no space left" in output_of(log):
-        raise SetupError(FULL)
+        raise SetupError(f"the disk is full. {ROOM}")
     return not failed
 
 
