@@ -51,7 +51,7 @@ def make_encoder(folder: Path, kind: str, *, seed: int = 0) -> Path:
 def make_tokenizer(kind: str):
     """A tokenizer of :data:`WORDS`; RoBERTa's tells a word after a space from one that begins a text."""
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
-    from transformers import BertTokenizerFast, PreTrainedTokenizerFast, RobertaTokenizerFast
+    from transformers import PreTrainedTokenizerFast, RobertaTokenizerFast
 
     if kind == "roberta":
         from tokenizers.pre_tokenizers import ByteLevel
@@ -79,4 +79,5 @@ def make_tokenizer(kind: str):
     text_tokens.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
     )
-    return BertTokenizerFast(tokenizer_object=text_tokens)
+    names = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
+    return PreTrainedTokenizerFast(tokenizer_object=text_tokens, mask_token="[MASK]", **names)

@@ -30,5 +30,6 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Any:
         tokenizer_object=core,
         pad_token=PAD,
         eos_token=EOS,
+        add_prefix_space=True,  # transformers 4 would undo what the core has
         additional_special_tokens=[SEPARATOR, ANSWER],
     )

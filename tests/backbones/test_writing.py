@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import transformers
 from tiny import EOS, PAD, SEPARATOR
 
 from harness.backbones.base import DecoderOnly, EncoderDecoder, SpecialTokens
@@ -66,6 +67,8 @@ def read(backbone):
 @torch.no_grad()
 def test_every_family_is_written_as_its_model_would(name, dtype, tolerance):
     """In fp64 too, where only rounding could come closer: what differs in fp32 is rounding."""
+    if name in ("t5", "mt5") and transformers.__version__.startswith("4."):
+        tolerance = 2e-5  # its softmax is taken in fp32, whatever the weights are
     backbone = make(name)
     backbone.model.to(dtype)
     state = read(backbone)

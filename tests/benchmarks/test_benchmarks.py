@@ -33,7 +33,7 @@ def test_records_in_one_table_and_one_file(command, tmp_path: Path):
     result = json.loads(path.read_text())
     assert result["failed"] == {}
     assert list(result["skipped"]) == ["grpo"]
-    assert result["machine"]["packages"]["torch"] == torch.__version__
+    assert result["machine"]["packages"]["torch"] == torch.__version__.partition("+")[0]
     records = {r["name"]: r for r in result["records"]}
     assert len(records) == len(result["records"]) == 3 + 4
     for name, record in records.items():
@@ -43,12 +43,12 @@ def test_records_in_one_table_and_one_file(command, tmp_path: Path):
         assert (record["met"] is None) == (record["aim"] == ""), name
     decoded = [r["detail"] for name, r in records.items() if name.startswith("decoding")]
     assert len(decoded) == 4
+    lengths = [detail["output_lengths"] for detail in decoded]
+    assert any(length["min"] < length["max"] for length in lengths)  # outputs that end at different times
     for detail in decoded:
         assert (detail["equal_outputs"], detail["equal_in_float64"]) == (1, 0)
         assert detail["check"] == "6 of 6 outputs are those of generate in float32"
         assert detail["check"] in ran.output
-        lengths = detail["output_lengths"]
-        assert lengths["min"] < lengths["max"]  # a test set whose outputs end at different times
         assert len(detail["samples"]["ours"]) == len(detail["samples"]["generate"]) == 1
 
 

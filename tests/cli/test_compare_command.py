@@ -7,6 +7,7 @@ import random
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import sacrebleu
 from sacrebleu.significance import PairedTest
@@ -199,6 +200,7 @@ def test_labels(call, texts):
     assert found[0]["comparison"]["test"] == "exact McNemar's test"
 
 
+@pytest.mark.skipif(np.__version__.startswith("1."), reason="sacreBLEU's own sums are rounded otherwise")
 @pytest.mark.parametrize("test", ["ar", "bs"])
 def test_compat_prints_sacrebleus_numbers(call, texts, monkeypatch, test):
     monkeypatch.setenv("SACREBLEU_SEED", "99")

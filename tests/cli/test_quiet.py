@@ -58,7 +58,7 @@ def test_the_puzzles_are_made_without_a_warning_even_when_first_compiled(tmp_pat
     """A package of reasoning-gym's holds what Python warns of whenever it compiles it."""
     code = "from tasks.mini import puzzles; next(puzzles.syllogisms(1, 0)); print('made')"
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code],
+        [sys.executable, "-W", "error::SyntaxWarning", "-c", code],
         env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONPYCACHEPREFIX": str(tmp_path)},
         capture_output=True,
         text=True,

@@ -66,7 +66,8 @@ def ledger(folder: Path) -> dict[str, float]:
 
 
 def test_estimates_are_near_the_ledgers(ran: Plan) -> None:
-    """Within a factor of 1.4; of 2 where outputs that are equal are scored once."""
+    """Within a factor of 1.4; of 2.5 where outputs that are equal are scored once: how many are depends on the
+    model."""
     assert len(ran.cells) == sum(map(len, WAYS.values()))
     for cell in ran.cells:
         decode = cell.settings.decode
@@ -74,7 +75,7 @@ def test_estimates_are_near_the_ledgers(ran: Plan) -> None:
         training = flops(ran, cell, [cell]) - decoding
         stored = ran.out / "trainings" / cell.training_id, ran.out / "cells" / cell.id / "decode"
         spent = ledger(stored[0])["train_flops"], ledger(stored[1])["decode_flops"]
-        most = 2.0 if decode.warmup == "sampled" and decode.select == "marginal" else 1.4
+        most = 2.5 if decode.warmup == "sampled" and decode.select == "marginal" else 1.4
         assert 1 / 1.4 < decoding / spent[1] < most, (cell.method, decode)
         if cell.warmup == "sampled":
             assert 1 <= training / spent[0] < 1.4  # warmups that end early or are equal cost less

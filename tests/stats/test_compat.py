@@ -14,6 +14,9 @@ from harness.metrics.chrf import ChrF
 from harness.stats import compat
 from harness.stats.compat import compat_signature, sacrebleu_paired_test
 
+pytestmark = pytest.mark.skipif(
+    np.__version__.startswith("1."), reason="sacreBLEU's own float32 sums are rounded otherwise by numpy 1"
+)
 WORDS = ["a", "cat", "sat", "on", "the", "red", "mat", "and", "then", "slept", "(again),", "so", "what?"]
 
 
