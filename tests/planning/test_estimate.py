@@ -66,8 +66,7 @@ def ledger(folder: Path) -> dict[str, float]:
 
 
 def test_estimates_are_near_the_ledgers(ran: Plan) -> None:
-    """Within a factor of 1.4; of 2.5 where outputs that are equal are scored once: how many are depends on the
-    model."""
+    """Within a factor of 1.4; of 2.5 where equal outputs, as many as the model likes, are scored once."""
     assert len(ran.cells) == sum(map(len, WAYS.values()))
     for cell in ran.cells:
         decode = cell.settings.decode
