@@ -1,8 +1,8 @@
 # One line each: `make demo` sets up and runs the first comparison; `make test` sets up and runs every check, on
 # the locked releases; `make test-newest` and `make test-oldest` run the fast tests on the newest releases and on
-# the lower bounds of pyproject.toml; `make kills` kills a run at 20 points and a node of a cluster; `make comet`
-# sets up an environment that has COMET, whose pins exclude the newest transformers (`make test COMET=no` does
-# without); `make lock` moves the locks.
+# the lower bounds of pyproject.toml; `make kills` kills a run at 20 points and a node of a cluster; `make studies`
+# makes every published table again; `make comet` sets up an environment that has COMET, whose pins exclude the
+# newest transformers (`make test COMET=no` does without); `make lock` moves the locks.
 # A machine with a GPU: `make demo TORCH=auto` picks the CUDA build that fits its driver.
 PYTHON ?= python3
 VENV ?= .venv
@@ -20,7 +20,7 @@ LOCK := .venv-lock/bin/uv pip compile --quiet --upgrade --universal --python-ver
 # Where it is set, every process compiles thousands of modules anew: 10 to 15 seconds at each start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-newest test-oldest kills comet lock run-fast setup setup-dev clean
+.PHONY: demo test test-newest test-oldest kills studies comet lock run-fast setup setup-dev clean
 
 demo: setup
 	@$(BIN)/warmup-bench run --task wmt
@@ -44,6 +44,10 @@ run-fast:
 # Of the slow tests those that CI has time for; the others: pytest -m slow.
 kills: setup-dev
 	$(PYTEST) -m slow -k "stopped_often or node_that_dies" tests/test_kill.py tests/executors
+
+# Every table and plot of the published studies, made again from their numbers; `make test` has the newest's.
+studies: setup-dev
+	$(PYTEST) --dist load -m slow tests/results
 
 setup:
 	@$(INSTALL) $(VENV) --on base
