@@ -1,8 +1,9 @@
 # One line each: `make demo` sets up and runs the first comparison; `make test` sets up and runs every check, on
 # the locked releases; `make test-newest` and `make test-oldest` run the fast tests on the newest releases and on
 # the lower bounds of pyproject.toml; `make kills` kills a run at 20 points and a node of a cluster; `make studies`
-# makes every published table again; `make comet` sets up an environment that has COMET, whose pins exclude the
-# newest transformers (`make test COMET=no` does without); `make lock` moves the locks.
+# makes every published table again, and runs the built package outside the checkout; `make comet` sets up an
+# environment that has COMET, whose pins exclude the newest transformers (`make test COMET=no` does without);
+# `make lock` moves the locks.
 # A machine with a GPU: `make demo TORCH=auto` picks the CUDA build that fits its driver.
 PYTHON ?= python3
 VENV ?= .venv
@@ -41,13 +42,13 @@ test-newest test-oldest: test-%:
 run-fast:
 	$(PYTEST)
 
-# Of the slow tests those that CI has time for; the others: pytest -m slow.
+# The slow tests that CI has time for; the others: pytest -m slow.
 kills: setup-dev
-	$(PYTEST) -m slow -k "stopped_often or node_that_dies" tests/test_kill.py tests/executors
+	$(PYTEST) -m slow -k "stopped_ends or stopped_often or four_processes or node_that_dies or cluster_gives" \
+	  tests/test_kill.py tests/executors/test_cluster.py
 
-# Every table and plot of the published studies, made again from their numbers; `make test` has the newest's.
 studies: setup-dev
-	$(PYTEST) --dist load -m slow tests/results
+	$(PYTEST) --dist load -m slow tests/results tests/test_package.py tests/tasks/test_every_task.py
 
 setup:
 	@$(INSTALL) $(VENV) --on base

@@ -1,6 +1,7 @@
 """Shared fixtures: a tiny T5 and a tiny Llama with a handful of tokens, and reproducible hypothesis runs."""
 
 import gc
+import itertools
 import os
 import sys
 
@@ -18,6 +19,16 @@ def pytest_collection_finish():
     if "torch" in sys.modules:
         import transformers.models.llama.modeling_llama
         import transformers.models.t5.modeling_t5  # noqa: F401
+    _set_aside()
+
+
+def pytest_runtest_logfinish(counted=itertools.count(1)):
+    """Now and then the same of what tests have imported since."""
+    if next(counted) % 100 == 0:
+        _set_aside()
+
+
+def _set_aside():
     gc.collect()
     gc.freeze()
 

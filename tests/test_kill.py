@@ -59,12 +59,14 @@ def several(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, A
     return place, forked(place, signals=["KILL", "INT", "KILL"], seed=3, together=4)
 
 
+@pytest.mark.slow
 def test_a_run_that_is_stopped_ends_with_the_same_numbers(several: tuple[Path, dict[str, Any]]) -> None:
     place, told = several
     assert_stopped(place, told["stops"], 3)
     assert "Go on with:\nwarmup-bench run --task" in (place / "results.log").read_text()
 
 
+@pytest.mark.slow
 def test_four_processes_on_one_folder_run_every_cell_once(several: tuple[Path, dict[str, Any]]) -> None:
     place, told = several
     assert len(told["together"]) == 4

@@ -55,6 +55,7 @@ def test_what_is_in_them(built: Path) -> None:
     assert max(wheel.stat().st_size, sdist.stat().st_size) < 1_000_000
 
 
+@pytest.mark.slow
 def test_a_wheel_runs_in_a_clean_environment_outside_the_checkout(built: Path, tmp_path: Path) -> None:
     """Its dependencies are this environment's, read from where they lie; the package is the wheel's."""
     (wheel,) = built.glob("*.whl")

@@ -77,6 +77,7 @@ def cut_power(node: Any) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
+@pytest.mark.slow
 def test_a_cluster_gives_the_numbers_of_a_local_run(
     nodes: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -144,6 +144,7 @@ def test_mini_sizes(name: str, mini: Callable[[str, str], Splits]) -> None:
     assert 3000 <= len(splits.train) <= 8000
 
 
+@pytest.mark.slow
 def test_a_second_process_makes_the_same_data(mini: Callable[[str, str], Splits]) -> None:
     # Another hash seed: an order taken from a set of strings would show.
     code = (
