@@ -12,6 +12,7 @@ from hypothesis import settings
 
 settings.register_profile("reproducible", derandomize=True, deadline=None)
 settings.load_profile("reproducible")
+FINISHED = itertools.count(1)
 
 
 def pytest_collection_finish():
@@ -22,9 +23,9 @@ def pytest_collection_finish():
     _set_aside()
 
 
-def pytest_runtest_logfinish(counted=itertools.count(1)):
+def pytest_runtest_logfinish():
     """Now and then the same of what tests have imported since."""
-    if next(counted) % 100 == 0:
+    if next(FINISHED) % 100 == 0:
         _set_aside()
 
 
