@@ -47,6 +47,7 @@ kills: setup-dev
 	$(PYTEST) -m slow -k "stopped_ends or stopped_often or four_processes or node_that_dies or cluster_gives" \
 	  tests/test_kill.py tests/executors/test_cluster.py
 
+# One worker a test: three studies and the package.
 studies: setup-dev
 	$(PYTEST) --dist load -m slow tests/results tests/test_package.py tests/tasks/test_every_task.py
 

@@ -19,12 +19,8 @@ from harness.training.ledger import Ledger
 STUDIES = studies()
 
 
-@pytest.mark.parametrize(
-    "study",
-    # The newest with every run of the tests, the others with `make studies`.
-    [pytest.param(study, marks=pytest.mark.slow) for study in STUDIES[:-1]] + STUDIES[-1:],
-    ids=lambda study: study.name,
-)
+@pytest.mark.slow  # make studies
+@pytest.mark.parametrize("study", STUDIES, ids=lambda study: study.name)
 def test_a_published_study_shows_what_its_numbers_give(study: Path, tmp_path: Path) -> None:
     assert problems(study, tmp_path) == []
 

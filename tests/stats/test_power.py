@@ -46,6 +46,8 @@ def test_normal_power_is_statsmodels(effect, level):
 @pytest.mark.parametrize("effect", [0.2, 0.9, 2.5])
 def test_power_of_a_t_test_is_statsmodels(seeds, effect):
     expected = TTestPower().power(effect, nobs=seeds, alpha=0.05)
+    if math.isnan(expected):
+        pytest.skip("scipy 1.15 has no noncentral t this far out, and statsmodels asks it")
     assert power(effect, 1 / math.sqrt(seeds), 0.05, seeds - 1) == pytest.approx(expected, abs=1e-9)
 
 
