@@ -2,6 +2,7 @@
 
 import json
 import os
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,7 @@ def test_records_in_one_table_and_one_file(command, tmp_path: Path):
     result = json.loads(path.read_text())
     assert result["failed"] == {}
     assert list(result["skipped"]) == ["grpo"]
-    assert result["machine"]["packages"]["torch"] == torch.__version__.partition("+")[0]
+    assert result["machine"]["packages"]["torch"] == version("torch")
     records = {r["name"]: r for r in result["records"]}
     assert len(records) == len(result["records"]) == 3 + 4
     for name, record in records.items():
