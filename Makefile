@@ -29,11 +29,13 @@ demo: setup
 test: setup-dev $(if $(filter yes,$(COMET)),comet)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(if $(filter yes,$(COMET)),WARMUP_BENCH_COMET_PYTHON=$(COMET_PYTHON)) $(PYTEST)
 ifeq ($(COMET),yes)
-	OMP_NUM_THREADS=1 $(COMET_PYTHON) -m pytest -m comet -k this_environment tests/metrics/test_comet.py
+	$(BIN)/mypy & typed=$$!; OMP_NUM_THREADS=1 $(COMET_PYTHON) -m pytest -m comet -k this_environment \
+	  tests/metrics/test_comet.py && wait $$typed
+else
+	$(BIN)/mypy
 endif
+	$(if $(filter yes,$(COMET)),WARMUP_BENCH_COMET_PYTHON=$(COMET_PYTHON)) $(PYTEST)
 
 test-newest test-oldest: test-%:
 	@$(INSTALL) .venv-$* --extras dev --on $*
