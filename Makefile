@@ -46,7 +46,7 @@ run-fast:
 
 # The slow tests that CI has time for; the others: pytest -m slow.
 kills: setup-dev
-	$(PYTEST) -m slow -k "stopped_ends or stopped_often or four_processes or node_that_dies or cluster_gives" \
+	$(PYTEST) -m slow -k "stopped_ends or stopped_often or four_processes or node_that_dies" \
 	  tests/test_kill.py tests/executors/test_cluster.py
 
 # One worker a test: three studies and the package.
