@@ -73,4 +73,4 @@ lock:
 	$(LOCK) --extra comet --extra bertscore --extra test --output-file locks/comet.txt
 
 clean:
-	rm -rf .venv .venv-comet .venv-newest .venv-oldest .venv-lock .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(COMET_VENV) .venv-newest .venv-oldest .venv-lock .mypy_cache .pytest_cache .ruff_cache

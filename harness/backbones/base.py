@@ -124,7 +124,7 @@ class Backbone(ABC):
         self.model, self.tokenizer, self.tokens, self.costs = model, tokenizer, tokens, costs
         self._head = model.get_output_embeddings()
         body = model.get_decoder() if self.architecture == "encoder-decoder" else model.base_model
-        # transformers renames it in 5.24 or so, family by family, and warns of the old name.
+        # transformers has renamed it (5.24 warns of the old name), a family at a time for all we know.
         named = "cache" in inspect.signature(body.forward).parameters
         self._cache_name = "cache" if named else "past_key_values"
         self._head_scale = 1.0

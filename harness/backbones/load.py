@@ -14,8 +14,7 @@ from harness.backbones.base import LAYOUT, Backbone, DecoderOnly, EncoderDecoder
 from harness.backbones.costs import measure_costs
 from harness.backbones.frame import Languages, read_frame
 from harness.backbones.head import unknown_family
-from harness.backbones.lora import ADAPTER, add_adapter, read_adapter
-from harness.backbones.lora import WEIGHTS as ADAPTER_WEIGHTS
+from harness.backbones.lora import ADAPTER, ADAPTER_WEIGHTS, add_adapter, read_adapter
 from harness.backbones.presets import UNKNOWN_CHECKPOINT, Preset
 from harness.backbones.tokenizer import ANSWER, SEPARATOR, train_tokenizer
 from harness.errors import UserError

@@ -15,7 +15,7 @@ from harness.settings import Lora
 
 ADAPTER = "adapter_config.json"
 """File by which a folder is known to hold an adapter."""
-WEIGHTS = "adapter_model.safetensors"
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
 PREFIX = "base_model.model."
 """Before the name of every stored weight, as peft has it."""
 
@@ -63,7 +63,7 @@ def save_adapter(model: Any, folder: Path) -> None:
 
     folder.mkdir(parents=True, exist_ok=True)
     weights = {PREFIX + key: value.contiguous() for key, value in _weights(model).items()}
-    save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
+    save_file(weights, folder / ADAPTER_WEIGHTS, metadata={"format": "pt"})
     model.peft_config["default"].save_pretrained(str(folder))
 
 
@@ -77,7 +77,9 @@ def read_adapter(model: Any, folder: Path) -> None:
 
     peft = _peft()
     try:
-        stored = {key.removeprefix(PREFIX): value for key, value in load_file(folder / WEIGHTS).items()}
+        stored = {
+            key.removeprefix(PREFIX): value for key, value in load_file(folder / ADAPTER_WEIGHTS).items()
+        }
         config = peft.LoraConfig.from_pretrained(str(folder))
         config.inference_mode = True
         _inject(config, model)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import transformers
 import typer
 from typer.testing import CliRunner
 
@@ -44,8 +45,9 @@ def test_records_in_one_table_and_one_file(command, tmp_path: Path):
         assert (record["met"] is None) == (record["aim"] == ""), name
     decoded = [r["detail"] for name, r in records.items() if name.startswith("decoding")]
     assert len(decoded) == 4
-    lengths = [detail["output_lengths"] for detail in decoded]
-    assert any(length["min"] < length["max"] for length in lengths)  # outputs that end at different times
+    ends = [detail["output_lengths"]["min"] < detail["output_lengths"]["max"] for detail in decoded]
+    # Outputs that end at different times; with transformers 4 a model of this seed never ends before the cap.
+    assert any(ends) if transformers.__version__.startswith("4.") else all(ends)
     for detail in decoded:
         assert (detail["equal_outputs"], detail["equal_in_float64"]) == (1, 0)
         assert detail["check"] == "6 of 6 outputs are those of generate in float32"

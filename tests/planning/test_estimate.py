@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import transformers
 from command import invoke
 from plugin_files import write_plugins
 
@@ -66,7 +67,11 @@ def ledger(folder: Path) -> dict[str, float]:
 
 
 def test_estimates_are_near_the_ledgers(ran: Plan) -> None:
-    """Within a factor of 1.4; of 2.5 where equal outputs, as many as the model likes, are scored once."""
+    """Within a factor of 1.4; of 2 where outputs that are equal are scored once.
+
+    With transformers 4 that is 2.5: its model of this seed repeats itself more.
+    """
+    equal_once = 2.5 if transformers.__version__.startswith("4.") else 2.0
     assert len(ran.cells) == sum(map(len, WAYS.values()))
     for cell in ran.cells:
         decode = cell.settings.decode
@@ -74,7 +79,7 @@ def test_estimates_are_near_the_ledgers(ran: Plan) -> None:
         training = flops(ran, cell, [cell]) - decoding
         stored = ran.out / "trainings" / cell.training_id, ran.out / "cells" / cell.id / "decode"
         spent = ledger(stored[0])["train_flops"], ledger(stored[1])["decode_flops"]
-        most = 2.5 if decode.warmup == "sampled" and decode.select == "marginal" else 1.4
+        most = equal_once if decode.warmup == "sampled" and decode.select == "marginal" else 1.4
         assert 1 / 1.4 < decoding / spent[1] < most, (cell.method, decode)
         if cell.warmup == "sampled":
             assert 1 <= training / spent[0] < 1.4  # warmups that end early or are equal cost less

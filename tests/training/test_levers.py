@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import transformers
 from plugin_files import planned
 from tiny import batch_of, distance, draws_of, gradients_of, source_of
 
@@ -57,7 +58,8 @@ def test_credit_scales_the_samplers_part_alone(tiny):
 @pytest.mark.parametrize("method", [warmup.METHOD, filler.METHOD])
 def test_the_direct_path_shares_the_loss_with_the_method(tiny, method):
     alone, direct = gradient_of(tiny, method), gradient_of(tiny, sft.METHOD)
-    assert distance(gradient_of(tiny, method, direct_weight=0.3), mixed(alone, direct, 0.3)) < 1e-5
+    near = 1e-5 if transformers.__version__.startswith("4.") else 1e-6  # with PyTorch 2.6, its oldest partner
+    assert distance(gradient_of(tiny, method, direct_weight=0.3), mixed(alone, direct, 0.3)) < near
     weighted = loss_of(tiny, method, direct_weight=0.3)
     plain, answer = loss_of(tiny, method), loss_of(tiny, sft.METHOD)
     assert float(weighted.value.detach()) == pytest.approx(
