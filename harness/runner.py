@@ -12,12 +12,13 @@ from harness.executors.choose import executor
 from harness.planning.plan import Plan
 from harness.provenance import free_cores
 from harness.registry import metrics
-from harness.scoring import is_scored, read_facts
+from harness.scoring import is_scored
 from harness.stages import Job
 from harness.storage.examples import write_examples
 from harness.storage.failures import Failure
 from harness.storage.locks import hold, sweep
 from harness.storage.store import check, clear_unfinished, is_done, require_writable, write_file, writing
+from harness.storage.stored import read_facts
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,6 @@ from harness.names import file_name
 from harness.registry import Entry, metrics
 from harness.settings import Score
 from harness.storage.locks import hold
-from harness.storage.migrations import read_facts_file
 from harness.storage.score_cache import cache_folder, digest, read_cache, write_part
 from harness.storage.store import (
     check,
@@ -31,7 +30,7 @@ from harness.storage.store import (
     write_table,
     writing,
 )
-from harness.storage.stored import Facts, column, predictions_file, shaped
+from harness.storage.stored import column, read_facts
 from harness.task import Example, TaskCard
 
 PART = 512
@@ -98,26 +97,14 @@ def task_facts(card: TaskCard, subset: str, examples: Sequence[Example]) -> dict
     }
 
 
-def read_facts(cell: Path, settings: Score | None = None) -> tuple[MetricContext, tuple[str, ...]]:
-    """The context of a cell's metrics, and the metrics of its task.
-
-    Raises:
-        CorruptError: They can't be read.
-    """
-    facts = shaped(read_facts_file(cell), Facts, cell / "decode" / "task.json")
-    context = MetricContext(facts.target_language, tuple(facts.labels), facts.references, settings or Score())
-    return context, tuple(facts.metrics)
-
-
 def read_predictions(cell: Path, settings: Score | None = None) -> Predictions:
     """The predictions of a cell, checked against their manifest.
 
     Raises:
-        UserError: The cell holds numbers only.
         CorruptError: They are damaged.
     """
     check(cell / "decode")
-    path = predictions_file(cell)
+    path = cell / "decode" / "predictions.parquet"
     table = read_table(path)
     context, named = read_facts(cell, settings)
     return Predictions(

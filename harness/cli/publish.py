@@ -8,8 +8,9 @@ from rich.console import Console
 from rich.text import Text
 
 from harness.storage.publish import publish
+from harness.storage.study import NUMBERS
 
-STORED = ("cells", "trainings", "warm-starts", "specs")
+WRITTEN = (NUMBERS, "specs")
 
 
 def publish_command(runs: Sequence[Path], dest: Path) -> int:
@@ -19,8 +20,8 @@ def publish_command(runs: Sequence[Path], dest: Path) -> int:
         UserError: As :func:`harness.storage.publish.publish`.
     """
     console = Console()
-    with console.status("Checking what is stored …") as status:
-        outcome = publish(runs, dest, lambda done, total: status.update(f"{done} of {total} folders …"))
+    with console.status("Reading what is stored …"):
+        outcome = publish(runs, dest)
     for folder, why in outcome.left_out.items():
         console.print(Text(f"left out: {folder}: {why}", style="yellow"), soft_wrap=True)
     left_out = f", {len(outcome.left_out)} left out" if outcome.left_out else ""
@@ -28,7 +29,7 @@ def publish_command(runs: Sequence[Path], dest: Path) -> int:
         Text(
             f"Published in {dest}: {outcome.added} of {outcome.cells} finished cells, "
             f"{outcome.cells - outcome.added} were there already{left_out}; {_size(dest):,} bytes in "
-            f"{'/, '.join(STORED)}/. Numbers only: no text of an example and no weights."
+            f"{'/, '.join(WRITTEN)}/. Numbers only: no text of an example and no weights."
         )
     )
     console.print(Text(f"Next: warmup-bench report {shlex.quote(str(dest))}", style="bold"), soft_wrap=True)
@@ -36,5 +37,5 @@ def publish_command(runs: Sequence[Path], dest: Path) -> int:
 
 
 def _size(dest: Path) -> int:
-    files = (path for name in STORED for path in (dest / name).rglob("*") if path.is_file())
+    files = (path for name in WRITTEN for path in (dest / name).rglob("*") if path.is_file())
     return sum(path.stat().st_size for path in files)

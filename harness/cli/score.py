@@ -14,12 +14,13 @@ from harness.executors import Event
 from harness.metrics.base import MetricContext
 from harness.metrics.learned import LearnedMetric, is_learned
 from harness.registry import metrics
-from harness.scoring import Tally, read_facts, score_cell, score_learned
+from harness.scoring import Tally, score_cell, score_learned
 from harness.settings import Score
 from harness.spec import make_spec, merge, parse_assignment
 from harness.storage.failures import Failure, failure_of
 from harness.storage.results_folder import refuse_published
 from harness.storage.store import CorruptError, is_done, require_writable
+from harness.storage.stored import read_facts
 
 
 def score_command(

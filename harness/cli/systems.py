@@ -205,7 +205,7 @@ def read_stored_system(name: str, keys: Sequence[str] | None, where: Sequence[st
     for key in keys or ():
         if key not in stored:
             raise UserError(
-                f"{first.folder} has no scores of metric '{key}'", hint=f"Stored: {', '.join(stored)}."
+                f"{first.place} has no scores of metric '{key}'", hint=f"Stored: {', '.join(stored)}."
             )
     tables = [result.examples() for result in results]
     ids = tables[0]["id"]
@@ -213,7 +213,7 @@ def read_stored_system(name: str, keys: Sequence[str] | None, where: Sequence[st
     for result in results:
         if absent := set(keys or stored) - {entry["key"] for entry in result.scores}:
             raise UserError(
-                f"{result.folder} has no scores of metric '{min(absent)}'",
+                f"{result.place} has no scores of metric '{min(absent)}'",
                 hint="'warmup-bench score' makes them, or leave it out with --metric.",
             )
     chosen = {key: first.metric(key) for key in keys or stored}
@@ -248,7 +248,7 @@ def read_stored_system(name: str, keys: Sequence[str] | None, where: Sequence[st
 
 
 def _results(name: str) -> "list[Result]":
-    from harness.storage.results import read_result, read_results
+    from harness.storage.results import read_results
 
     folder, _, label = name.rpartition(":")
     if folder and not Path(name).exists():
@@ -259,16 +259,25 @@ def _results(name: str) -> "list[Result]":
                 f"no stored cell of method '{label}' in {folder}", hint=f"Stored: {', '.join(labels)}."
             )
         return sorted(found, key=lambda result: result.cell.seed)
-    paths = [Path(part) for part in name.split(",")]
-    for path in paths:
-        if path.is_file():
-            raise UserError(f"{path} is a text file", hint="Name its references with --ref.")
-        if not (path / "scores").is_dir():
-            raise UserError(
-                f"{path} is no stored cell",
-                hint="Name a folder under cells/, or all seeds of a method as DIR:METHOD.",
-            )
-    return sorted((read_result(path) for path in paths), key=lambda result: result.cell.seed)
+    found = [_cell_at(Path(part)) for part in name.split(",")]
+    return sorted(found, key=lambda result: result.cell.seed)
+
+
+def _cell_at(path: Path) -> "Result":
+    """The cell of a run in its folder, or that of a published study by the same name."""
+    from harness.storage.results import read_result, read_results
+    from harness.storage.study import is_published
+
+    if is_published(path.parent.parent) and path.parent.name == "cells":
+        return read_results(path.parent.parent, [path.name])[0]
+    if path.is_file():
+        raise UserError(f"{path} is a text file", hint="Name its references with --ref.")
+    if not (path / "scores").is_dir():
+        raise UserError(
+            f"{path} is no stored cell",
+            hint="Name a folder under cells/, or all seeds of a method as DIR:METHOD.",
+        )
+    return read_result(path)
 
 
 def make_metrics(

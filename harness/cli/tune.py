@@ -53,7 +53,7 @@ def tune_command(
         from harness.planning.tuning import choose, chosen_text, make_sweep, name_of, record
         from harness.runner import outstanding, save_spec
         from harness.storage.locks import hold
-        from harness.storage.publish_parts import portable_command
+        from harness.storage.portable import portable_command
         from harness.storage.store import require_writable, write_file
 
         quiet_transformers()

@@ -87,13 +87,13 @@ class Comparer:
         return _side_by_side(subsets, ids, groups, parts)
 
     def _groups_of(self, result: Result) -> list[str] | None:
-        key = str(result.folder)
+        key = str(result.place)
         if key not in self._groups:
             self._groups[key] = result.groups()
         return self._groups[key]
 
     def _statistics(self, result: Result, metric: str) -> tuple[list[str], FloatArray]:
-        key = (str(result.folder), metric)
+        key = (str(result.place), metric)
         if key not in self._read:
             self._read[key] = result.statistics(metric)
         return self._read[key]

@@ -211,7 +211,7 @@ def _run(
             scores[key] = np.asarray(result.metric(key).aggregate(statistics), dtype=np.float64)
     if any(tuple(other) != ids for other in stored_ids):
         raise CorruptError(
-            f"stored cell {result.folder} holds other examples than the others of data {result.cell.data}",
+            f"stored cell {result.place} holds other examples than the others of data {result.cell.data}",
             hint="Move it away to have it made again.",
         )
     return Run(

@@ -102,7 +102,7 @@ def in_asked_order(out: Path, results: Sequence[Result]) -> list[Result]:
 
 
 def _half_way(out: Path, results: Sequence[Result]) -> Iterable[Planned]:
-    finished = {result.folder.name for result in results}
+    finished = {result.place.name for result in results}
     for folder in sorted((out / "cells").glob("*")):
         decode = folder / "decode"
         if is_done(decode) and folder.name not in finished:

@@ -231,7 +231,7 @@ def _block(name: str, results: Sequence[Result], planned: Sequence[Planned]) -> 
         seeds = line.results[result.cell.subset]
         if result.cell.seed in seeds:
             raise UserError(
-                f"{result.folder} and {seeds[result.cell.seed].folder.name} hold the same cell",
+                f"{result.place} and {seeds[result.cell.seed].place.name} hold the same cell",
                 hint="Move one of them away.",
             )
         seeds[result.cell.seed] = result

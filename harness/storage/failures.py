@@ -13,6 +13,7 @@ from harness.cell import Cell
 from harness.errors import TrainingError, UserError
 from harness.redact import redact, visible
 from harness.storage.store import CorruptError, read_json, write_file
+from harness.storage.study import is_published, read_index
 
 FAILED = "failed.json"
 LONGEST_LINE = 300
@@ -95,6 +96,8 @@ def clear_failure(cell: Path) -> None:
 
 def read_failures(out: Path) -> dict[str, Failure]:
     """The failures of a results folder by cell id; a file that can't be read is a failure of its own."""
+    if is_published(out):
+        return {name: _known(why) for name, why in read_index(out).failures.items()}
     found = {}
     for path in sorted((out / "cells").glob(f"*/{FAILED}")):
         try:

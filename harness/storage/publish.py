@@ -1,33 +1,32 @@
 """Publishing: the numbers of finished cells in a folder that can be shared, without a text of any data set.
 
-What is written has the layout of :mod:`harness.storage.store` and its manifests; a report of it is the report
-of the run. Left behind are texts (sources, references, outputs, warmups, options), weights, tokenizers, data
-and checkpoints, and what names the machine: absolute paths lose their folders.
+What is written is a :mod:`harness.storage.study`; a report of it is the report of the run. Left behind are
+texts (sources, references, outputs, warmups, options), weights, tokenizers, data and checkpoints, and what
+names the machine: absolute paths lose their folders.
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import yaml
 
 from harness.errors import TrainingError, UserError
 from harness.spec import read_spec
-from harness.storage.failures import Failure, clear_failure, read_failures, write_failure
-from harness.storage.migrations import is_scored_at_all
-from harness.storage.publish_parts import Part, equal_parts, parts_of, portable, stored_part
-from harness.storage.results import read_result
-from harness.storage.results_folder import MARKER, is_published, spec_order, spec_paths
-from harness.storage.store import CorruptError, clear_unfinished, is_done, make_folder, write_file, writing
+from harness.storage.failures import Failure, read_failures
+from harness.storage.portable import numbers_of, portable
+from harness.storage.results import Result, read_result
+from harness.storage.results_folder import spec_order, spec_paths
+from harness.storage.store import CorruptError, check, is_done, read_json, restore_replaced, write_file
+from harness.storage.stored import is_scored_at_all
+from harness.storage.study import NUMBERS, Study, is_published, read_study, write_study
+from harness.storage.training_log import read_log
 
-SCHEMA_VERSION = 1
-"""Of ``published.json``."""
 MACHINE = ("out", "data_dir", "address")
 """Keys of a spec that name a place on somebody's machine."""
-
-Progress = Callable[[int, int], None]
-"""Called with (done, total)."""
 
 
 @dataclass
@@ -35,16 +34,12 @@ class _Found:
     """What the runs hold.
 
     Attributes:
-        cells: Names of the finished cells.
-        parts: Of them, by name.
+        study: The numbers of their finished cells.
         left_out: Why a cell is not published, by its folder.
-        failures: Of cells that are not finished, by name.
     """
 
-    cells: dict[str, None] = field(default_factory=dict)
-    parts: dict[str, Part] = field(default_factory=dict)
+    study: Study = field(default_factory=Study)
     left_out: dict[str, str] = field(default_factory=dict)
-    failures: dict[str, Failure] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -62,7 +57,7 @@ class Outcome:
     left_out: dict[str, str]
 
 
-def publish(runs: Sequence[Path], dest: Path, progress: Progress = lambda done, total: None) -> Outcome:
+def publish(runs: Sequence[Path], dest: Path) -> Outcome:
     """Publish the finished cells of results folders; what is there already stays, other files too.
 
     Everything is compared before anything is written. The statistics settings of a report are those of the
@@ -77,28 +72,27 @@ def publish(runs: Sequence[Path], dest: Path, progress: Progress = lambda done, 
     found = _Found()
     for run in runs:
         _collect(run, found)
-    if not found.cells:
+    new = found.study
+    if not new.cells:
         told = "; ".join(f"{folder}: {why}" for folder, why in list(found.left_out.items())[:3])
         raise UserError(f"{runs[0]} holds no finished cell to publish{': ' * bool(told)}{told}")
     specs = portable_specs(runs)
-    todo = _missing(found.parts.values(), specs, dest)
-    _write_marker(runs, dest)
+    for name, text in specs.items():
+        if (dest / name).is_file() and (dest / name).read_text(encoding="utf-8") != text:
+            raise _conflict(name, f"than {dest / name}")
+    restore_replaced(dest / NUMBERS)
+    known = read_study(dest) if is_published(dest) else Study()
+    together = Study(failures={**known.failures, **new.failures})
+    _add(known, together, "")
+    added = _add(new, together, f"than in {dest}")
+    together.failures = {name: why for name, why in together.failures.items() if name not in together.cells}
     for name, text in specs.items():
         if not (dest / name).is_file():
             write_file(dest / name, text)
-    for number, part in enumerate(todo):
-        progress(number, len(todo))
-        clear_unfinished((dest / part.name).parent, Path(part.name).name)
-        with writing(dest / part.name) as folder:
-            part.write(folder)
-    for name in found.cells:
-        clear_failure(dest / "cells" / name)
-    known = read_failures(dest)
-    for name, failure in found.failures.items():
-        if not is_done(dest / "cells" / name / "decode") and known.get(name) != failure:
-            write_failure(make_folder(dest / "cells" / name), failure)
-    added = {Path(part.name).parts[1] for part in todo if part.name.startswith("cells/")}
-    return Outcome(len(found.cells), len(added), found.left_out)
+    order = _spec_order(runs, dest)
+    if added or together.failures != known.failures or order != spec_order(dest):
+        write_study(dest, _sorted(together), order)
+    return Outcome(len(new.cells), len(added), found.left_out)
 
 
 def portable_specs(runs: Iterable[Path]) -> dict[str, str]:
@@ -125,7 +119,7 @@ def _backbone(reference: str) -> str:
 
 def _check_places(runs: Sequence[Path], dest: Path) -> None:
     for run in runs:
-        if not (run / "cells").is_dir():
+        if not (is_published(run) or (run / "cells").is_dir()):
             raise UserError(
                 f"{run} is no results folder (it has no 'cells')",
                 hint="Give the folder that 'warmup-bench run' printed, then the one to publish in.",
@@ -134,7 +128,7 @@ def _check_places(runs: Sequence[Path], dest: Path) -> None:
             raise UserError(f"{dest} can't be published into itself", hint="Name another folder last.")
     if dest.exists() and not dest.is_dir():
         raise UserError(f"{dest} is a file", hint="Name a folder last.")
-    if (dest / "cells").exists() and not is_published(dest):
+    if (dest / "cells").exists():
         raise UserError(
             f"{dest} is the results folder of a run", hint="Name a new folder, or one that was published."
         )
@@ -146,51 +140,115 @@ def _collect(run: Path, found: _Found) -> None:
     Raises:
         UserError: Another run holds something else under one of the names.
     """
+    if is_published(run):
+        study = read_study(run)
+        found.study.failures |= study.failures
+        _add(study, found.study, f"in {run} and in another run")
+        return
     failed = read_failures(run)
     for folder in sorted(path for path in (run / "cells").glob("[!.]*") if path.is_dir()):
         if not (is_done(folder / "decode") and is_scored_at_all(folder)):
             failure = failed.get(folder.name)
             if failure is not None:
-                found.failures[folder.name] = _told(failure)
+                found.study.failures[folder.name] = _told(failure)
             reason = "not finished" if failure is None else f"failed: {failure.message.strip()}"
             found.left_out[str(folder)] = reason
             continue
         try:
-            parts = list(parts_of(read_result(folder)))
+            numbers = _numbers_of_cell(read_result(folder))
         except CorruptError as error:
             found.left_out[str(folder)] = str(error)
             continue
-        found.cells[folder.name] = None
-        for part in parts:
-            known = found.parts.setdefault(part.name, part)
-            if not (known is part or part.once or equal_parts(known, part)):
-                raise _conflict(part.name, f"in {run} and in another run")
+        _add(numbers, found.study, f"in {run} and in another run")
 
 
-def _told(failure: Failure) -> Failure:
+def _numbers_of_cell(result: Result) -> Study:
+    """One finished cell as a study.
+
+    Raises:
+        CorruptError: A file is damaged.
+    """
+    name, run, cell = result.place.name, result.place.parent.parent, result.cell
+    decode = result.place / "decode"
+    study = Study()
+    study.cells[name] = {
+        **cell.model_dump(mode="json"),
+        "ledger": read_json(decode / "ledger.json"),
+        "facts": read_json(decode / "task.json"),
+    }
+    study.examples[name] = {**result.examples(), **result.numbers()}
+    for score in result.scores:
+        ids, values = result.statistics(score["key"])
+        if ids != study.examples[name]["id"]:
+            raise CorruptError(f"the statistics of {result.place} are not those of its predictions")
+        study.scores[name, score["key"]] = {**score, "metric": portable(score["metric"])}
+        study.statistics[name, score["key"]] = values
+    for folder in (run / "trainings" / cell.training_id, run / "warm-starts" / cell.warm_start_id):
+        if is_done(folder):
+            study.trainings[folder.name] = _training(check(folder), folder.parent.name)
+    return study
+
+
+def _training(folder: Path, kind: str) -> dict[str, Any]:
+    """Of a training or a warm start: its ledger, log and provenance."""
+    record = {"kind": kind.removesuffix("s"), "ledger": read_json(folder / "ledger.json")}
+    if (folder / "provenance.json").is_file():
+        record["provenance"] = portable(read_json(folder / "provenance.json"))
+    if lines := read_log(folder):
+        record["log"] = numbers_of(lines)
+    return record
+
+
+def _add(new: Study, study: Study, where: str) -> set[str]:
+    """Add the numbers of another study; returns the cells of which something was not there.
+
+    Raises:
+        UserError: The study holds something else under one of the names.
+    """
+    added = set()
+    for name, record in new.cells.items():
+        if name not in study.cells:
+            study.cells[name], study.examples[name] = record, new.examples[name]
+            added.add(name)
+        elif not (_equal(record, study.cells[name]) and _equal(new.examples[name], study.examples[name])):
+            raise _conflict(f"cells/{name}", where)
+    for (name, metric), score in new.scores.items():
+        values = new.statistics[name, metric]
+        if (name, metric) not in study.scores:
+            study.scores[name, metric], study.statistics[name, metric] = score, values
+            added.add(name)
+        elif not (
+            _equal(score, study.scores[name, metric])
+            and np.array_equal(values, study.statistics[name, metric])
+        ):
+            raise _conflict(f"score {metric} of cells/{name}", where)
+    for name, record in new.trainings.items():
+        # Another run may have made a warm start again: the same weights in other seconds.
+        known = study.trainings.setdefault(name, record)
+        if record["kind"] == "training" and not _equal(record, known):
+            raise _conflict(f"trainings/{name}", where)
+    return added
+
+
+def _equal(a: Any, b: Any) -> bool:
+    """Whether plain data is the same, where a NaN is the same as itself."""
+    return a == b or json.dumps(a, sort_keys=True) == json.dumps(b, sort_keys=True)
+
+
+def _sorted(study: Study) -> Study:
+    """The study in an order that does not depend on the order of the runs."""
+
+    def in_order(content: dict[Any, Any]) -> dict[Any, Any]:
+        return dict(sorted(content.items()))
+
+    return Study(**{name: in_order(content) for name, content in vars(study).items()})
+
+
+def _told(failure: Failure) -> dict[str, Any]:
     """A failure without what may quote a text or a path: only our own words on a training that diverged."""
     ours = failure.error == TrainingError.__name__
     message = failure.message if ours else f"{failure.error}; the run's own folder says more"
-    return Failure(failure.stage, failure.error, message, when=failure.when)
-
-
-def _missing(parts: Iterable[Part], specs: Mapping[str, str], dest: Path) -> list[Part]:
-    """The parts that ``dest`` does not hold.
-
-    Raises:
-        UserError: It holds another one under the same name.
-        CorruptError: It holds a damaged one.
-    """
-    for name, text in specs.items():
-        if (dest / name).is_file() and (dest / name).read_text(encoding="utf-8") != text:
-            raise _conflict(name, f"than {dest / name}")
-    missing = []
-    for part in parts:
-        if not is_done(dest / part.name):
-            missing.append(part)
-        elif not part.once and not equal_parts(part, stored_part(dest, part.name)):
-            raise _conflict(part.name, f"than {dest / part.name}")
-    return missing
+    return asdict(Failure(failure.stage, failure.error, message, when=failure.when))
 
 
 def _conflict(name: str, where: str) -> UserError:
@@ -200,11 +258,8 @@ def _conflict(name: str, where: str) -> UserError:
     )
 
 
-def _write_marker(runs: Sequence[Path], dest: Path) -> None:
-    """Mark the folder before anything else is in it; specs stay in the order of their runs."""
+def _spec_order(runs: Sequence[Path], dest: Path) -> list[str]:
+    """The names of the specs in the order of their runs, after those that are there already."""
     newest = [path.stem for run in runs for path in spec_paths(run)]
     older = [name for name in spec_order(dest) if name not in newest]
-    order = [*older, *reversed(dict.fromkeys(reversed(newest)))]
-    text = json.dumps({"schema_version": SCHEMA_VERSION, "specs": order}, indent=2) + "\n"
-    if not is_published(dest) or (dest / MARKER).read_text(encoding="utf-8") != text:
-        write_file(dest / MARKER, text)
+    return [*older, *reversed(dict.fromkeys(reversed(newest)))]

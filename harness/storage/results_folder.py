@@ -1,33 +1,9 @@
-"""What a results folder holds beside its cells: the specs that ran there, and whether it was published.
-
-A published folder (see :mod:`harness.storage.publish`) has the layout of :mod:`harness.storage.store` with
-numbers alone, and a file ``published.json``: copies and checkouts keep no times, so it tells the order of the
-specs.
-"""
+"""What a results folder holds beside its cells: the specs that ran there, and whether it was published."""
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
-
 from harness.errors import UserError
-from harness.names import file_name
-from harness.storage.store import read_json
-from harness.storage.stored import misshapen, shaped
-
-MARKER = "published.json"
-
-
-class Marker(BaseModel):
-    """``published.json``: the names of the specs without their ending, the oldest first."""
-
-    model_config = ConfigDict(strict=True, frozen=True)
-    schema_version: int
-    specs: list[str]
-
-
-def is_published(out: Path) -> bool:
-    """Whether a results folder holds the numbers of a run elsewhere, not a run of its own."""
-    return (out / MARKER).is_file()
+from harness.storage.study import is_published, read_index
 
 
 def refuse_published(out: Path, what: str) -> None:
@@ -45,19 +21,13 @@ def refuse_published(out: Path, what: str) -> None:
 
 
 def spec_order(out: Path) -> list[str]:
-    """The names of a published folder's specs, the oldest first; of another folder none.
+    """The names of a published folder's specs, the oldest first (copies and checkouts keep no times); of
+    another folder none.
 
     Raises:
-        CorruptError: Its marker can't be read.
+        CorruptError: As :func:`harness.storage.study.read_index`.
     """
-    path = out / MARKER
-    if not path.is_file():
-        return []
-    specs = shaped(read_json(path), Marker, path).specs
-    try:
-        return [file_name(name, "spec") for name in specs]
-    except UserError as error:
-        raise misshapen(path, error.problem) from error
+    return read_index(out).specs if is_published(out) else []
 
 
 def spec_paths(out: Path) -> list[Path]:

@@ -32,7 +32,7 @@ from typing import Any
 from harness.errors import UserError
 
 SCHEMA_VERSION = 2
-"""Of what is written. Older ones are read through :mod:`harness.storage.migrations`, newer ones refused."""
+"""Of what is written; newer ones are refused."""
 DONE = "DONE.json"
 
 
@@ -80,6 +80,14 @@ def writing(folder: Path, *, replace: bool = False) -> Iterator[Path]:
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
         shutil.rmtree(older, ignore_errors=True)
+
+
+def restore_replaced(folder: Path) -> None:
+    """Put an older folder back that a killed writer had moved aside for a new one."""
+    older = sorted(folder.parent.glob(f".{glob.escape(folder.name)}.*.old.tmp"))
+    if older and not folder.exists() and is_done(older[0]):
+        older[0].rename(folder)
+    clear_unfinished(folder.parent, folder.name)
 
 
 def clear_unfinished(parent: Path, name: str = "") -> None:
@@ -206,6 +214,45 @@ def write_table(path: Path, columns: dict[str, Any]) -> None:
     import pyarrow.parquet as pq
 
     pq.write_table(pa.table(columns), path)
+
+
+def write_small_table(path: Path, table: Any) -> None:
+    """Write an arrow table in few bytes: numbers in their smallest type that loses nothing, byte by byte."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.table({name: _smallest(table.column(name)) for name in table.column_names})
+    numbers = [
+        field.name
+        for field in table.schema
+        if pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
+    ]
+    pq.write_table(
+        table,
+        path,
+        compression="zstd",
+        compression_level=19,
+        write_statistics=False,
+        use_dictionary=[name for name in table.column_names if name not in numbers],
+        column_encoding=dict.fromkeys(numbers, "BYTE_STREAM_SPLIT"),
+    )
+
+
+def _smallest(column: Any) -> Any:
+    """A column of numbers in the smallest type that holds every value exactly; another one as it is."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
+        return column
+    for kind in (pa.uint8(), pa.int8(), pa.uint16(), pa.int16(), pa.int32(), pa.int64(), pa.float32()):
+        try:
+            narrow = column.cast(kind)
+        except pa.ArrowInvalid:  # it would lose something
+            continue
+        if pc.all(pc.equal(narrow.cast(column.type), column)).as_py() is not False:
+            return narrow
+    return column
 
 
 def read_table(path: Path) -> Any:

@@ -5,7 +5,7 @@ Results folders are copied, mended by hand, shared. What does not have its shape
 
 import json
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -13,9 +13,10 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from harness.errors import UserError
-from harness.metrics.base import FloatArray
+from harness.metrics.base import FloatArray, MetricContext
 from harness.names import file_name
-from harness.storage.store import CorruptError, read_json
+from harness.settings import Score
+from harness.storage.store import CorruptError, check, is_done, read_json
 
 COUNTED = (
     *("steps", "train_flops", "train_seconds", "warmup_tokens", "decode_flops", "decode_seconds"),
@@ -26,10 +27,10 @@ _LARGEST = 1e40
 Amount = Annotated[float, Field(ge=-_LARGEST, le=_LARGEST)]
 Model = TypeVar("Model", bound=BaseModel)
 Kind = Literal["text", "text or none", "texts", "truth", "number"]
-NUMBERS = "numbers.parquet"
-"""In ``decode/`` of a published cell, in the place of the predictions: what of them is no text."""
 DIGEST = "references_digest"
-"""Its column with :func:`references_digest`."""
+"""The column of a published example with :func:`references_digest`."""
+EXAMPLE: dict[str, "Kind"] = {"id": "text", "group": "text or none", DIGEST: "number"}
+"""What is stored of every published example."""
 
 
 class _Shape(BaseModel):
@@ -43,6 +44,10 @@ class Facts(_Shape):
     labels: list[str]
     references: int
     metrics: list[str]
+
+    def context(self, settings: Score | None = None) -> MetricContext:
+        """What the metrics of the task are made with."""
+        return MetricContext(self.target_language, tuple(self.labels), self.references, settings or Score())
 
 
 class ScoreFile(_Shape):
@@ -95,6 +100,35 @@ def read_score(folder: Path) -> dict[str, Any]:
     return content
 
 
+def read_facts(cell: Path, settings: Score | None = None) -> tuple[MetricContext, tuple[str, ...]]:
+    """The context of a cell's metrics, and the metrics of its task.
+
+    Raises:
+        CorruptError: They can't be read.
+    """
+    path = cell / "decode" / "task.json"
+    facts = shaped(read_json(path), Facts, path)
+    return facts.context(settings), tuple(facts.metrics)
+
+
+def stored_scores(cell: Path) -> list[dict[str, Any]]:
+    """Every finished score of a cell, checked against its manifest.
+
+    Raises:
+        CorruptError: One is damaged.
+    """
+    return [read_score(check(folder)) for folder in _scored(cell)]
+
+
+def is_scored_at_all(cell: Path) -> bool:
+    """Whether a cell has any finished score."""
+    return any(True for _ in _scored(cell))
+
+
+def _scored(cell: Path) -> Iterator[Path]:
+    return (folder for folder in sorted((cell / "scores").glob("[!.]*")) if is_done(folder))
+
+
 def named(key: str, path: Path) -> str:
     """The key of a metric, which names files.
 
@@ -123,25 +157,6 @@ def counted(ledger: Mapping[str, Any], path: Path) -> dict[str, Any]:
 def references_digest(references: Sequence[str]) -> int:
     """8 bits of an example's references: too few to tell a text by, enough to tell two test sets apart."""
     return zlib.crc32(json.dumps(list(references)).encode()) & 0xFF
-
-
-def holds_texts(cell: Path) -> bool:
-    """Whether a decoded cell holds its predictions; a published one holds only what is no text."""
-    return not (cell / "decode" / NUMBERS).is_file()
-
-
-def predictions_file(cell: Path) -> Path:
-    """Where the predictions of a decoded cell are.
-
-    Raises:
-        UserError: The cell holds numbers only.
-    """
-    if not holds_texts(cell):
-        raise UserError(
-            f"{cell} is published: it holds numbers, without source, reference and output texts",
-            hint="What reads texts needs the folder of the run itself.",
-        )
-    return cell / "decode" / "predictions.parquet"
 
 
 def column(table: Any, name: str, kind: Kind, path: Path) -> list[Any]:
@@ -179,36 +194,34 @@ def _all_text(held: Any, kind: Kind) -> bool:
 def statistics(table: Any, path: Path) -> tuple[list[str], FloatArray]:
     """Ids and per-example statistics [examples, k] of a table with the columns ``id``, ``s0``, ``s1``, …
 
-    A column ``s7-s1`` holds ``s7`` less the earlier column ``s1``, see :mod:`harness.storage.compact`.
-
     Raises:
         CorruptError: It has no row, no such columns, or a value that is no finite number.
     """
     ids = column(table, "id", "text", path)
-    columns: dict[str, FloatArray] = {}
-    for place, name in enumerate(table.column_names):
-        own, _, base = name.partition("-")
-        if name == "id":
-            continue
-        if own in columns or (base and base not in columns):
-            raise misshapen(path, f"column '{name[:80]}' is there twice, or less one that is not there")
-        values = _finite(table, place, path)
-        columns[own] = values + columns[base] if base else values
-    if not ids or not columns:
-        raise misshapen(path, "it holds no statistics")
-    return ids, np.stack(list(columns.values()), axis=1)
+    names = [name for name in table.column_names if name != "id"]
+    if not ids or not names or len(set(names)) < len(names):
+        raise misshapen(path, "it holds no statistics, or some twice")
+    columns = [finite(table.column(name), name, path) for name in names]
+    if any(np.isnan(values).any() for values in columns):
+        raise misshapen(path, "it has no statistics of some example")
+    return ids, np.stack(columns, axis=1)
 
 
-def _finite(table: Any, place: int, path: Path) -> FloatArray:
-    """A column of finite numbers; quickly where they are stored as such and not, say, among nulls."""
+def finite(held: Any, name: str, path: Path) -> FloatArray:
+    """An arrow column of finite numbers; NaN where it has none.
+
+    Raises:
+        CorruptError: It holds something else.
+    """
     import pyarrow as pa
 
-    held = table.column(place)
-    if (pa.types.is_float64(held.type) or pa.types.is_integer(held.type)) and not held.null_count:
-        values: FloatArray = held.to_numpy().astype(np.float64, copy=False)
-        if bool((np.abs(values) <= _LARGEST).all()):
-            return values
-    return np.array(column(table, table.column_names[place], "number", path), dtype=np.float64)
+    if not (pa.types.is_floating(held.type) or pa.types.is_integer(held.type)):
+        raise misshapen(path, f"column '{name}' holds something else than number")
+    values: FloatArray = held.to_numpy().astype(np.float64)
+    absent = np.isnan(values)
+    if int(absent.sum()) != held.null_count or not bool((np.abs(values[~absent]) <= _LARGEST).all()):
+        raise misshapen(path, f"column '{name}' holds something else than finite numbers")
+    return values
 
 
 def _is(value: Any, kind: Kind) -> bool:

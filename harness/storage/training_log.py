@@ -1,17 +1,13 @@
-"""The log of a training on disk: JSON lines as they were written, or packed where they are published."""
+"""The log of a training on disk: JSON lines."""
 
-import gzip
 import json
-import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from harness.storage.stored import LogLine, misshapen, shaped
 
-LOG, PACKED = "log.jsonl", "log.jsonl.gz"
-LARGEST = 2**28
-"""Bytes of an unpacked log."""
+LOG = "log.jsonl"
 
 
 def read_log(folder: Path) -> list[dict[str, Any]]:
@@ -20,29 +16,23 @@ def read_log(folder: Path) -> list[dict[str, Any]]:
     Raises:
         CorruptError: It can't be read.
     """
-    path = folder / PACKED if (folder / PACKED).is_file() else folder / LOG
+    path = folder / LOG
     if not path.is_file():
         return []
     try:
-        lines = [json.loads(line) for line in _content(path).decode("utf-8").splitlines()]
-    except (OSError, EOFError, zlib.error, ValueError, RecursionError) as error:
+        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    except (OSError, ValueError, RecursionError) as error:
         raise misshapen(path, str(error)) from error
-    for line in lines:
+    return checked_lines(lines, path)
+
+
+def checked_lines(lines: Iterable[Any], path: Path) -> list[dict[str, Any]]:
+    """Lines of a log that have its shape.
+
+    Raises:
+        CorruptError: One has another.
+    """
+    found = list(lines)
+    for line in found:
         shaped(line, LogLine, path)
-    return lines
-
-
-def write_packed_log(folder: Path, lines: Sequence[Any]) -> None:
-    """Write lines that :func:`read_log` gives back; without a time, so that equal lines are equal bytes."""
-    text = "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
-    (folder / PACKED).write_bytes(gzip.compress(text.encode(), mtime=0))
-
-
-def _content(path: Path) -> bytes:
-    if path.name == LOG:
-        return path.read_bytes()
-    with gzip.open(path) as file:
-        content = file.read(LARGEST + 1)
-    if len(content) > LARGEST:
-        raise ValueError(f"it unpacks to more than {LARGEST} bytes")
-    return content
+    return found

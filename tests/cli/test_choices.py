@@ -90,7 +90,7 @@ def test_cut_inputs_reach_the_results(finished: Path) -> None:
 
     results = read_results(finished)
     for result in results:
-        rows = pq.read_table(result.folder / "decode" / "predictions.parquet").to_pylist()
+        rows = pq.read_table(result.place / "decode" / "predictions.parquet").to_pylist()
         assert [row["id"] for row in rows if row["source_cut"]] == ["q30"]  # the long one
         assert result.ledger["truncated"] >= 1
     (table,) = build_tables(results, Stats(randomizations=99, resamples=99))

@@ -218,7 +218,7 @@ def read_all() -> None:
 
     print_tables(tables, Console(file=io.StringIO()))
     for result in found:
-        read_stored_system(str(result.folder), None)
+        read_stored_system(str(result.place), None)
     _settings(out, None, [])
 
 

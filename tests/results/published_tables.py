@@ -1,6 +1,6 @@
 """Checks that what a published study shows is what its numbers give.
 
-A study is a folder ``results/NAME`` with ``cells/``. Its ``tables/commands.yaml`` lists how every table and
+A study is a folder ``results/NAME`` with ``numbers/``. Its ``tables/commands.yaml`` lists how every table and
 plot beside it was made::
 
     - file: main.md                                     # in tables/: what the command prints
@@ -38,7 +38,7 @@ PLOTS = (".png", ".svg")
 
 def studies(results: Path = RESULTS) -> list[Path]:
     """The published studies of a folder of results."""
-    return sorted(path.parent for path in results.glob("*/cells") if path.is_dir())
+    return sorted(path.parent for path in results.glob("*/numbers") if path.is_dir())
 
 
 def problems(study: Path, scratch: Path) -> list[str]:

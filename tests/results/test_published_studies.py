@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 from command import invoke
@@ -13,6 +14,7 @@ from harness.cell import Cell
 from harness.scoring import score_cell
 from harness.settings import Score, Settings
 from harness.storage.publish import publish
+from harness.storage.results import read_results
 from harness.storage.store import write_json, write_table, writing
 from harness.training.ledger import Ledger
 
@@ -130,3 +132,12 @@ def test_what_is_not_what_its_command_makes_is_named(study: Path, tmp_path: Path
                 path.unlink()
         for path, content in files.items():
             path.write_bytes(content)
+
+
+@pytest.mark.parametrize("study", STUDIES, ids=lambda study: study.name)
+def test_a_study_is_a_handful_of_files(study: Path) -> None:
+    """Its numbers are, which pandas opens; the rest is for people: README, specs, plots, tables."""
+    numbers = list((study / "numbers").iterdir())
+    assert len(numbers) <= 10
+    scores = pd.read_parquet(study / "numbers" / "scores.parquet")
+    assert (scores.groupby("key").cell.nunique() == len(read_results(study))).all()

@@ -1,25 +1,27 @@
 """A real run, published: the same reports from numbers alone, and no text of it anywhere."""
 
-import gzip
 import json
 import os
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from command import Done, invoke
 from plugin_files import planned, write_plugins
 
 from harness.cli.report import stored_tables
+from harness.errors import UserError
 from harness.report.html import render_html
 from harness.report.render import RENDERERS
 from harness.runner import execute, outstanding
 from harness.scoring import score_cell
 from harness.settings import Score
 from harness.storage.failures import Failure, read_failures, write_failure
+from harness.storage.portable import numbers_of, portable
 from harness.storage.publish import publish
-from harness.storage.publish_parts import numbers_of, portable
 from harness.storage.results import read_results
 from harness.storage.results_folder import spec_paths
 from harness.storage.store import (
@@ -33,6 +35,7 @@ from harness.storage.store import (
     writing,
 )
 from harness.storage.stored import references_digest
+from harness.storage.study import read_study, write_study
 
 TASK = '''
 import random
@@ -117,6 +120,11 @@ def command(*arguments: str, cwd: Path) -> Done:
     return invoke(*arguments, cwd=cwd)
 
 
+def cell_at(out: Path, method: str) -> str:
+    """How a command names a cell of subset ``one``, whether it is a run's or published."""
+    return next(str(r.place) for r in read_results(out) if (r.cell.subset, r.cell.method) == ("one", method))
+
+
 def files_of(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
@@ -161,8 +169,7 @@ def test_a_comparison_has_the_same_numbers_and_names_examples(place: Path) -> No
     options = ["--randomizations", "200", "--resamples", "200", "--metric", "chrf++", "--format", "json"]
     found = []
     for name in ("out", "study"):
-        folder = place / name / "cells"
-        cells = [str(min(folder.glob(f"*.one.*.{method}.seed0-*"))) for method in ("sft", "warmup")]
+        cells = [cell_at(place / name, method) for method in ("sft", "warmup")]
         done = command("compare", *cells, *options, cwd=place)
         assert done.returncode == 0, done.stderr
         found.append(json.loads(done.stdout))
@@ -183,8 +190,7 @@ def test_a_comparison_has_the_same_numbers_and_names_examples(place: Path) -> No
 def test_a_power_analysis_reads_the_same_pilot(place: Path) -> None:
     said = []
     for name in ("out", "study"):
-        cells = Path(place, name, "cells")
-        pilots = [str(min(cells.glob(f"*.one.*.{method}.seed0-*"))) for method in ("sft", "warmup")]
+        pilots = [cell_at(place / name, method) for method in ("sft", "warmup")]
         done = command("power", *pilots, "--effect", "1", "--format", "json", cwd=place)
         assert done.returncode == 0, done.stderr
         said.append(done.stdout.replace(f"{place / name}", ""))
@@ -205,10 +211,28 @@ def test_statistics_documents_and_logs_are_the_runs_own(place: Path) -> None:
             (ids, values), (other_ids, others) = (r.statistics(score["key"]) for r in (run, study))
             assert ids == other_ids
             assert (values == others).all()
-    numbers = read_table(results["study"][0].folder / "decode" / "numbers.parquet")
-    predictions = read_table(results["out"][0].folder / "decode" / "predictions.parquet")
+    numbers = results["study"][0].numbers()
+    predictions = read_table(results["out"][0].place / "decode" / "predictions.parquet")
     for name in ("warmup_tokens", "warmup_forced", "finished", "source_cut"):
-        assert numbers.column(name).to_pylist() == predictions.column(name).to_pylist()
+        assert numbers[name] == predictions.column(name).to_pylist()
+
+
+def test_pandas_opens_it_in_one_line(place: Path) -> None:
+    numbers = place / "study" / "numbers"
+    scores = pd.read_parquet(numbers / "scores.parquet")
+    cells = pd.read_parquet(numbers / "cells.parquet").set_index("id")
+    for result in read_results(place / "study"):
+        own = scores[scores.cell == result.place.name].set_index("key").score
+        assert own.to_dict() == {score["key"]: score["score"] for score in result.scores}
+        row = cells.loc[result.place.name]
+        assert (row.method, row.seed, row["settings.train.learning_rate"]) == (
+            result.cell.method,
+            result.cell.seed,
+            result.cell.settings.train.learning_rate,
+        )
+    examples = pd.read_parquet(numbers / "examples.parquet")
+    totals = examples[examples.cell == result.place.name].filter(regex=r"^bleu\.").sum().to_numpy()
+    assert result.metric("bleu").aggregate(totals) == result.scores[1]["score"]
 
 
 def strings(content: object) -> set[str]:
@@ -239,61 +263,75 @@ def test_no_text_and_no_place_of_the_run_is_in_any_byte(place: Path) -> None:
     assert len(long) > 100
     for path in files_of(place / "study"):
         content = path.read_bytes()
-        if path.suffix == ".gz":
-            content = gzip.decompress(content)
-            assert not {text for line in content.splitlines() for text in leaves(json.loads(line))}
         if path.suffix == ".parquet":
-            table = read_table(path)
-            textual = {
-                field.name
-                for field in table.schema
-                if not (pa.types.is_integer(field.type) or pa.types.is_floating(field.type))
-                and not pa.types.is_boolean(field.type)
-            }
-            assert textual <= {"id", "group"}
-            held = {text for row in table.select(sorted(textual)).to_pylist() for text in row.values()}
+            held = strings(read_table(path).to_pylist())
             assert not held & texts
+            if path.name == "logs.parquet":
+                lines = read_table(path).drop_columns(["training_id"]).to_pylist()
+                assert not {text for line in lines for text in leaves(line) - {"{}"}}
+            for text in held:
+                assert not [t for t in texts if len(t) >= 6 and t in text]
+                assert str(place) not in text
         assert not [text for text in long if text in content], path
         assert str(place).encode() not in content, path
-    assert {path.name for path in files_of(place / "study")} == {
-        *(DONE, "cell.json", "ledger.json", "task.json", "numbers.parquet", "score.json"),
-        *("statistics.parquet", "log.jsonl.gz", "provenance.json", "published.json"),
-        *(path.name for path in spec_paths(place / "study")),
+    assert {path.name for path in files_of(place / "study" / "numbers")} == {
+        *(DONE, "study.json", "cells.parquet", "scores.parquet"),
+        *("examples.parquet", "trainings.parquet", "logs.parquet"),
     }
     (spec,) = spec_paths(place / "study")
     assert not {"out:", "data_dir:"} & {line.split(" ")[0] for line in spec.read_text().splitlines()}
     assert "task: my_sentences.py\n" in spec.read_text()
 
 
-def test_every_folder_passes_the_stores_check_and_damage_is_found(place: Path, tmp_path: Path) -> None:
+def test_damage_is_found(place: Path, tmp_path: Path) -> None:
     study = shutil.copytree(place / "study", tmp_path / "study")
-    folders = [path.parent for path in files_of(study) if path.name == DONE]
-    assert len(folders) == 4 * 3 + 4 + 2  # decode and two scores; trainings; warm starts
-    for folder in folders:
-        check(folder)
-    victim = next(study.glob("cells/*/decode/numbers.parquet"))
-    victim.write_bytes(victim.read_bytes()[:-7])
-    done = command("report", "study", cwd=tmp_path)
-    assert (done.returncode, str(victim.relative_to(tmp_path)) in done.stderr) == (2, True)
-    again = command("publish", str(place / "out"), "study", cwd=tmp_path)
-    assert (again.returncode, victim.name in again.stderr) == (2, True)
+    check(study / "numbers")
+    for victim in files_of(study / "numbers"):
+        content = victim.read_bytes()
+        victim.write_bytes(content[:-7])
+        for arguments in (("report", "study"), ("publish", str(place / "out"), "study")):
+            done = command(*arguments, cwd=tmp_path)
+            assert (done.returncode, str(victim.relative_to(tmp_path)) in done.stderr) == (2, True)
+        victim.write_bytes(content)
+    assert command("report", "study", cwd=tmp_path).returncode == 0
 
 
-def test_a_log_that_does_not_unpack_is_corrupt(place: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["cells", "scores", "examples", "trainings", "logs"])
+@pytest.mark.parametrize("change", ["no rows", "no columns", "rows twice", "other values"])
+def test_files_of_another_shape_are_named(name: str, change: str, place: Path, tmp_path: Path) -> None:
+    """As somebody could make them, with a manifest that fits."""
     study = shutil.copytree(place / "study", tmp_path / "study")
-    result = read_results(study)[0]
-    path = study / "trainings" / result.cell.training_id / "log.jsonl.gz"
-    for content in (b"{}", path.read_bytes()[:-4], gzip.compress(b"{"), gzip.compress(b'{"step": "x"}')):
-        path.write_bytes(content)
-        with pytest.raises(CorruptError, match=r"log\.jsonl\.gz"):
-            result.training_log()
+    files = {path.name: path.read_bytes() for path in (study / "numbers").iterdir() if path.name != DONE}
+    table = read_table(study / "numbers" / f"{name}.parquet")
+    changed = {
+        "no rows": lambda: table.slice(0, 0),
+        "no columns": lambda: table.select(table.column_names[1:2]),
+        "rows twice": lambda: pa.concat_tables([table, table]),
+        "other values": lambda: pa.table({n: [n[::-1]] * table.num_rows for n in table.column_names}),
+    }[change]()
+    with writing(study / "numbers", replace=True) as folder:
+        for of, content in files.items():
+            (folder / of).write_bytes(content)
+        pq.write_table(changed, folder / f"{name}.parquet")
+    done = command("report", "study", "--format", "html", cwd=tmp_path)
+    harmless = name == "logs" and change in ("no rows", "rows twice")
+    assert done.returncode == (0 if harmless else 2), done.stderr
+    assert harmless or f"numbers/{name}.parquet" in done.stderr or "no training or no score" in done.stderr
+
+
+def test_a_writer_killed_between_two_renames_loses_nothing(place: Path, tmp_path: Path) -> None:
+    study = shutil.copytree(place / "study", tmp_path / "study")
+    before = contents(study)
+    (study / "numbers").rename(study / ".numbers.12ab.old.tmp")
+    shutil.copytree(study / ".numbers.12ab.old.tmp", study / ".numbers.12ab.tmp")
+    assert publish([place / "out"], study).added == 0
+    assert contents(study) == before
 
 
 def test_published_again_nothing_is_touched(place: Path, tmp_path: Path) -> None:
     study = shutil.copytree(place / "study", tmp_path / "study")
     (study / "README.md").write_text("by hand\n")
     (study / "tables").mkdir()
-    (study / "cells" / "notes.txt").write_text("mine\n")
     before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in files_of(study)}
     done = command("publish", str(place / "out"), "study", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
@@ -306,9 +344,16 @@ def test_a_published_folder_is_published_as_it_is(place: Path, tmp_path: Path) -
     assert contents(tmp_path / "again") == contents(place / "study")
 
 
+def forget(study: Path, cell: str, metric: str) -> None:
+    """Let a study not hold a score."""
+    held = read_study(study)
+    del held.scores[cell, metric], held.statistics[cell, metric]
+    write_study(study, held, [path.stem for path in spec_paths(study)])
+
+
 def test_a_new_score_is_added_and_a_changed_one_refused(run_copy: Path) -> None:
     study, cell = run_copy.parent / "study", sorted((run_copy / "cells").iterdir())[0]
-    shutil.rmtree(study / "cells" / cell.name / "scores" / "bleu")
+    forget(study, cell.name, "bleu")
     outcome = publish([run_copy], study)
     assert (outcome.cells, outcome.added) == (4, 1)
     score = read_json(cell / "scores" / "bleu" / "score.json")
@@ -316,11 +361,11 @@ def test_a_new_score_is_added_and_a_changed_one_refused(run_copy: Path) -> None:
     with writing(cell / "scores" / "bleu", replace=True) as folder:
         write_json(folder / "score.json", score | {"score": 99.0})
         (folder / "statistics.parquet").write_bytes(statistics)
-    shutil.rmtree(study / "cells" / cell.name / "scores" / "chrf++")
+    forget(study, cell.name, "chrf++")
     before = contents(study)
     done = command("publish", "out", "study", cwd=run_copy.parent)
     assert done.returncode == 2
-    assert f"cells/{cell.name}/scores/bleu is another one than study" in done.stderr
+    assert f"score bleu of cells/{cell.name} is another one than in study" in done.stderr
     assert contents(study) == before  # everything is compared before anything is written
 
 
@@ -344,7 +389,7 @@ def test_what_is_not_finished_or_damaged_is_named_and_left_out(run_copy: Path) -
     (failure,) = read_failures(new).values()
     assert (failure.stage, failure.message) == ("score", "ValueError; the run's own folder says more")
     assert (failure.traceback, failure.diagnostics) == ("", {})
-    assert not (new / "cells" / cells[0].name).exists()
+    assert cells[0].name not in read_study(new).cells
     assert len(read_results(new)) == 1
 
 
@@ -403,8 +448,12 @@ def test_the_order_of_the_specs_needs_no_times(place: Path, run_copy: Path) -> N
     assert [path.name for path in spec_paths(new)] == ["aaaa.yaml", first.name]
     publish([place / "out"], new)
     assert [path.name for path in spec_paths(new)] == ["aaaa.yaml", first.name]
-    (new / "published.json").write_text('{"schema_version": 1, "specs": ["../../x"]}')
-    with pytest.raises(CorruptError, match=r"published\.json"):
+    index = read_json(new / "numbers" / "study.json")
+    write_json(new / "numbers" / "study.json", index | {"specs": ["../../x"]})
+    with pytest.raises(CorruptError, match=r"study\.json"):
+        spec_paths(new)
+    write_json(new / "numbers" / "study.json", index | {"version": 3})
+    with pytest.raises(UserError, match="another version: 3"):
         spec_paths(new)
 
 
@@ -445,16 +494,16 @@ def test_a_mistake_gets_one_clear_line(arguments: list[str], message: str, place
 
 def test_published_test_sets_are_still_told_apart(place: Path, tmp_path: Path) -> None:
     study = shutil.copytree(place / "study", tmp_path / "study")
-    a, b = (next((study / "cells").glob(f"*.one.*.{method}.seed0-*")) for method in ("sft", "warmup"))
-    table = read_table(b / "decode" / "numbers.parquet").to_pydict()
-    table["references_digest"][4] ^= 1
-    others = {name: (b / "decode" / name).read_bytes() for name in ("cell.json", "ledger.json", "task.json")}
-    with writing(b / "decode", replace=True) as folder:
-        for name, content in others.items():
-            (folder / name).write_bytes(content)
-        write_table(folder / "numbers.parquet", table)
-    done = command("compare", str(a), str(b), cwd=tmp_path)
-    assert (done.returncode, f"example '{table['id'][4]}' has other references" in done.stderr) == (2, True)
+    a, b = (cell_at(study, method) for method in ("sft", "warmup"))
+    held = read_study(study)
+    examples = held.examples[Path(b).name]
+    examples["references_digest"][4] ^= 1
+    write_study(study, held, [])
+    done = command("compare", a, b, cwd=tmp_path)
+    assert (done.returncode, f"example '{examples['id'][4]}' has other references" in done.stderr) == (
+        2,
+        True,
+    )
 
 
 def test_a_digest_reads_every_reference() -> None:
