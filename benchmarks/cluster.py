@@ -89,7 +89,8 @@ def _compare(name: str, options: Options) -> Record:
 def _run(study: Study, workers: int) -> tuple[Sample, set[bytes]]:
     """Run the study in a folder of its own; returns its time, and the weights of its models."""
     from harness.executors.choose import executor
-    from harness.runner import execute, outstanding
+    from harness.planning.jobs import outstanding
+    from harness.runner import execute
 
     with tempfile.TemporaryDirectory() as name:
         out = Path(name)

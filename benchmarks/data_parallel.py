@@ -22,7 +22,7 @@ from benchmarks.models import EOS, FIRST, SIZES, make_t5, parameters
 from benchmarks.record import Options, Record, UnavailableError, judge
 from harness.settings import Budget, Train, Warmup
 from harness.training.batching import Encoded
-from harness.training.loss import Objective
+from harness.training.objective import Objective
 from harness.training.parallel import ALONE, Group, joined, rendezvous
 from harness.training.train import train
 

@@ -25,9 +25,10 @@ from benchmarks.stored import TestSet, store_cell, unsynced
 from benchmarks.timing import called, interleave, timed
 from harness.cli.progress import ProgressDisplay
 from harness.executors.local import STAGES
+from harness.planning.jobs import Work, outstanding
 from harness.planning.plan import Plan, make_plan
 from harness.planning.preflight import require
-from harness.runner import Work, execute, outstanding
+from harness.runner import execute
 from harness.spec import make_spec
 from harness.task import Example, Splits
 

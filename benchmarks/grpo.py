@@ -33,7 +33,8 @@ from harness.backbones.base import DecoderOnly
 from harness.backbones.costs import BACKWARD, Costs
 from harness.settings import Train, Warmup
 from harness.training.batching import Batch
-from harness.training.loss import Objective, batch_loss
+from harness.training.loss import batch_loss
+from harness.training.objective import Objective
 from harness.training.train import make_optimizer
 
 LEARNING_RATE, MAX_NORM = 1e-5, 1.0

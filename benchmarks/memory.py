@@ -24,7 +24,8 @@ from harness.backbones.base import EncoderDecoder
 from harness.settings import Warmup
 from harness.training.batching import Batch
 from harness.training.ledger import peak_memory, process_memory
-from harness.training.loss import Objective, batch_loss
+from harness.training.loss import batch_loss
+from harness.training.objective import Objective
 from harness.training.rollout import sample_warmups
 
 VOCABULARY = 250_112

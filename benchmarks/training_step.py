@@ -17,7 +17,8 @@ from benchmarks.timing import interleave, profile, timed
 from harness.backbones.base import EncoderDecoder
 from harness.settings import Warmup
 from harness.training.batching import Batch
-from harness.training.loss import Objective, batch_loss
+from harness.training.loss import batch_loss
+from harness.training.objective import Objective
 from harness.training.rollout import Warmups, lay_out, score
 
 FASTER = {"mini": ">= 3", "t5-small": ">= 1.5", "t5-base": ">= 1.5"}

@@ -223,13 +223,13 @@ def metrics() -> "Registry[Any]":
 
 
 def backbones() -> "Registry[Any]":
-    """Backbones: :class:`harness.backbones.presets.Preset`, variable ``BACKBONE``."""
-    from harness.backbones.presets import Preset
+    """Backbones: :class:`harness.preset.Preset`, variable ``BACKBONE``."""
+    from harness.preset import Preset
 
     return Registry(
         "backbone",
         "BACKBONE",
-        lambda value: _unless(isinstance(value, Preset), "harness.backbones.presets.Preset"),
+        lambda value: _unless(isinstance(value, Preset), "harness.preset.Preset"),
     )
 
 

@@ -11,16 +11,16 @@ batches, and rank 0 alone writes.
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.cell import Cell
 from harness.methods import resolve_method
 from harness.objective import Giving, Method, likelihood
+from harness.planning.jobs import Job
 from harness.registry import tasks
 from harness.scoring import score_cell, task_facts
-from harness.settings import Budget, Lora, Score
+from harness.settings import Budget, Lora
 from harness.storage.examples import read_split
 from harness.storage.failures import clear_failure
 from harness.storage.store import (
@@ -45,70 +45,6 @@ Report = Callable[[str, int, int, dict[str, float]], None]
 """Called with (stage, done, total, figures)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
-    """What a worker needs to run a cell or its warm start: plain data, sent between processes.
-
-    Attributes:
-        cell: The cell.
-        out: Results folder.
-        data: Folder with the examples.
-        task, method, backbone: References that the registries resolve (names or paths).
-        device: "cpu" or "cuda".
-        offline: True when nothing may be fetched.
-        metrics: Metrics to score the cell with; learned ones have a stage of their own.
-        score: What metrics read of the spec.
-        matched: Cell whose training FLOPs are this one's budget.
-        track: Trackers that its training's log goes to.
-        devices: Processes that share its batches, one a device.
-    """
-
-    cell: Cell
-    out: Path
-    data: Path
-    task: str
-    method: str
-    backbone: str
-    device: str
-    offline: bool
-    metrics: tuple[str, ...]
-    score: Score
-    matched: Cell | None = None
-    track: tuple[str, ...] = ()
-    devices: int = 1
-
-    @property
-    def folder(self) -> Path:
-        """The cell's folder, with its predictions and scores."""
-        return self.out / "cells" / self.cell.id
-
-    @property
-    def training_folder(self) -> Path:
-        """The trained model's folder."""
-        return self.out / "trainings" / self.cell.training_id
-
-    @property
-    def matched_training(self) -> Path | None:
-        """The folder of the training that this one is matched with."""
-        return None if self.matched is None else self.out / "trainings" / self.matched.training_id
-
-    @property
-    def warm_start_folder(self) -> Path:
-        """The shared warm start's folder."""
-        return self.out / "warm-starts" / self.cell.warm_start_id
-
-    @property
-    def decodes_with_warm_start(self) -> bool:
-        """Whether decoding reads the warm start too: under adapters, and where the method gives warmups."""
-        if self.cell.settings.lora.rank > 0:
-            return True
-        return self.cell.warmup == "given" and resolve_method(self.method).value.gives_at_inference
-
-    def checkpoints(self, name: str) -> Path:
-        """Where a warm start or a training keeps its checkpoints while it is under way."""
-        return self.out / "checkpoints" / name
-
-
 def run_warm_start(job: Job, report: Report, group: Group = ALONE) -> None:
     """Make the starting point that all methods of a seed share, unless it is there.
 
@@ -126,7 +62,7 @@ def run_warm_start(job: Job, report: Report, group: Group = ALONE) -> None:
     from harness.backbones.load import make_backbone, resolve_preset
     from harness.training.batching import encode_examples
     from harness.training.checkpoint import clear
-    from harness.training.loss import Objective
+    from harness.training.objective import Objective
     from harness.training.train import train
 
     cell, settings = job.cell, job.cell.settings
@@ -200,7 +136,7 @@ def run_training(job: Job, report: Report, group: Group = ALONE) -> None:
     from harness.training.batching import encode_examples
     from harness.training.checkpoint import clear
     from harness.training.diagnostics import diagnose
-    from harness.training.loss import Objective
+    from harness.training.objective import Objective
     from harness.training.train import train
 
     cell, settings = job.cell, job.cell.settings

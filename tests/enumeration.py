@@ -13,7 +13,8 @@ from tiny import (
 )
 
 from harness.settings import Warmup
-from harness.training.loss import Objective, batch_loss
+from harness.training.loss import batch_loss
+from harness.training.objective import Objective
 
 CAP = 2
 

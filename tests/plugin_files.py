@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from harness.planning.jobs import outstanding
 from harness.planning.plan import Plan, make_plan
-from harness.runner import outstanding
 from harness.spec import make_spec
 from harness.stages import run_cell, run_training, run_warm_start
 from harness.storage.examples import write_examples

@@ -9,8 +9,9 @@ import pytest
 from plugin_files import planned
 
 import harness.decode
+from harness.planning.jobs import outstanding
 from harness.planning.plan import Plan
-from harness.runner import execute, outstanding
+from harness.runner import execute
 from harness.storage.store import read_json, read_table
 from harness.training import diagnostics
 

@@ -15,9 +15,10 @@ from harness.backbones.costs import measure_costs
 from harness.backbones.frame import Languages, read_frame
 from harness.backbones.head import unknown_family
 from harness.backbones.lora import ADAPTER, ADAPTER_WEIGHTS, add_adapter, read_adapter
-from harness.backbones.presets import UNKNOWN_CHECKPOINT, Preset
+from harness.backbones.presets import UNKNOWN_CHECKPOINT
 from harness.backbones.tokenizer import ANSWER, SEPARATOR, train_tokenizer
 from harness.errors import UserError
+from harness.preset import Preset
 from harness.registry import Entry, backbones
 from harness.settings import Lora
 from harness.storage.hashes import hash_files

@@ -7,8 +7,8 @@ from typing import Any
 
 from harness.backbones.costs import Costs, measure_costs
 from harness.backbones.lora import add_adapter
-from harness.backbones.presets import Preset
 from harness.errors import UserError
+from harness.preset import Preset
 from harness.settings import Lora
 
 

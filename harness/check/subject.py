@@ -3,9 +3,9 @@
 import traceback
 from dataclasses import dataclass
 
-from harness.backbones.presets import Preset
 from harness.check.finding import Finding
 from harness.errors import UserError
+from harness.preset import Preset
 from harness.registry import Entry, tasks
 from harness.settings import Settings
 from harness.spec import make_settings

@@ -42,8 +42,9 @@ def check_trial(subject: Subject) -> Iterator[Finding]:
 def _run(subject: Subject, out: Path) -> tuple[dict[str, dict[str, float]], list[str]]:
     """The scores of each method by metric, and the reasons of all failures."""
     from harness.backbones.load import quiet_transformers
+    from harness.planning.jobs import outstanding
     from harness.planning.plan import make_plan
-    from harness.runner import execute, outstanding
+    from harness.runner import execute
     from harness.spec import make_spec
     from harness.storage.results import read_results
 

@@ -21,9 +21,9 @@ from harness.storage.results_folder import refuse_published
 
 if TYPE_CHECKING:
     from harness.cell import Cell
+    from harness.planning.jobs import Work
     from harness.planning.plan import Plan
     from harness.planning.shards import Shard
-    from harness.runner import Work
     from harness.storage.failures import Failure
 
 
@@ -52,9 +52,10 @@ def run_command(
     told: list[str] = []
     with console.status("Reading data and planning …"):
         from harness.backbones.load import quiet_transformers
+        from harness.planning.jobs import outstanding
         from harness.planning.plan import make_plan
         from harness.planning.preflight import require
-        from harness.runner import outstanding, spec_text
+        from harness.runner import spec_text
 
         quiet_transformers()
         plan = make_plan(spec)
@@ -153,7 +154,8 @@ def _take_shard(plan: "Plan", shard: "Shard") -> "tuple[Plan, list[str]]":
 
 def carry_out(console: Console, plan: "Plan", work: "Work", failures: "dict[str, Failure]") -> int | None:
     """Do the work under a progress display, filling ``failures``; the exit code where the user stopped it."""
-    from harness.runner import execute, outstanding
+    from harness.planning.jobs import outstanding
+    from harness.runner import execute
 
     try:
         with ProgressDisplay(console, len(work.steps)) as display:

@@ -49,9 +49,10 @@ def tune_command(
     console = Console()
     with console.status("Reading data and planning …"):
         from harness.backbones.load import quiet_transformers
+        from harness.planning.jobs import outstanding
         from harness.planning.preflight import require
         from harness.planning.tuning import choose, chosen_text, make_sweep, name_of, record
-        from harness.runner import outstanding, save_spec
+        from harness.runner import save_spec
         from harness.storage.locks import hold
         from harness.storage.portable import portable_command
         from harness.storage.store import require_writable, write_file

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from heapq import heappop, heappush
 from typing import Literal
 
-from harness.executors import Step
+from harness.planning.jobs import Step
 from harness.storage.failures import Failure, write_failure
 
 Outcome = Literal["done", "busy", "stopped"] | Failure

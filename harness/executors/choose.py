@@ -3,8 +3,9 @@
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
-from harness.executors import Listener, Step
+from harness.executors import Listener
 from harness.executors.local import run_steps
+from harness.planning.jobs import Step
 from harness.spec import RunSpec
 from harness.storage.failures import Failure
 

@@ -23,7 +23,7 @@ from types import ModuleType
 from typing import Any
 
 from harness.errors import UserError
-from harness.executors import Event, Listener, Step
+from harness.executors import Event, Listener
 from harness.executors.board import POLL, Board, Outcome
 from harness.executors.nodes import (
     Node,
@@ -36,6 +36,7 @@ from harness.executors.nodes import (
 from harness.executors.on_node import Order, Reply, Wire, tell_versions, work
 from harness.executors.parcel import inputs, keep, pack_input, target
 from harness.executors.stopping import Stop, listening
+from harness.planning.jobs import Step
 from harness.spec import RunSpec
 from harness.storage.failures import Failure, clear_failure, failure_of
 from harness.storage.locks import claim, read_owner

@@ -15,11 +15,12 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from harness.executors import Event, Kind, Listener, Step
+from harness.executors import Event, Listener
 from harness.executors.board import POLL, Board, Outcome
 from harness.executors.rank import Stage, children_threads, end_with_parent
 from harness.executors.ranks import follow, run_together
 from harness.executors.stopping import Stop, deaf_children, listening
+from harness.planning.jobs import Kind, Step
 from harness.stages import run_cell, run_training, run_warm_start
 from harness.storage.failures import Failure, failure_of
 from harness.storage.locks import claim

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness.errors import UserError
-from harness.executors import Event, Listener, Step
+from harness.executors import Event, Listener
 from harness.executors.board import POLL, Outcome
 from harness.executors.local import prepare, run_step
 from harness.executors.nodes import host, require_same_versions, versions
 from harness.executors.parcel import Parcel, run_away
+from harness.planning.jobs import Step
 from harness.storage.failures import failure_of
 from harness.storage.locks import read_owner
 

@@ -12,9 +12,9 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from harness.errors import UserError
-from harness.executors import Step
 from harness.executors.board import Outcome
 from harness.names import PATTERN
+from harness.planning.jobs import Step
 from harness.storage.store import DONE, check, is_done, make_folder, writing
 
 Parcel = dict[str, bytes]

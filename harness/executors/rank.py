@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from multiprocessing import parent_process
 from typing import Any
 
-from harness.executors import Step
-from harness.stages import Job, Report
+from harness.planning.jobs import Job, Step
+from harness.stages import Report
 from harness.storage.failures import Failure, failure_of
 from harness.training.launch import VARIABLES
 from harness.training.parallel import Group, joined, rendezvous

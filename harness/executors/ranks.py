@@ -17,9 +17,9 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from harness.executors import Step
 from harness.executors.rank import Stage, Told, be_rank, children_threads
 from harness.executors.stopping import SIGNALS, Stop, deaf_children, listening
+from harness.planning.jobs import Step
 from harness.stages import Report
 from harness.storage.failures import ElsewhereError, Failure
 from harness.training.launch import OVER, Launch, control, launched

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from harness.backbones.load import resolve_preset
-from harness.backbones.presets import Preset
 from harness.cell import NO_NUMBER, Cell
 from harness.errors import UserError
 from harness.methods import resolve_method
@@ -16,6 +15,7 @@ from harness.objective import Method
 from harness.planning.layers import backbone_section, decoded, resolve
 from harness.planning.matches import Coordinates, matchable, with_matches
 from harness.planning.selection import choose_scale, choose_subsets, find_data_dir, is_offline
+from harness.preset import Preset
 from harness.registry import Entry, metrics, tasks
 from harness.settings import Score, Settings
 from harness.spec import RunSpec

@@ -18,9 +18,9 @@ from harness.errors import UserError
 from harness.provenance import free_cores
 
 if TYPE_CHECKING:
-    from harness.backbones.presets import Preset
+    from harness.planning.jobs import Work
     from harness.planning.plan import Plan
-    from harness.runner import Work
+    from harness.preset import Preset
 
 State = Literal["ok", "missing", "absent"]
 """``missing``: a run can't do without it; ``absent``: only what is named needs it."""

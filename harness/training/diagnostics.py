@@ -10,7 +10,8 @@ from torch import Tensor
 from harness.backbones.base import Backbone
 from harness.training.batching import Batch, Encoded, collate
 from harness.training.fit import Fit
-from harness.training.loss import Loss, Objective, Turn, batch_loss
+from harness.training.loss import Loss, Turn, batch_loss
+from harness.training.objective import Objective
 from harness.training.rollout import Warmups, concatenate, lay_out, no_warmups, score
 from harness.training.rounds import Memory
 

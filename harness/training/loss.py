@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from harness.backbones.base import Backbone
-from harness.objective import Objective, Rollout
+from harness.objective import Rollout
 from harness.training.batching import Batch
+from harness.training.objective import Objective
 from harness.training.rollout import Warmups, concatenate, first_of_equals, given_warmups, no_warmups
 from harness.training.rounds import Rounds, Turn, draw_rounds
 

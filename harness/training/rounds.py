@@ -13,8 +13,8 @@ from torch.utils.checkpoint import checkpoint
 
 from harness.backbones.base import Backbone, State
 from harness.backbones.costs import IntArray
-from harness.objective import Objective
 from harness.training.batching import Batch
+from harness.training.objective import Objective
 from harness.training.rollout import (
     Warmups,
     concatenate,

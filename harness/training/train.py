@@ -15,13 +15,13 @@ from torch import Tensor
 
 from harness.backbones.base import Backbone
 from harness.errors import TrainingError, UserError
-from harness.objective import Objective
 from harness.settings import Budget, Train
 from harness.training.batching import Encoded, collate, training_order
 from harness.training.checkpoint import Pace, Snapshot, capture, latest, log_text, restore, save
 from harness.training.fit import Fit, halved
 from harness.training.ledger import NOTHING, Ledger, Outlay, peak_memory, reset_peak_memory
 from harness.training.loss import batch_loss
+from harness.training.objective import Objective
 from harness.training.parallel import ALONE, Group
 from harness.training.rounds import Memory, Turn
 

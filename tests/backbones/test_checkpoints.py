@@ -16,7 +16,7 @@ from harness.settings import Budget, Decode, Lora, Train, Warmup
 from harness.task import numbered
 from harness.training.batching import encode_examples
 from harness.training.diagnostics import diagnose
-from harness.training.loss import Objective
+from harness.training.objective import Objective
 from harness.training.train import train
 
 TRAIN = Train(batch_size=5, lr_warmup_steps=0, schedule="constant", dtype="float32")

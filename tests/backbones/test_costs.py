@@ -20,7 +20,8 @@ from harness.backbones.lora import add_adapter
 from harness.backbones.presets import MINI_LLAMA, MINI_T5
 from harness.decode import decode_all
 from harness.settings import Lora, Warmup
-from harness.training.loss import Objective, batch_loss
+from harness.training.loss import batch_loss
+from harness.training.objective import Objective
 
 VOCABULARY = 2000
 PRESETS = {"mini-t5": MINI_T5, "mini-llama": MINI_LLAMA}

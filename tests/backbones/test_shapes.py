@@ -3,9 +3,9 @@
 import pytest
 
 from harness.backbones import presets
-from harness.backbones.presets import Preset
 from harness.backbones.shapes import shape_costs
 from harness.errors import UserError
+from harness.preset import Preset
 from harness.settings import Lora
 
 PARAMETERS = {

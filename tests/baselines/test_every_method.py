@@ -17,7 +17,8 @@ from harness.objective import Coefficients
 from harness.registry import methods
 from harness.settings import Warmup
 from harness.training.batching import Encoded, collate
-from harness.training.loss import Objective, batch_loss
+from harness.training.loss import batch_loss
+from harness.training.objective import Objective
 from harness.training.rollout import first_of_equals
 
 NAMES = methods().names()

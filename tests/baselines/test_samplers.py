@@ -13,7 +13,8 @@ from harness.errors import UserError
 from harness.methods import resolve_method
 from harness.settings import Warmup
 from harness.training import rounds
-from harness.training.loss import Objective, batch_loss
+from harness.training.loss import batch_loss
+from harness.training.objective import Objective
 from harness.training.rounds import Memory, Turn
 
 N, CAP = 4, 3

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from harness import registry
-from harness.backbones.presets import MINI_T5, Preset
+from harness.backbones.presets import MINI_T5
 from harness.check import subject as subjects
 from harness.check.card import check_card
 from harness.check.examples import check_fields, check_groups, check_ids, check_lengths, check_sizes
@@ -21,6 +21,7 @@ from harness.check.subject import Subject, load_splits
 from harness.check.task import check_task
 from harness.check.trial import check_trial
 from harness.errors import UserError
+from harness.preset import Preset
 from harness.registry import Entry
 from harness.spec import make_settings
 from harness.task import Example, LoadRequest, ScaleCard, Splits, Subset, Task, TaskCard, numbered

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from command import invoke
 
-from harness.backbones.presets import Preset
 from harness.metrics.base import Metric, MetricContext
 from harness.objective import Giving, Method, Rollout
+from harness.preset import Preset
 from harness.task import Example, LoadRequest, ScaleCard, Splits, Subset, Task, TaskCard
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 import pytest
 
 from harness.errors import TrainingError, UserError
-from harness.executors import Step
 from harness.executors import board as module
 from harness.executors.board import Board
+from harness.planning.jobs import Step
 from harness.storage.failures import FAILED, Failure, clear_failure, failure_of, read_failures, write_failure
 
 

@@ -14,8 +14,9 @@ from same_results import assert_same
 
 from harness.errors import UserError
 from harness.executors import Event, cluster
+from harness.planning.jobs import outstanding
 from harness.planning.plan import Plan, make_plan
-from harness.runner import execute, outstanding
+from harness.runner import execute
 from harness.spec import make_spec
 from harness.storage.store import DONE
 

@@ -7,11 +7,10 @@ from hypothesis import strategies as st
 from plugin_files import write_plugins
 
 from harness.errors import UserError
-from harness.executors import Step
 from harness.executors.on_node import Order, _replaced
 from harness.executors.parcel import inputs, keep, pack, pack_input, run_away, unpack
+from harness.planning.jobs import Step, outstanding
 from harness.planning.plan import make_plan
-from harness.runner import outstanding
 from harness.spec import make_spec
 from harness.storage.locks import claim, read_owner
 from harness.storage.store import DONE, CorruptError, check, writing

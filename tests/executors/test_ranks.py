@@ -14,10 +14,10 @@ import pytest
 from command import Done, invoke
 from plugin_files import write_plugins
 
-from harness.executors import Step, ranks
+from harness.executors import ranks
 from harness.executors.ranks import _from_json, _to_json, _Watch
+from harness.planning.jobs import Step, outstanding
 from harness.planning.plan import make_plan
-from harness.runner import outstanding
 from harness.spec import make_spec
 from harness.storage.failures import Failure
 

@@ -7,8 +7,9 @@ import yaml
 from plugin_files import planned, write_plugins, write_two_test_sets
 
 from harness.errors import UserError
+from harness.planning.jobs import outstanding
 from harness.planning.plan import Plan, make_plan
-from harness.runner import outstanding, spec_text
+from harness.runner import spec_text
 from harness.settings import Limit
 from harness.spec import make_spec
 from harness.task import Splits, numbered

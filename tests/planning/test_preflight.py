@@ -9,10 +9,11 @@ from types import SimpleNamespace
 import pytest
 from plugin_files import planned
 
-from harness.backbones.presets import MINI_LLAMA, Preset
+from harness.backbones.presets import MINI_LLAMA
 from harness.cli.doctor import doctor_command
 from harness.errors import UserError
 from harness.planning import preflight
+from harness.planning.jobs import outstanding
 from harness.planning.preflight import (
     MARGIN,
     Finding,
@@ -25,7 +26,7 @@ from harness.planning.preflight import (
     room,
     writable,
 )
-from harness.runner import outstanding
+from harness.preset import Preset
 
 HUB = Preset("far", "", "decoder-only", checkpoint="somebody/far", revision="main")
 

@@ -15,9 +15,9 @@ from same_results import assert_same
 
 from harness.cell import Cell
 from harness.errors import UserError
+from harness.planning.jobs import outstanding
 from harness.planning.plan import Plan, make_plan
 from harness.planning.shards import TOLERANCE, Shard, Weight, parse_shard, slice_of, split, start_group, weigh
-from harness.runner import outstanding
 from harness.settings import Settings
 from harness.spec import make_spec
 

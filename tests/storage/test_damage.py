@@ -14,7 +14,8 @@ from plugin_files import planned
 from same_results import assert_same
 
 from harness.errors import UserError
-from harness.runner import execute, outstanding
+from harness.planning.jobs import outstanding
+from harness.runner import execute
 from harness.storage.failures import Failure, read_failures
 from harness.storage.store import DONE, CorruptError, check, writing
 

@@ -14,9 +14,10 @@ from plugin_files import planned, write_plugins
 
 from harness.cli.report import stored_tables
 from harness.errors import UserError
+from harness.planning.jobs import outstanding
 from harness.report.html import render_html
 from harness.report.render import RENDERERS
-from harness.runner import execute, outstanding
+from harness.runner import execute
 from harness.scoring import score_cell
 from harness.settings import Score
 from harness.storage.failures import Failure, read_failures, write_failure

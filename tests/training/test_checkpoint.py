@@ -16,7 +16,7 @@ from harness.settings import Budget
 from harness.training import checkpoint
 from harness.training.checkpoint import KEPT, Pace, clear, latest
 from harness.training.ledger import NOTHING, Outlay
-from harness.training.loss import Objective
+from harness.training.objective import Objective
 from harness.training.train import train
 
 REPLAY = dataclasses.replace(warmup.METHOD, name="warmup-replay", sampler=samplers.replay())

@@ -12,7 +12,8 @@ from harness.training import diagnostics, rounds
 from harness.training.batching import Encoded, collate
 from harness.training.diagnostics import diagnose, overlap
 from harness.training.fit import Fit
-from harness.training.loss import Objective, batch_loss
+from harness.training.loss import batch_loss
+from harness.training.objective import Objective
 
 WARMUP = Warmup(samples=3, max_tokens=2)
 

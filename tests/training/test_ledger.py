@@ -10,7 +10,7 @@ from baselines import sft
 from harness.settings import Budget, Train, Warmup
 from harness.training.batching import Encoded
 from harness.training.ledger import peak_memory, reset_peak_memory
-from harness.training.loss import Objective
+from harness.training.objective import Objective
 from harness.training.train import train
 
 LARGE = 400_000_000

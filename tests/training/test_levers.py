@@ -9,7 +9,8 @@ from tiny import batch_of, distance, draws_of, gradients_of, source_of
 from baselines import filler, sft, shuffled, warmup, warmup_frozen
 from harness.settings import Warmup
 from harness.training.batching import Batch
-from harness.training.loss import Objective, Turn, batch_loss
+from harness.training.loss import Turn, batch_loss
+from harness.training.objective import Objective
 from harness.training.rounds import Memory
 
 TARGETS = [[5, 4, 4], [4]]

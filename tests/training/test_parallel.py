@@ -19,7 +19,7 @@ from harness.decode import infer
 from harness.errors import TrainingError
 from harness.settings import Budget, Decode
 from harness.training import train as loop
-from harness.training.loss import Objective
+from harness.training.objective import Objective
 from harness.training.parallel import ALONE, BUCKET, Group, _buckets
 from harness.training.train import train
 

@@ -31,7 +31,8 @@ from harness.training import train as loop
 from harness.training.batching import Encoded, training_order
 from harness.training.fit import Fit
 from harness.training.ledger import NOTHING, Outlay
-from harness.training.loss import Objective, batch_loss
+from harness.training.loss import batch_loss
+from harness.training.objective import Objective
 from harness.training.rounds import Memory, Turn
 from harness.training.train import MAX_SKIPPED, train
 

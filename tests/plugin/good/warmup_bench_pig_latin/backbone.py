@@ -1,6 +1,6 @@
 """``pocket``: a T5 of 16 dimensions."""
 
-from harness.backbones.presets import Preset
+from harness.preset import Preset
 
 POCKET = Preset(
     name="pocket",
