@@ -31,7 +31,7 @@ test: setup-dev $(if $(filter yes,$(COMET)),comet)
 	$(BIN)/ruff format --check .
 ifeq ($(COMET),yes)
 	$(BIN)/mypy & typed=$$!; OMP_NUM_THREADS=1 $(COMET_PYTHON) -m pytest -m comet -k this_environment \
-	  tests/metrics/test_comet.py && wait $$typed
+	  tests/score/test_comet.py && wait $$typed
 else
 	$(BIN)/mypy
 endif
@@ -47,13 +47,13 @@ run-fast:
 # The slow tests that CI has time for; the others: pytest -m slow.
 kills: setup-dev
 	$(PYTEST) -m slow -k "stopped_ends or stopped_often or four_processes or node_that_dies" \
-	  tests/test_kill.py tests/executors/test_cluster.py
+	  tests/execution/test_kill.py tests/execution/test_cluster.py
 
 # Every table and plot of the published studies, made again from their numbers; the built package outside the
 # checkout; a cluster's numbers beside a local run's. Each test goes to the next worker that is free.
 studies: setup-dev
 	$(PYTEST) --dist load -m slow -k "not node_that_dies" \
-	  tests/results tests/test_package.py tests/tasks/test_every_task.py tests/executors/test_cluster.py
+	  tests/results tests/test_package.py tests/tasks/test_every_task.py tests/execution/test_cluster.py
 
 setup:
 	@$(INSTALL) $(VENV) --on base

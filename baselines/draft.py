@@ -5,7 +5,7 @@
 A control of two passes: what reading a draft is worth, without learning what to draft.
 """
 
-from harness.objective import Giving, Method, likelihood
+from warmup_bench import Giving, Method, likelihood
 
 
 def give(giving: Giving) -> list[list[int]]:

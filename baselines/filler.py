@@ -5,7 +5,7 @@
 A control of compute: what the longer decoder sequence alone is worth.
 """
 
-from harness.objective import Giving, Method, likelihood
+from warmup_bench import Giving, Method, likelihood
 
 
 def give(giving: Giving) -> list[list[int]]:

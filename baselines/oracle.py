@@ -11,7 +11,7 @@ import math
 import re
 from collections import Counter
 
-from harness.objective import Coefficients, Giving, Method, Rollout
+from warmup_bench import Coefficients, Giving, Method, Rollout
 
 WORD = re.compile(r"\w+")
 

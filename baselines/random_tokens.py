@@ -7,7 +7,7 @@ A control of compute like ``filler``, with tokens that look like an output's.
 
 import random
 
-from harness.objective import Giving, Method, likelihood
+from warmup_bench import Giving, Method, likelihood
 
 
 def give(giving: Giving) -> list[list[int]]:

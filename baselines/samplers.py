@@ -10,8 +10,8 @@ import math
 import torch
 from torch import Tensor
 
-from harness.errors import UserError
-from harness.objective import Sampler, effective_sample_size
+from warmup_bench import Sampler, UserError
+from warmup_bench.contracts.method import effective_sample_size
 
 
 def _all_at_once(share: float, n: int) -> int:

@@ -5,7 +5,7 @@
 Maximum likelihood of the target given the input; no warmup and no separator are written.
 """
 
-from harness.objective import Method, likelihood
+from warmup_bench import Method, likelihood
 
 METHOD = Method(
     name="sft",

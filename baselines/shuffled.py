@@ -5,8 +5,8 @@
 The sampler's credit has the right sizes and no meaning. What remains of a gain is not due to the reward.
 """
 
-from baselines import warmup
-from harness.objective import Coefficients, Method, Rollout
+from warmup_bench import Coefficients, Method, Rollout
+from warmup_bench.baselines import warmup
 
 
 def coefficients(rollout: Rollout) -> Coefficients:

@@ -12,7 +12,7 @@ The paper states the objective (its abstract); this estimator, n, the cap, the t
 separator are our choice, since its body does not fix them for us.
 """
 
-from harness.objective import Coefficients, Method, Rollout
+from warmup_bench import Coefficients, Method, Rollout
 
 
 def coefficients(rollout: Rollout) -> Coefficients:

@@ -8,9 +8,8 @@ has the mean of ``warmup-garl`` at the same q: E[count_i / K] = s_i = w_i / (n W
 no baseline: at n = 1 and q = 1 it is A = B = 1.
 """
 
-from baselines.log_means import log_mean
-from harness.errors import UserError
-from harness.objective import Coefficients, Method, Rollout
+from warmup_bench import Coefficients, Method, Rollout, UserError
+from warmup_bench.baselines.log_means import log_mean
 
 
 def make(q: float = 1.0) -> Method:

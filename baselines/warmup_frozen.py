@@ -5,7 +5,7 @@
 The output learns to use the warmups that the model happens to write; nothing teaches it which to write.
 """
 
-from harness.objective import Method, likelihood
+from warmup_bench import Method, likelihood
 
 METHOD = Method(
     name="warmup-frozen",

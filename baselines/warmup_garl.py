@@ -10,9 +10,8 @@ in log space. For q < 1 the gradient shrinks with P^(1-q), which vanishes on lon
 
 import torch
 
-from baselines.log_means import log_mean, log_mean_without
-from harness.errors import UserError
-from harness.objective import Coefficients, Method, Rollout
+from warmup_bench import Coefficients, Method, Rollout, UserError
+from warmup_bench.baselines.log_means import log_mean, log_mean_without
 
 
 def make(q: float = 1.0) -> Method:

@@ -7,8 +7,7 @@ is unbiased for the gradient of E[log p(y|x,c)] - kl * KL(p(c|x) || p_ref(c|x));
 warm start. With one sample there is no other to compare with: the baseline is then 0.
 """
 
-from harness.errors import UserError
-from harness.objective import Coefficients, Method, Rollout
+from warmup_bench import Coefficients, Method, Rollout, UserError
 
 
 def make(kl: float = 0.0) -> Method:

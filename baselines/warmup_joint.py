@@ -12,7 +12,7 @@ paper's text can be read so.
 
 import torch
 
-from harness.objective import Coefficients, Method, Rollout
+from warmup_bench import Coefficients, Method, Rollout
 
 
 def coefficients(rollout: Rollout) -> Coefficients:

@@ -6,8 +6,8 @@ is unbiased for the gradient of E log W. W_-i, the mean without i, does not depe
 that leaves the expectation as it is. With one sample there is nothing left out: the baseline is then 0.
 """
 
-from baselines.log_means import log_mean, log_mean_without
-from harness.objective import Coefficients, Method, Rollout
+from warmup_bench import Coefficients, Method, Rollout
+from warmup_bench.baselines.log_means import log_mean, log_mean_without
 
 
 def coefficients(rollout: Rollout) -> Coefficients:

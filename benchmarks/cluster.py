@@ -49,7 +49,7 @@ def measure(options: Options) -> list[Record]:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     import ray
 
-    from harness.executors.cluster import STORE
+    from warmup_bench.execution.executors.cluster import STORE
 
     ray.init(
         num_cpus=WORKERS,
@@ -88,9 +88,9 @@ def _compare(name: str, options: Options) -> Record:
 
 def _run(study: Study, workers: int) -> tuple[Sample, set[bytes]]:
     """Run the study in a folder of its own; returns its time, and the weights of its models."""
-    from harness.executors.choose import executor
-    from harness.planning.jobs import outstanding
-    from harness.runner import execute
+    from warmup_bench.execution.executors.choose import executor
+    from warmup_bench.execution.runner import execute
+    from warmup_bench.plan.jobs import outstanding
 
     with tempfile.TemporaryDirectory() as name:
         out = Path(name)
@@ -112,8 +112,8 @@ def _run(study: Study, workers: int) -> tuple[Sample, set[bytes]]:
 
 
 def _plan(study: Study, out: Path, **more: Any) -> Any:
-    from harness.planning.plan import make_plan
-    from harness.spec import make_spec
+    from warmup_bench.plan.plan import make_plan
+    from warmup_bench.spec.spec import make_spec
 
     content = {
         "task": "wmt",

@@ -16,15 +16,15 @@ from typing import Any
 
 import torch
 
-from baselines import sft, warmup
 from benchmarks.inputs import CAP, SAMPLES, SOURCE, TARGET
 from benchmarks.models import EOS, FIRST, SIZES, make_t5, parameters
 from benchmarks.record import Options, Record, UnavailableError, judge
-from harness.settings import Budget, Train, Warmup
-from harness.training.batching import Encoded
-from harness.training.objective import Objective
-from harness.training.parallel import ALONE, Group, joined, rendezvous
-from harness.training.train import train
+from warmup_bench.baselines import sft, warmup
+from warmup_bench.contracts.settings import Budget, Train, Warmup
+from warmup_bench.models.batching import Encoded
+from warmup_bench.models.parallel import ALONE, Group, joined, rendezvous
+from warmup_bench.train.loop import train
+from warmup_bench.train.objective import Objective
 
 METHODS = {"sft": sft.METHOD, "warmup": warmup.METHOD}
 STEPS = {"tiny": 3}

@@ -20,9 +20,9 @@ import torch
 from benchmarks.models import EOS, FIRST, PAD, SEPARATOR, SIZES, Size, make_llama, make_t5, parameters
 from benchmarks.record import Options, Record, judge
 from benchmarks.timing import interleave, profile, timed
-from harness.backbones.base import Backbone
-from harness.decode import greedy, infer
-from harness.settings import Decode
+from warmup_bench.contracts.settings import Decode
+from warmup_bench.decode import greedy, infer
+from warmup_bench.models.base import Backbone
 
 STIR = 6.0
 """Factor on the matrices inside the layers."""

@@ -19,18 +19,18 @@ from typing import Any
 from unittest.mock import patch
 
 from rich.console import Console
+from warmup_bench.cli.progress import ProgressDisplay
 
 from benchmarks.record import Options, Record, judge
 from benchmarks.stored import TestSet, store_cell, unsynced
 from benchmarks.timing import called, interleave, timed
-from harness.cli.progress import ProgressDisplay
-from harness.executors.local import STAGES
-from harness.planning.jobs import Work, outstanding
-from harness.planning.plan import Plan, make_plan
-from harness.planning.preflight import require
-from harness.runner import execute
-from harness.spec import make_spec
-from harness.task import Example, Splits
+from warmup_bench import Example, Splits
+from warmup_bench.execution.executors.local import STAGES
+from warmup_bench.execution.runner import execute
+from warmup_bench.plan.jobs import Work, outstanding
+from warmup_bench.plan.plan import Plan, make_plan
+from warmup_bench.plan.preflight import require
+from warmup_bench.spec.spec import make_spec
 
 METHODS = (
     *("sft", "warmup", "warmup-vimco", "warmup-jensen", "warmup-garl", "warmup-joint"),
@@ -79,7 +79,7 @@ def plan(out: Path, seeds: int) -> Plan:
 
 
 def _subsets(task: str) -> Any:
-    from harness.registry import tasks
+    from warmup_bench.contracts.registry import tasks
 
     return tasks().load(task).value.card.subsets
 

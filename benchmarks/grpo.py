@@ -24,18 +24,18 @@ from typing import Any
 import numpy as np
 import torch
 
-from baselines import warmup
 from benchmarks.inputs import CAP, SAMPLES, SOURCE, TARGET, draws, random_batch
 from benchmarks.models import SEPARATOR, SIZES, make_llama, parameters
 from benchmarks.record import Options, Record, UnavailableError, judge
 from benchmarks.timing import Sample, interleave, profile, timed
-from harness.backbones.base import DecoderOnly
-from harness.backbones.costs import BACKWARD, Costs
-from harness.settings import Train, Warmup
-from harness.training.batching import Batch
-from harness.training.loss import batch_loss
-from harness.training.objective import Objective
-from harness.training.train import make_optimizer
+from warmup_bench.baselines import warmup
+from warmup_bench.contracts.settings import Train, Warmup
+from warmup_bench.models.batching import Batch
+from warmup_bench.models.costs import BACKWARD, Costs
+from warmup_bench.models.families import DecoderOnly
+from warmup_bench.train.loop import make_optimizer
+from warmup_bench.train.loss import batch_loss
+from warmup_bench.train.objective import Objective
 
 LEARNING_RATE, MAX_NORM = 1e-5, 1.0
 SCRIPT = Path(__file__).with_name("trl_side.py")

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.models import FIRST, Size
-from harness.training.batching import Batch
+from warmup_bench.models.batching import Batch
 
 SAMPLES, CAP, SOURCE, TARGET = 4, 16, 24, 24
 """Warmups an input, their cap, and the tokens of every source and target."""
@@ -24,7 +24,7 @@ def random_batch(size: Size, device: str = "cpu", *, seed: int = 1) -> Batch:
 
 
 def draws(size: Size, generator: torch.Generator, device: str = "cpu") -> Tensor:
-    """Uniform draws of a step for :func:`harness.training.loss.batch_loss`, [batch, samples, cap + 1].
+    """Uniform draws of a step for :func:`warmup_bench.train.loss.batch_loss`, [batch, samples, cap + 1].
 
     None is below 0.02: the sampler inverts the cumulative distribution in the order of the ids, and the
     separator, the lowest id that it may draw, has less than that. So every warmup is as long as the cap.

@@ -14,19 +14,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from baselines import warmup
 from benchmarks.inputs import CAP, SAMPLES, draws, random_batch
 from benchmarks.models import SIZES, Size, make_t5, parameters
 from benchmarks.process import run_fresh
 from benchmarks.record import Options, Record, judge
 from benchmarks.training_step import loss_by_hand
-from harness.backbones.base import EncoderDecoder
-from harness.settings import Warmup
-from harness.training.batching import Batch
-from harness.training.ledger import peak_memory, process_memory
-from harness.training.loss import batch_loss
-from harness.training.objective import Objective
-from harness.training.rollout import sample_warmups
+from warmup_bench.baselines import warmup
+from warmup_bench.contracts.settings import Warmup
+from warmup_bench.models.batching import Batch
+from warmup_bench.models.families import EncoderDecoder
+from warmup_bench.models.rollout import sample_warmups
+from warmup_bench.train.ledger import peak_memory, process_memory
+from warmup_bench.train.loss import batch_loss
+from warmup_bench.train.objective import Objective
 
 VOCABULARY = 250_112
 """Rows of mT5's embedding (google/mt5-small's configuration)."""

@@ -5,8 +5,9 @@ from typing import Any
 
 import torch
 
-from harness.backbones.base import DecoderOnly, EncoderDecoder, SpecialTokens
-from harness.backbones.costs import measure_costs
+from warmup_bench.models.costs import measure_costs
+from warmup_bench.models.families import DecoderOnly, EncoderDecoder
+from warmup_bench.models.state import SpecialTokens
 
 PAD, EOS, SEPARATOR = 0, 1, 2
 FIRST = 3

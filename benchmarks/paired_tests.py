@@ -43,9 +43,9 @@ def made(segments: int, words: int, systems: int = 2) -> tuple[list[list[str]], 
 
 def metrics_of(outputs: list[list[str]], golds: list[str]) -> dict[str, tuple[object, list[object]]]:
     """Our metrics with the statistics of every system."""
-    from harness.metrics.base import MetricContext
-    from harness.metrics.bleu import BLEU
-    from harness.metrics.chrf import ChrF
+    from warmup_bench import MetricContext
+    from warmup_bench.score.bleu import BLEU
+    from warmup_bench.score.chrf import ChrF
 
     references = [[gold] for gold in golds]
     made_metrics = {"bleu": BLEU(MetricContext(references=1)), "chrf++": ChrF(MetricContext(references=1))}
@@ -57,7 +57,7 @@ def metrics_of(outputs: list[list[str]], golds: list[str]) -> dict[str, tuple[ob
 
 def ours(segments: int) -> dict[str, object]:
     """Statistics, 10,000 randomisations and 1,000 resamples of both metrics."""
-    from harness.stats import compare
+    from warmup_bench.comparison import compare
 
     outputs, golds = made(segments, 22)
     started = time.process_time()
@@ -73,7 +73,7 @@ def ours(segments: int) -> dict[str, object]:
 
 def compat(segments: int) -> dict[str, object]:
     """The same by sacreBLEU's draws and counting."""
-    from harness.stats.compat import SCORERS, sacrebleu_paired_test
+    from warmup_bench.comparison.compat import SCORERS, sacrebleu_paired_test
 
     outputs, golds = made(segments, 22)
     started = time.process_time()
@@ -111,8 +111,8 @@ def sacrebleu(segments: int) -> dict[str, object]:
 
 def score_chrf(segments: int) -> dict[str, object]:
     """Ours: chrF++ of one system."""
-    from harness.metrics.base import MetricContext
-    from harness.metrics.chrf import ChrF
+    from warmup_bench import MetricContext
+    from warmup_bench.score.chrf import ChrF
 
     outputs, golds = made(segments, 22, systems=1)
     metric, references = ChrF(MetricContext()), [[gold] for gold in golds]
@@ -133,8 +133,8 @@ def score_chrf_library(segments: int) -> dict[str, object]:
 
 def score_rouge(segments: int) -> dict[str, object]:
     """Ours: ROUGE-1, ROUGE-2 and ROUGE-L of summaries."""
-    from harness.metrics.base import MetricContext
-    from harness.metrics.rouge import ROUGE1, ROUGE2, ROUGEL
+    from warmup_bench import MetricContext
+    from warmup_bench.score.rouge import ROUGE1, ROUGE2, ROUGEL
 
     outputs, golds = made(segments, 24, systems=1)
     references = [[gold] for gold in golds]

@@ -13,9 +13,9 @@ from pathlib import Path
 from benchmarks.record import Options, Record, judge
 from benchmarks.stored import made_test_set, store_cell, unsynced, written
 from benchmarks.timing import called, interleave, timed
-from harness.cell import Cell
-from harness.cli.report import report_command
-from harness.settings import Settings
+from warmup_bench.cli.report import report_command
+from warmup_bench.contracts.settings import Settings
+from warmup_bench.spec.cell import Cell
 
 METHODS, SEEDS, EXAMPLES, WORDS = 20, 50, 200, 15
 FEW = (3, 2, 6)

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest.mock import patch
 
-from harness.cell import Cell
-from harness.scoring import score_cell
-from harness.settings import Score
-from harness.storage.store import is_done, write_json, write_table, writing
-from harness.training.ledger import Ledger
+from warmup_bench.contracts.settings import Score
+from warmup_bench.score.cells import score_cell
+from warmup_bench.spec.cell import Cell
+from warmup_bench.store.folders import is_done, write_json, write_table, writing
+from warmup_bench.train.ledger import Ledger
 
 LINES = 25
 """Lines of a training's log: one in ten steps of 250."""
@@ -30,7 +30,7 @@ class TestSet:
 @contextmanager
 def unsynced() -> Iterator[None]:
     """Write without waiting for the disk: nobody needs these folders after the process."""
-    with patch("harness.storage.store._sync", lambda path: None):
+    with patch("warmup_bench.store.folders._sync", lambda path: None):
         yield
 
 

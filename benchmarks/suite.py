@@ -23,7 +23,7 @@ def run(name: str, options: Options) -> list[Record]:
     """One benchmark, on one thread of this process."""
     import torch
 
-    from harness.backbones.load import quiet_transformers
+    from warmup_bench.models.load import quiet_transformers
 
     torch.set_num_threads(1)
     quiet_transformers()
@@ -33,7 +33,7 @@ def run(name: str, options: Options) -> list[Record]:
 
 def machine(options: Options) -> dict[str, Any]:
     """Versions, hardware and code, with the processor's name where the system tells it."""
-    from harness.provenance import provenance
+    from warmup_bench.store.provenance import provenance
 
     info = Path("/proc/cpuinfo")
     lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []

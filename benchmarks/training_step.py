@@ -9,17 +9,17 @@ log-probabilities, which is checked.
 import torch
 from torch import Tensor
 
-from baselines import sft, warmup
 from benchmarks.inputs import CAP, SAMPLES, draws, random_batch
 from benchmarks.models import EOS, PAD, SEPARATOR, SIZES, make_t5, parameters
 from benchmarks.record import Options, Record, judge
 from benchmarks.timing import interleave, profile, timed
-from harness.backbones.base import EncoderDecoder
-from harness.settings import Warmup
-from harness.training.batching import Batch
-from harness.training.loss import batch_loss
-from harness.training.objective import Objective
-from harness.training.rollout import Warmups, lay_out, score
+from warmup_bench.baselines import sft, warmup
+from warmup_bench.contracts.settings import Warmup
+from warmup_bench.models.batching import Batch
+from warmup_bench.models.families import EncoderDecoder
+from warmup_bench.models.rollout import Warmups, lay_out, score
+from warmup_bench.train.loss import batch_loss
+from warmup_bench.train.objective import Objective
 
 FASTER = {"mini": ">= 3", "t5-small": ">= 1.5", "t5-base": ">= 1.5"}
 """How many times faster than the step by hand a warmup step is to be."""

@@ -1,21 +1,106 @@
-"""The engine of warmup-bench.
+"""Does a way of fine-tuning really beat plain SFT? Matched training, a compute ledger, paired tests.
 
-spec -> plan -> cells -> (train -> decode -> score) -> store -> compare -> report
+In a script or a notebook: :func:`run`, :func:`load`, :func:`compare`, :func:`power`. A plugin is written with
+the contracts: :class:`Task`, :class:`Method`, :class:`Metric`, :class:`Preset` and what they are made of.
+Nothing heavy is imported before it is used.
 
-==============  =======================================================
-``planning``    from a spec to cells, and what they cost
-``training``    the one loop and the rollout core of every method
-``decode``      inference
-``metrics``     statistics of an example, and scores of their sums
-``storage``     what a results folder holds
-``executors``   where the stages of a plan run
-``stats``       tests, intervals, power
-``report``      tables and plots
-``backbones``   models and tokenizers
-``check``       what a plugin must be
-``cli``         the commands
-==============  =======================================================
+A spec goes down the rooms of this package, and no import climbs back (``tests/test_rooms.py``):
 
-Nothing in this package knows a task, a method, a metric or a backbone by name; they arrive through
-:mod:`harness.registry`.
+===============  ==================================================================================
+``contracts``    what the author of a plugin meets, and how plugins are found
+``spec``         a request, and what a cell is
+``store``        what a results folder or a published study holds, whole or absent
+``models``       backbones, batches, rollouts, token log-probabilities
+``score``        metrics, and scores of stored predictions
+``train``        the one loop of every method, its loss, checkpoints and ledger
+``decode``       inference
+``comparison``   systems and seeds aligned, tests, correction, power, the paper's claims
+``plan``         from a spec to cells, what they cost, what is missing
+``execution``    the stages of a cell, and where they run
+``report``       a model of a table, its words, renderers and pictures
+``check``        what a task must be
+``cli``          the commands
+===============  ==================================================================================
+
+``tasks`` and ``baselines`` are plugins like anybody's: nothing in the rooms knows one by name.
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from warmup_bench.api import Results, compare, load, power, run
+    from warmup_bench.contracts.errors import UserError
+    from warmup_bench.contracts.learned_metric import LearnedMetric, Segment
+    from warmup_bench.contracts.method import (
+        Coefficients,
+        Giving,
+        Method,
+        Rollout,
+        Sampler,
+        likelihood,
+    )
+    from warmup_bench.contracts.metric import FloatArray, Metric, MetricContext
+    from warmup_bench.contracts.preset import Preset
+    from warmup_bench.contracts.task import (
+        Example,
+        LoadRequest,
+        ScaleCard,
+        Splits,
+        Subset,
+        Task,
+        TaskCard,
+        numbered,
+    )
+
+__all__ = [
+    "Coefficients",
+    "Example",
+    "FloatArray",
+    "Giving",
+    "LearnedMetric",
+    "LoadRequest",
+    "Method",
+    "Metric",
+    "MetricContext",
+    "Preset",
+    "Results",
+    "Rollout",
+    "Sampler",
+    "ScaleCard",
+    "Segment",
+    "Splits",
+    "Subset",
+    "Task",
+    "TaskCard",
+    "UserError",
+    "compare",
+    "likelihood",
+    "load",
+    "numbered",
+    "power",
+    "run",
+]
+
+_PLACES = {
+    "api": ("Results", "compare", "load", "power", "run"),
+    "contracts.errors": ("UserError",),
+    "contracts.learned_metric": ("LearnedMetric", "Segment"),
+    "contracts.method": ("Coefficients", "Giving", "Method", "Rollout", "Sampler", "likelihood"),
+    "contracts.metric": ("FloatArray", "Metric", "MetricContext"),
+    "contracts.preset": ("Preset",),
+    "contracts.task": (
+        *("Example", "LoadRequest", "ScaleCard", "Splits", "Subset", "Task", "TaskCard", "numbered"),
+    ),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _PLACES.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, *(name for name in globals() if name.startswith("__"))]

@@ -1,6 +1,6 @@
-"""The command line as a module: ``python -m harness``, ``torchrun --nproc-per-node 2 -m harness run``."""
+"""The command line as a module: ``python -m warmup_bench``, ``torchrun … -m warmup_bench run``."""
 
-from harness.cli import main
+from warmup_bench.cli import main
 
 if __name__ == "__main__":
     main()

@@ -6,10 +6,10 @@ training questions have four). The passage is the group: its questions are resam
 
 from pathlib import Path
 
-from harness.task import Example, LoadRequest, ScaleCard, Splits, Subset, Task, TaskCard
-from tasks.hub import Repository, gather, missing
-from tasks.multiple_choice import LETTERS, METRICS, question
-from tasks.reading import json_list
+from warmup_bench import Example, LoadRequest, ScaleCard, Splits, Subset, Task, TaskCard
+from warmup_bench.tasks.hub import Repository, gather, missing
+from warmup_bench.tasks.multiple_choice import LETTERS, METRICS, question
+from warmup_bench.tasks.reading import json_list
 
 REPOSITORY = Repository(
     "github", "zhongwanjun/AR-LSAT", "41f78ca7be3e24602b694b9d6b78105fc0c8bfc6", "ar-lsat"

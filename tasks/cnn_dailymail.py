@@ -3,10 +3,10 @@
 The highlights of an article are lines of one summary; ROUGE-Lsum reads them line by line.
 """
 
-from harness.task import Example, LoadRequest, ScaleCard, Splits, Subset, Task, TaskCard
-from tasks.hub import Repository, gather, missing
-from tasks.reading import parquet_rows
-from tasks.summarisation import METRICS
+from warmup_bench import Example, LoadRequest, ScaleCard, Splits, Subset, Task, TaskCard
+from warmup_bench.tasks.hub import Repository, gather, missing
+from warmup_bench.tasks.reading import parquet_rows
+from warmup_bench.tasks.summarisation import METRICS
 
 REPOSITORY = Repository(
     "hub", "abisee/cnn_dailymail", "96df5e686bee6baa90b8bee7c28b81fa3fa6223d", "cnn_dailymail"

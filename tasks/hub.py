@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from harness.errors import UserError
-from harness.task import LoadRequest
+from warmup_bench import LoadRequest, UserError
 
 
 @dataclass(frozen=True, slots=True)

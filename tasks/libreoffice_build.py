@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from html.parser import HTMLParser
 from pathlib import Path
 
-from harness.errors import UserError
+from warmup_bench import UserError
 
 PACKAGES = {"en": "en-us", "de": "de", "fr": "fr", "ru": "ru", "zh": "zh-cn"}
 """Endings of the packages' names."""

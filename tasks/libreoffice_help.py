@@ -5,18 +5,19 @@ same page, so nothing is aligned by guessing. Pages, never paragraphs, are divid
 way in every language; the page is the group.
 
 The files (``en-de.jsonl.gz`` and so on: id ``page#paragraph``, tag, one text a language) are built from
-Debian's packages by ``warmup-bench data build libreoffice-help`` (:mod:`tasks.libreoffice_build`).
+Debian's packages by ``warmup-bench data build libreoffice-help``
+(:mod:`warmup_bench.tasks.libreoffice_build`).
 """
 
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
-from harness.task import Example, LoadRequest, ScaleCard, Splits, Task, TaskCard
-from tasks.hub import File, Repository, cache_folder, gather, missing
-from tasks.reading import json_lines
-from tasks.splitting import shuffled, without_held_out
-from tasks.translation import METRICS, PAPER_DIRECTIONS, languages, subsets
+from warmup_bench import Example, LoadRequest, ScaleCard, Splits, Task, TaskCard
+from warmup_bench.tasks.hub import File, Repository, cache_folder, gather, missing
+from warmup_bench.tasks.reading import json_lines
+from warmup_bench.tasks.splitting import shuffled, without_held_out
+from warmup_bench.tasks.translation import METRICS, PAPER_DIRECTIONS, languages, subsets
 
 REPOSITORY = Repository(
     "local",
@@ -69,9 +70,9 @@ def build(folder: Path | None, say: Callable[[str], None]) -> Path:
     """Make the four files from Debian's packages; returns their folder.
 
     Raises:
-        UserError: As :func:`tasks.libreoffice_build.build_files`.
+        UserError: As :func:`warmup_bench.tasks.libreoffice_build.build_files`.
     """
-    from tasks.libreoffice_build import build_files
+    from warmup_bench.tasks.libreoffice_build import build_files
 
     folder = folder or cache_folder() / REPOSITORY.folder
     build_files(folder, say)

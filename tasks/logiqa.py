@@ -1,8 +1,8 @@
 """Logical multiple choice: a question with four options, the target is the right letter.
 
 Scale ``mini``: reasoning-gym's syllogisms, knights and knaves, and propositional logic, each with three
-wrong options that are proved wrong (:mod:`tasks.mini.puzzles`). No puzzle of one split stands in another,
-whatever its options, and in each split every letter is right equally often.
+wrong options that are proved wrong (:mod:`warmup_bench.tasks.mini.puzzles`). No puzzle of one split stands in
+another, whatever its options, and in each split every letter is right equally often.
 
 Scales ``small`` and ``paper``: LogiQA itself, questions of the Chinese civil service examination in English,
 with the published splits.
@@ -13,14 +13,13 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from harness.errors import UserError
-from harness.task import Example, LoadRequest, ScaleCard, Splits, Subset, Task, TaskCard
-from tasks.hub import Repository, gather, missing
-from tasks.mini import puzzles
-from tasks.mini.published import published
-from tasks.mini.puzzles import LETTERS, MAX_CHARS, Puzzle
-from tasks.multiple_choice import METRICS, question
-from tasks.reading import text_lines
+from warmup_bench import Example, LoadRequest, ScaleCard, Splits, Subset, Task, TaskCard, UserError
+from warmup_bench.tasks.hub import Repository, gather, missing
+from warmup_bench.tasks.mini import puzzles
+from warmup_bench.tasks.mini.published import published
+from warmup_bench.tasks.mini.puzzles import LETTERS, MAX_CHARS, Puzzle
+from warmup_bench.tasks.multiple_choice import METRICS, question
+from warmup_bench.tasks.reading import text_lines
 
 SEED = 20250218
 REPOSITORY = Repository(

@@ -4,12 +4,11 @@ Where the large training file is not at hand, the subset ``dev-as-train`` trains
 and validates on the rest: a trial of the machinery, named as what it is in every table.
 """
 
-from harness.errors import UserError
-from harness.task import LoadRequest, ScaleCard, Splits, Subset, Task, TaskCard
-from tasks.hub import File, Repository, gather, missing
-from tasks.multiple_choice import LETTERS, METRICS, question
-from tasks.reading import json_lines
-from tasks.splitting import held_out
+from warmup_bench import LoadRequest, ScaleCard, Splits, Subset, Task, TaskCard, UserError
+from warmup_bench.tasks.hub import File, Repository, gather, missing
+from warmup_bench.tasks.multiple_choice import LETTERS, METRICS, question
+from warmup_bench.tasks.reading import json_lines
+from warmup_bench.tasks.splitting import held_out
 
 REPOSITORY = Repository("github", "csitfun/LogiQA2.0", "955e1d3df6c59d9bfb44d9913da1e1a27ec14e18", "logiqa2")
 STAND_IN = "dev-as-train"

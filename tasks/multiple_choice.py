@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 
-from harness.errors import UserError
-from harness.task import Example
+from warmup_bench import Example, UserError
 
 LETTERS = ("A", "B", "C", "D", "E")
 METRICS = ("accuracy", "macro-f1", "ranked-accuracy", "ranked-macro-f1", "unparsed")

@@ -5,13 +5,12 @@ thousand pairs are held out for validation; the document is the group, so that i
 sentences of one article as what they are.
 """
 
-from harness.errors import UserError
-from harness.task import Example, LoadRequest, ScaleCard, Splits, Task, TaskCard
-from tasks.hub import File, Repository, gather, missing
-from tasks.reading import paired_lines, text_lines
-from tasks.splitting import held_out, without_held_out
-from tasks.translation import METRICS, PAPER_DIRECTIONS, languages, subsets
-from tasks.wmt import NEWS, news_commentary, news_files
+from warmup_bench import Example, LoadRequest, ScaleCard, Splits, Task, TaskCard, UserError
+from warmup_bench.tasks.hub import File, Repository, gather, missing
+from warmup_bench.tasks.reading import paired_lines, text_lines
+from warmup_bench.tasks.splitting import held_out, without_held_out
+from warmup_bench.tasks.translation import METRICS, PAPER_DIRECTIONS, languages, subsets
+from warmup_bench.tasks.wmt import NEWS, news_commentary, news_files
 
 NTREX = Repository("github", "MicrosoftTranslator/NTREX", "8561f6a622db9edad1217683e5c83daefd8bb2bf", "ntrex")
 HELD_OUT = 1000

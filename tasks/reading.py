@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.errors import UserError
+from warmup_bench import UserError
 
 Row = dict[str, Any]
 

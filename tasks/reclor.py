@@ -5,11 +5,11 @@ test set, and 500 questions of the published training set, drawn once, validate.
 the authors' terms (non-commercial research), so nothing is fetched: it comes through ``--data-dir``.
 """
 
-from harness.task import LoadRequest, ScaleCard, Splits, Subset, Task, TaskCard
-from tasks.hub import Repository, gather, missing
-from tasks.multiple_choice import LETTERS, METRICS, question
-from tasks.reading import json_list
-from tasks.splitting import held_out
+from warmup_bench import LoadRequest, ScaleCard, Splits, Subset, Task, TaskCard
+from warmup_bench.tasks.hub import Repository, gather, missing
+from warmup_bench.tasks.multiple_choice import LETTERS, METRICS, question
+from warmup_bench.tasks.reading import json_list
+from warmup_bench.tasks.splitting import held_out
 
 REPOSITORY = Repository(
     "local",

@@ -6,10 +6,10 @@ authors takes the reference with the best ROUGE-1 for all three measures, rouge-
 reference of each measure: ROUGE-1 is the same, the others may be slightly higher here.)
 """
 
-from harness.task import Example, LoadRequest, ScaleCard, Splits, Subset, Task, TaskCard
-from tasks.hub import Repository, gather, missing
-from tasks.reading import json_lines
-from tasks.summarisation import METRICS
+from warmup_bench import Example, LoadRequest, ScaleCard, Splits, Subset, Task, TaskCard
+from warmup_bench.tasks.hub import Repository, gather, missing
+from warmup_bench.tasks.reading import json_lines
+from warmup_bench.tasks.summarisation import METRICS
 
 REPOSITORY = Repository("github", "allenai/scitldr", "5ccad9c00a60ad75c9e04abf7f27d0f53f983b20", "scitldr")
 _FOLDER = "SciTLDR-Data/SciTLDR-A"

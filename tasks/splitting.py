@@ -3,7 +3,7 @@
 import random
 from collections.abc import Iterable, Sequence
 
-from harness.task import Example
+from warmup_bench import Example
 
 
 def shuffled(examples: Iterable[Example], seed: int) -> list[Example]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from harness.task import Subset
+from warmup_bench import Subset
 
 METRICS = ("bleu", "chrf++", "comet")
 PAPER_DIRECTIONS = ("de-en", "en-de", "fr-en", "en-fr", "ru-en", "en-ru", "zh-en", "en-zh")

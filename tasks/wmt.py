@@ -1,8 +1,8 @@
 """Translation between English and German, French, Russian, Chinese: the paper's eight directions.
 
-Scale ``mini``: sentences composed from CLDR data through Babel (:mod:`tasks.mini.cldr`), made offline in
-about a second and a half. No text is shipped; the examples depend on the CLDR release inside the installed
-Babel, which the data fingerprint shows.
+Scale ``mini``: sentences composed from CLDR data through Babel (:mod:`warmup_bench.tasks.mini.cldr`), made
+offline in about a second and a half. No text is shipped; the examples depend on the CLDR release inside the
+installed Babel, which the data fingerprint shows.
 
 Scales ``small`` and ``paper``: trained on News Commentary v11, the one WMT training corpus that the hub has
 for all four pairs (our choice: the paper says WMT without naming the corpus); validated on FLORES+ dev and
@@ -13,13 +13,13 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-from harness.task import Example, LoadRequest, ScaleCard, Splits, Task, TaskCard, numbered
-from tasks.hub import File, Repository, gather, missing
-from tasks.mini import cldr
-from tasks.mini.published import published
-from tasks.reading import json_lines, parquet_rows
-from tasks.splitting import shuffled, without_held_out
-from tasks.translation import METRICS, PAPER_DIRECTIONS, languages, subsets
+from warmup_bench import Example, LoadRequest, ScaleCard, Splits, Task, TaskCard, numbered
+from warmup_bench.tasks.hub import File, Repository, gather, missing
+from warmup_bench.tasks.mini import cldr
+from warmup_bench.tasks.mini.published import published
+from warmup_bench.tasks.reading import json_lines, parquet_rows
+from warmup_bench.tasks.splitting import shuffled, without_held_out
+from warmup_bench.tasks.translation import METRICS, PAPER_DIRECTIONS, languages, subsets
 
 TRAIN, VALIDATION, TEST = 8000, 500, 600
 SEED = 20250218

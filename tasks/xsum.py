@@ -1,9 +1,9 @@
 """One-sentence summarisation.
 
 Scale ``mini``: documentation strings of the standard library, numpy, pandas, torch and transformers, as
-installed (:mod:`tasks.mini.docstrings`): from the body, at most 60 words, write the summary line. Nothing
-is shipped; the examples depend on the installed versions, which the data fingerprint shows. The splits
-have no source file in common.
+installed (:mod:`warmup_bench.tasks.mini.docstrings`): from the body, at most 60 words, write the summary
+line. Nothing is shipped; the examples depend on the installed versions, which the data fingerprint shows. The
+splits have no source file in common.
 
 Scales ``small`` and ``paper``: XSum itself, BBC articles and their first sentence, with the published splits.
 """
@@ -12,13 +12,13 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
-from harness.task import Example, LoadRequest, ScaleCard, Splits, Subset, Task, TaskCard
-from tasks.hub import Repository, gather, missing
-from tasks.mini import docstrings
-from tasks.mini.docstrings import Documented
-from tasks.mini.published import published
-from tasks.reading import parquet_rows
-from tasks.summarisation import METRICS
+from warmup_bench import Example, LoadRequest, ScaleCard, Splits, Subset, Task, TaskCard
+from warmup_bench.tasks.hub import Repository, gather, missing
+from warmup_bench.tasks.mini import docstrings
+from warmup_bench.tasks.mini.docstrings import Documented
+from warmup_bench.tasks.mini.published import published
+from warmup_bench.tasks.reading import parquet_rows
+from warmup_bench.tasks.summarisation import METRICS
 
 REPOSITORY = Repository("hub", "EdinburghNLP/xsum", "7d4d486c2f8ef850b1a11aead99b894ff3dd7da9", "xsum")
 _FILES = [

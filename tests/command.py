@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
-from harness.cli import main
+from warmup_bench.cli import main
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,5 +50,5 @@ def tiny_llama():
 
 @pytest.fixture(params=["t5", "llama"])
 def tiny(request):
-    """Each of the two, as a :class:`harness.backbones.base.Backbone` without a tokenizer."""
+    """Each of the two, as a :class:`warmup_bench.models.base.Backbone` without a tokenizer."""
     return request.getfixturevalue(f"tiny_{request.param}")

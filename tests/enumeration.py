@@ -1,6 +1,7 @@
 """Every warmup of one input of a tiny model, in fp64 and without the harness, and the harness's own loss."""
 
 import torch
+
 from tiny import (
     CONTENT,
     PAD,
@@ -11,10 +12,9 @@ from tiny import (
     every_warmup,
     source_of,
 )
-
-from harness.settings import Warmup
-from harness.training.loss import batch_loss
-from harness.training.objective import Objective
+from warmup_bench.contracts.settings import Warmup
+from warmup_bench.train.loss import batch_loss
+from warmup_bench.train.objective import Objective
 
 CAP = 2
 

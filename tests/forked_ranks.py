@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from harness.training.parallel import ALONE, joined, rendezvous
+from warmup_bench.models.parallel import ALONE, joined, rendezvous
 
 forking = multiprocessing.get_context("fork")
 

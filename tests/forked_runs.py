@@ -23,8 +23,8 @@ import accelerate  # noqa: F401
 import torch
 import transformers.models.t5.modeling_t5  # noqa: F401
 
-from harness.backbones import base
-from harness.cli import main
+from warmup_bench.cli import main
+from warmup_bench.models import families
 
 EVENTS = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir"}
 
@@ -48,14 +48,14 @@ def start(argv, out, stop_at=0, by=None):
         if event in EVENTS and out in str(arguments[0]):
             moment()
 
-    real = base.EncoderDecoder.advance
+    real = families.EncoderDecoder.advance
 
     def advance(*arguments):
         told[1] += 1
         moment()
         return real(*arguments)
 
-    base.EncoderDecoder.advance = advance
+    families.EncoderDecoder.advance = advance
     sys.addaudithook(hook)
     sys.argv = ["warmup-bench", *argv, "--out", out]
     log = os.open("results.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)

@@ -3,16 +3,16 @@
 from pathlib import Path
 from typing import Any
 
-from harness.planning.jobs import outstanding
-from harness.planning.plan import Plan, make_plan
-from harness.spec import make_spec
-from harness.stages import run_cell, run_training, run_warm_start
-from harness.storage.examples import write_examples
-from harness.storage.store import writing
+from warmup_bench.execution.stages import run_cell, run_training, run_warm_start
+from warmup_bench.plan.jobs import outstanding
+from warmup_bench.plan.plan import Plan, make_plan
+from warmup_bench.spec.spec import make_spec
+from warmup_bench.store.examples import write_examples
+from warmup_bench.store.folders import writing
 
 TASK = '''
 import random
-from harness.task import LoadRequest, ScaleCard, Splits, Subset, Task, TaskCard, numbered
+from warmup_bench.contracts.task import LoadRequest, ScaleCard, Splits, Subset, Task, TaskCard, numbered
 
 def load(request: LoadRequest) -> Splits:
     """Spell a word of three letters backwards."""
@@ -33,7 +33,7 @@ TASK = Task(
 '''
 
 BACKBONE = """
-from harness.backbones.presets import Preset
+from warmup_bench.models.presets import Preset
 
 BACKBONE = Preset(
     name="nano", summary="tiny T5", architecture="encoder-decoder", vocabulary=270,
@@ -46,7 +46,7 @@ BACKBONE = Preset(
 """
 
 METHOD = """
-from harness.objective import Coefficients, Method
+from warmup_bench.contracts.method import Coefficients, Method
 
 METHOD = Method(
     name="frozen", summary="no credit to the sampler", source="test", warmup="sampled",

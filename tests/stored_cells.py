@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.cell import Cell
-from harness.scoring import score_cell
-from harness.settings import Score, Settings
-from harness.storage.store import is_done, write_json, write_table, writing
-from harness.training.ledger import Ledger
+from warmup_bench.contracts.settings import Score, Settings
+from warmup_bench.score.cells import score_cell
+from warmup_bench.spec.cell import Cell
+from warmup_bench.store.folders import is_done, write_json, write_table, writing
+from warmup_bench.train.ledger import Ledger
 
 
 @dataclass(frozen=True)

@@ -39,18 +39,21 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_what_is_in_them(built: Path) -> None:
     (wheel,), (sdist,) = built.glob("*.whl"), built.glob("*.tar.gz")
     names = zipfile.ZipFile(wheel).namelist()
-    assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {
-        "harness",
-        "tasks",
-        "baselines",
-        "results",
-    }
-    for name in ("harness/py.typed", "harness/report/html/page.html.j2", "tasks/mini/published.json"):
-        assert name in names
-    assert "results/published/claims.yaml" in names
+    assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"warmup_bench"}
+    for name in (
+        *("py.typed", "cli/templates/task/module.py.tmpl", "report/html/page.html.j2"),
+        *("tasks/mini/published.json", "baselines/study-mini.yaml", "published/claims.yaml"),
+    ):
+        assert f"warmup_bench/{name}" in names
     with tarfile.open(sdist) as archive:
         inside = {name.partition("/")[2] for name in archive.getnames()}
-    assert {"pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "harness/cli/app.py"} <= inside
+    assert {
+        "pyproject.toml",
+        "README.md",
+        "LICENSE",
+        "CHANGELOG.md",
+        "src/warmup_bench/tasks/wmt.py",
+    } <= inside
     assert not any(name.startswith(("tests", "results/first-study", "runs")) for name in inside)
     assert max(wheel.stat().st_size, sdist.stat().st_size) < 1_000_000
 
@@ -67,7 +70,9 @@ def test_a_wheel_runs_in_a_clean_environment_outside_the_checkout(built: Path, t
     pip = ("-m", "pip", "--python", venv / "bin" / "python", "install", "--no-deps", "--no-index", "--quiet")
     run(sys.executable, *pip, "--no-compile", wheel, cwd=tmp_path)
     command = venv / "bin" / "warmup-bench"
-    where = run(venv / "bin" / "python", "-c", "import harness; print(harness.__file__)", cwd=tmp_path)
+    where = run(
+        venv / "bin" / "python", "-c", "import warmup_bench; print(warmup_bench.__file__)", cwd=tmp_path
+    )
     assert Path(where.strip()).is_relative_to(venv)
     few = ("--seeds", "1", "--workers", "1", "--budget", "steps=4", "--limit", "test=20,train=200")
     short = ("--set", "warm_start.steps=4", "--set", "stats.randomizations=99", "--set", "stats.resamples=99")

@@ -7,22 +7,22 @@ from pathlib import Path
 
 import pytest
 import yaml
-from command import invoke
 from pydantic import ValidationError
-from stored_predictions import SFT, store_predictions
 
-from harness import registry
-from harness.cli.score import _settings
-from harness.errors import UserError
-from harness.names import file_name
-from harness.registry import PLUGINS
-from harness.scoring import score_cell, score_folder
-from harness.settings import Score
-from harness.spec import make_spec
-from harness.storage.results import read_result, read_results
-from harness.storage.store import DONE, CorruptError, _write_manifest, check
-from harness.task import ScaleCard, Subset, TaskCard
-from tasks.libreoffice_build import read_pages
+from command import invoke
+from stored_predictions import SFT, store_predictions
+from warmup_bench.contracts import registry
+from warmup_bench.contracts.errors import UserError
+from warmup_bench.contracts.names import file_name
+from warmup_bench.contracts.registry import PLUGINS
+from warmup_bench.contracts.settings import Score
+from warmup_bench.contracts.task import ScaleCard, Subset, TaskCard
+from warmup_bench.execution.scoring import score_settings
+from warmup_bench.score.cells import score_cell, score_folder
+from warmup_bench.spec.spec import make_spec
+from warmup_bench.store.folders import DONE, CorruptError, _write_manifest, check
+from warmup_bench.store.results import read_result, read_results
+from warmup_bench.tasks.libreoffice_build import read_pages
 
 ROOT = Path(__file__).parents[1]
 PARTS = ("harness", "tasks", "baselines", "benchmarks")
@@ -141,9 +141,9 @@ def test_a_folder_of_results_chooses_no_interpreter_and_trusts_nothing(tmp_path:
     (tmp_path / "specs").mkdir()
     comet = {"python": "/evil", "trust_checkpoint": True, "model": "a/b"}
     (tmp_path / "specs" / "a.yaml").write_text(yaml.safe_dump({"task": "t", "score": {"comet": comet}}))
-    settings = _settings(tmp_path, None, []).comet
+    settings = score_settings(tmp_path, None, []).comet
     assert (settings.python, settings.trust_checkpoint, settings.model) == (None, False, "a/b")
-    asked = _settings(tmp_path, "./python", ["score.comet.trust_checkpoint=true"]).comet
+    asked = score_settings(tmp_path, "./python", ["score.comet.trust_checkpoint=true"]).comet
     assert (asked.python, asked.trust_checkpoint) == ("./python", True)
 
 

@@ -18,8 +18,9 @@ def make_t5(*, vocabulary=6, dropout=0.0, seed=0, costs=None):
     """A T5 of width 16; ANSWER is one more token that it may write."""
     from transformers import T5Config, T5ForConditionalGeneration
 
-    from harness.backbones.base import EncoderDecoder, SpecialTokens
-    from harness.backbones.costs import measure_costs
+    from warmup_bench.models.costs import measure_costs
+    from warmup_bench.models.families import EncoderDecoder
+    from warmup_bench.models.state import SpecialTokens
 
     config = T5Config(
         vocab_size=vocabulary,
@@ -44,8 +45,9 @@ def make_llama(*, vocabulary=6, dropout=0.0, seed=0, costs=None):
     """A Llama of width 16, with grouped-query attention; its prompts end with ANSWER."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    from harness.backbones.base import DecoderOnly, SpecialTokens
-    from harness.backbones.costs import measure_costs
+    from warmup_bench.models.costs import measure_costs
+    from warmup_bench.models.families import DecoderOnly
+    from warmup_bench.models.state import SpecialTokens
 
     config = LlamaConfig(
         vocab_size=vocabulary,
@@ -92,7 +94,7 @@ def every_warmup(cap, content=CONTENT):
 
 def warmups_of(rows, cap):
     """Given warmups as the sampler would return them; those shorter than the cap ended by themselves."""
-    from harness.training.rollout import Warmups
+    from warmup_bench.models.rollout import Warmups
 
     lengths = torch.tensor([len(row) for row in rows])
     tokens = torch.tensor([row + [PAD] * (cap - len(row)) for row in rows])
@@ -101,7 +103,7 @@ def warmups_of(rows, cap):
 
 def batch_of(sources, targets):
     """Sources and targets (without eos) of any lengths, padded."""
-    from harness.training.batching import Encoded, collate
+    from warmup_bench.models.batching import Encoded, collate
 
     items = [Encoded(s, [*y, EOS]) for s, y in zip(sources, targets, strict=True)]
     return collate(items, PAD, torch.device("cpu"))
@@ -114,7 +116,7 @@ def draws_of(uniforms):
 
 def counting_costs(**changes):
     """Costs to count by hand: 2 operations a token fed, 2000 a prediction; 3 times that with backward."""
-    from harness.backbones.costs import Costs
+    from warmup_bench.models.costs import Costs
 
     zero = dict.fromkeys(("encoder", "cross", "encoder_attention", "decoder_attention", "cross_attention"), 0)
     return Costs(**zero | {"decoder": 1, "head": 1000, "parameters": 1, "trainable": 1} | changes)

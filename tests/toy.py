@@ -9,7 +9,7 @@ import itertools
 import numpy as np
 import torch
 
-from harness.objective import Rollout
+from warmup_bench.contracts.method import Rollout
 
 STEP = 1e-25  # of finite differences along the imaginary axis: no subtraction, so no rounding
 

@@ -1,6 +1,6 @@
 """The backbone of the trial run: a T5 of 16 dimensions, which no table should ever show."""
 
-from harness.preset import Preset
+from warmup_bench.contracts.preset import Preset
 
 BACKBONE = Preset(
     name="trial",

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterator
 
-from harness.check.finding import Finding
-from harness.task import ScaleCard, TaskCard
+from warmup_bench.check.finding import Finding
+from warmup_bench.contracts.task import ScaleCard, TaskCard
 
 NOTHING = ("", "-", "?", "n/a", "na", "none", "nil", "tba", "tbd", "todo", "fixme", "unknown", "x", "xxx")
 """What stands in a field that nobody has filled in."""

@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from harness.check.finding import Finding, by_share, percent, some
-from harness.check.subject import NAMES, Subject
-from harness.task import Example
+from warmup_bench.check.finding import Finding, by_share, percent, some
+from warmup_bench.check.subject import NAMES, Subject
+from warmup_bench.contracts.task import Example
 
 SAMPLE = 1000
 """Examples of a split whose tokens are counted, evenly spaced."""
@@ -41,7 +41,7 @@ def check_ids(subject: Subject) -> Iterator[Finding]:
             "ids",
             "failed",
             f"{len(repeated):,} ids stand for several examples of a split ({some(repeated)})",
-            "Number the examples (harness.task.numbered), or keep the ids of the data where they are unique.",
+            "Number the examples (warmup_bench.numbered), or keep the ids of the data where they are unique.",
         )
     else:
         yield Finding("ids", "ok", "unique in every split")
@@ -167,13 +167,13 @@ def _token_counter(subject: Subject) -> tuple[Callable[[list[str]], list[int]], 
     A from-scratch backbone's tokenizer is trained as a run would; a checkpoint's comes from the cache or a
     folder. Where it is not at hand, four bytes are taken for one token, and the name says so.
     """
-    from harness.backbones.load import quiet_transformers
+    from warmup_bench.models.load import quiet_transformers
 
     quiet_transformers()
     preset = subject.preset
     tokenizer: Any
     if preset.checkpoint is None:
-        from harness.backbones.tokenizer import train_tokenizer
+        from warmup_bench.models.tokenizer import train_tokenizer
 
         texts = [text for example in subject.splits.train for text in (example.source, example.target)]
         tokenizer = train_tokenizer(texts, preset.vocabulary)

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from harness.check.finding import Finding, by_share, percent
-from harness.check.overlap import NEAR, ORDER, Pair, exact_duplicates, near_duplicates
-from harness.check.subject import Subject
+from warmup_bench.check.finding import Finding, by_share, percent
+from warmup_bench.check.overlap import NEAR, ORDER, Pair, exact_duplicates, near_duplicates
+from warmup_bench.check.subject import Subject
 
 EXACT_FAILS = 0.01
 """Share of test examples in train from which on a table would be wrong (our choice); any is a warning."""

@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from harness.metrics.rouge import unicode_tokens
-from harness.task import Example
+from warmup_bench.contracts.task import Example
+from warmup_bench.score.rouge import unicode_tokens
 
 ORDER = 8
 """Tokens of an n-gram. A shorter source is one n-gram by itself, so only its wording counts, not its case."""

@@ -7,12 +7,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from harness.check.finding import Finding
-from harness.check.subject import Subject
-from harness.registry import tasks
-from harness.settings import Limit
-from harness.storage.examples import limited
-from harness.task import LoadRequest
+from warmup_bench.check.finding import Finding
+from warmup_bench.check.subject import Subject
+from warmup_bench.contracts.registry import tasks
+from warmup_bench.contracts.settings import Limit
+from warmup_bench.contracts.task import LoadRequest
+from warmup_bench.store.examples import limited
 
 
 def check_repeatable(subject: Subject) -> Iterator[Finding]:
@@ -28,7 +28,7 @@ def check_repeatable(subject: Subject) -> Iterator[Finding]:
     }
     seed = "1" if os.environ.get("PYTHONHASHSEED") != "1" else "2"
     environment = os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    command = [sys.executable, "-m", "harness.check.repeat", json.dumps(asked)]
+    command = [sys.executable, "-m", "warmup_bench.check.repeat", json.dumps(asked)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     advice = "Draw from random.Random(seed), sort what comes from a set, and read no clock."
     if done.returncode:

@@ -3,13 +3,13 @@
 import math
 from collections.abc import Iterator, Sequence
 
-from harness.check.finding import Finding
-from harness.check.subject import Subject
-from harness.errors import UserError
-from harness.metrics.base import Metric, MetricContext
-from harness.metrics.learned import is_learned
-from harness.registry import metrics
-from harness.task import Example
+from warmup_bench.check.finding import Finding
+from warmup_bench.check.subject import Subject
+from warmup_bench.contracts.errors import UserError
+from warmup_bench.contracts.learned_metric import is_learned
+from warmup_bench.contracts.metric import Metric, MetricContext
+from warmup_bench.contracts.registry import metrics
+from warmup_bench.contracts.task import Example
 
 SAMPLE = 1000
 """Test examples that are scored, evenly spaced."""

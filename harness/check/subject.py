@@ -3,13 +3,13 @@
 import traceback
 from dataclasses import dataclass
 
-from harness.check.finding import Finding
-from harness.errors import UserError
-from harness.preset import Preset
-from harness.registry import Entry, tasks
-from harness.settings import Settings
-from harness.spec import make_settings
-from harness.task import Example, LoadRequest, Splits, Task, TaskCard
+from warmup_bench.check.finding import Finding
+from warmup_bench.contracts.errors import UserError
+from warmup_bench.contracts.preset import Preset
+from warmup_bench.contracts.registry import Entry, tasks
+from warmup_bench.contracts.settings import Settings
+from warmup_bench.contracts.task import Example, LoadRequest, Splits, Task, TaskCard
+from warmup_bench.spec.spec import make_settings
 
 NAMES = ("train", "validation", "test")
 
@@ -46,8 +46,8 @@ def make_subject(reference: str, request: LoadRequest, splits: Splits) -> Subjec
     Raises:
         UserError: The task or its backbone can't be resolved, or its settings are not valid.
     """
-    from harness.backbones.load import resolve_preset
-    from harness.storage.examples import limited
+    from warmup_bench.models.load import resolve_preset
+    from warmup_bench.store.examples import limited
 
     entry: Entry[Task] = tasks().load(reference)
     scale_card = entry.value.card.scales[request.scale]
@@ -72,7 +72,12 @@ def load_splits(entry: Entry[Task], request: LoadRequest) -> Splits | Finding:
             f"Mend {last.filename}, line {last.lineno}; raise UserError where the user has to do something.",
         )
     if reason := _wrong_shape(splits):
-        return Finding("data", "failed", reason, "Return harness.task.Splits of harness.task.Example.")
+        return Finding(
+            "data",
+            "failed",
+            reason,
+            "Return warmup_bench.Splits of warmup_bench.Example.",
+        )
     return splits
 
 

@@ -4,17 +4,17 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.check.card import check_card
-from harness.check.examples import check_fields, check_groups, check_ids, check_lengths, check_sizes
-from harness.check.finding import Finding
-from harness.check.leaks import check_leaks
-from harness.check.repeat import check_repeatable
-from harness.check.scoring import check_scores
-from harness.check.subject import Subject, load_splits, make_subject
-from harness.check.trial import check_trial
-from harness.errors import UserError
-from harness.registry import Entry, tasks
-from harness.task import LoadRequest, Scale, Splits, Task
+from warmup_bench.check.card import check_card
+from warmup_bench.check.examples import check_fields, check_groups, check_ids, check_lengths, check_sizes
+from warmup_bench.check.finding import Finding
+from warmup_bench.check.leaks import check_leaks
+from warmup_bench.check.repeat import check_repeatable
+from warmup_bench.check.scoring import check_scores
+from warmup_bench.check.subject import Subject, load_splits, make_subject
+from warmup_bench.check.trial import check_trial
+from warmup_bench.contracts.errors import UserError
+from warmup_bench.contracts.registry import Entry, tasks
+from warmup_bench.contracts.task import LoadRequest, Scale, Splits, Task
 
 Check = Callable[[Subject], Iterator[Finding]]
 
@@ -51,7 +51,7 @@ def check_task(
     Raises:
         UserError: The task can't be imported, or has no such subset or scale.
     """
-    from harness.planning.selection import choose_scale, choose_subsets, find_data_dir, is_offline
+    from warmup_bench.plan.selection import choose_scale, choose_subsets, find_data_dir, is_offline
 
     entry: Entry[Task] = tasks().load(reference)
     card = entry.value.card

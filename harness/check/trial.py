@@ -5,10 +5,10 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from harness.check import backbone
-from harness.check.finding import Finding
-from harness.check.subject import Subject
-from harness.errors import UserError
+from warmup_bench.check import backbone
+from warmup_bench.check.finding import Finding
+from warmup_bench.check.subject import Subject
+from warmup_bench.contracts.errors import UserError
 
 STEPS, TRAIN, TEST = 5, 32, 4
 """Optimiser steps of the warm start and of each method; examples of the splits."""
@@ -41,12 +41,12 @@ def check_trial(subject: Subject) -> Iterator[Finding]:
 
 def _run(subject: Subject, out: Path) -> tuple[dict[str, dict[str, float]], list[str]]:
     """The scores of each method by metric, and the reasons of all failures."""
-    from harness.backbones.load import quiet_transformers
-    from harness.planning.jobs import outstanding
-    from harness.planning.plan import make_plan
-    from harness.runner import execute
-    from harness.spec import make_spec
-    from harness.storage.results import read_results
+    from warmup_bench.execution.runner import execute
+    from warmup_bench.models.load import quiet_transformers
+    from warmup_bench.plan.jobs import outstanding
+    from warmup_bench.plan.plan import make_plan
+    from warmup_bench.spec.spec import make_spec
+    from warmup_bench.store.results import read_results
 
     quiet_transformers()
     spec = make_spec(

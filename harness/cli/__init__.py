@@ -5,8 +5,8 @@ import sys
 
 def main() -> None:
     """Entry point of ``warmup-bench``: 0 all done, 1 some cells failed, 2 a bad request, 130 Ctrl-C."""
-    from harness.cli.app import app
-    from harness.errors import UserError
+    from warmup_bench.cli.app import app
+    from warmup_bench.contracts.errors import UserError
 
     try:
         app()

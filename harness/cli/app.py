@@ -5,6 +5,8 @@ from typing import Annotated, Optional
 
 import typer
 
+from warmup_bench.cli.formats import listed
+
 app = typer.Typer(
     name="warmup-bench",
     help="Does a way of fine-tuning really beat plain SFT? Matched training, a compute ledger, paired tests.",
@@ -92,8 +94,8 @@ def run(
     ] = False,
 ) -> None:
     """Train, decode, score and compare methods; finished cells are kept and never run twice."""
-    from harness.cli.run import run_command
-    from harness.executors.local import led
+    from warmup_bench.cli.run import run_command
+    from warmup_bench.execution.executors.local import led
 
     options = {
         "task": task,
@@ -136,8 +138,8 @@ def tune(
     ] = False,
 ) -> None:
     """Choose settings for every method by one sweep on validation, and write the spec that has them."""
-    from harness.cli.tune import tune_command
-    from harness.executors.local import led
+    from warmup_bench.cli.tune import tune_command
+    from warmup_bench.execution.executors.local import led
 
     machine = {
         "data_dir": data_dir,
@@ -189,8 +191,8 @@ def reproduce(
     ] = None,
 ) -> None:
     """Run one of the paper's four tables and report it, or print what it would cost."""
-    from harness.cli.reproduce import reproduce_command
-    from harness.executors.local import led
+    from warmup_bench.cli.reproduce import reproduce_command
+    from warmup_bench.execution.executors.local import led
 
     options = {
         "subsets": direction,
@@ -231,7 +233,7 @@ def report(
     plots: Annotated[Path | None, typer.Option(help="Folder to write plots to, as PNG and SVG.")] = None,
 ) -> None:
     """Print the tables of stored results and draw their plots; nothing is trained."""
-    from harness.cli.report import report_command
+    from warmup_bench.cli.report import report_command
 
     report_command(folder, format_, baseline, table, metric or [], plots)
 
@@ -262,12 +264,6 @@ def compare(
     ] = None,
     where: Where = None,
     intersect: Annotated[bool, typer.Option("--intersect", help="Compare on the common examples.")] = False,
-    compat: Annotated[
-        str | None,
-        typer.Option(
-            help="sacrebleu: its own numbers, to the last digit (sacrebleu-bs: its bootstrap test)."
-        ),
-    ] = None,
     randomizations: Annotated[int, typer.Option(min=99, help="Random swaps.")] = 10_000,
     resamples: Annotated[int, typer.Option(min=99, help="Bootstrap resamples.")] = 1_000,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the draws.")] = 12345,
@@ -276,24 +272,24 @@ def compare(
     format_: Annotated[str, typer.Option("--format", help="text, md, csv or json.")] = "text",
 ) -> None:
     """Compare systems on the same examples: stored cells or your own text files; nothing is trained."""
-    from harness.cli.compare import compare_command
+    from warmup_bench.cli.compare import compare_command
 
-    options = {
+    texts = {
+        "metrics": metric or [],
+        "where": where or [],
         "references": ref or [],
         "source": src,
-        "metrics": metric or [],
-        "language": language,
-        "labels": labels,
         "groups": groups,
-        "where": where or [],
-        "intersect": intersect,
+        "labels": listed([labels or ""]),
+        "language": language,
+    }
+    stats = {
         "randomizations": randomizations,
         "resamples": resamples,
         "seed": seed,
         "confidence": confidence,
-        "examples": examples,
     }
-    compare_command(systems, options, compat=compat, format_=format_)
+    compare_command(systems, texts, stats, intersect=intersect, examples=examples, format_=format_)
 
 
 @app.command()
@@ -340,29 +336,28 @@ def power(
     format_: Annotated[str, typer.Option("--format", help="text, md, csv or json.")] = "text",
 ) -> None:
     """What a planned comparison can show: power, smallest detectable gain, seeds and examples needed."""
-    from harness.cli.power import power_command
+    from warmup_bench.cli.power import power_command
 
-    options = {
+    numbers = {
         "effect": effect,
         "examples": examples,
-        "seeds": seeds,
         "sd": sd,
         "seed_sd": seed_sd,
         "accuracy": accuracy,
         "disagree": disagree,
-        "metrics": metric or [],
-        "references": ref or [],
-        "source": None,
-        "language": language,
-        "labels": labels,
-        "groups": groups,
-        "where": where or [],
-        "intersect": intersect,
         "level": level,
         "comparisons": comparisons,
         "wanted": wanted,
     }
-    power_command(pilot or [], options, format_=format_, plot=plot)
+    texts = {
+        "metrics": metric or [],
+        "where": where or [],
+        "references": ref or [],
+        "groups": groups,
+        "labels": listed([labels or ""]),
+        "language": language,
+    }
+    power_command(pilot or [], numbers, seeds, texts, intersect=intersect, format_=format_, plot=plot)
 
 
 @app.command()
@@ -373,7 +368,7 @@ def view(
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open it in a browser.")] = True,
 ) -> None:
     """Show the HTML report of stored results in a browser, served to this machine only."""
-    from harness.cli.view import view_command
+    from warmup_bench.cli.view import view_command
 
     view_command(folder, baseline, port, browser=browser)
 
@@ -395,7 +390,7 @@ def score(
     ] = False,
 ) -> None:
     """Score stored predictions, also with COMET and BERTScore; no segment is scored twice."""
-    from harness.cli.score import score_command
+    from warmup_bench.cli.score import score_command
 
     raise typer.Exit(score_command(folder, metrics or [], comet_python, set_ or [], device, fetch=fetch))
 
@@ -410,7 +405,7 @@ def publish(
     ],
 ) -> None:
     """Copy the numbers of finished cells, without texts and weights: 'report' works on the copy as well."""
-    from harness.cli.publish import publish_command
+    from warmup_bench.cli.publish import publish_command
 
     raise typer.Exit(publish_command(runs, dest))
 
@@ -424,7 +419,7 @@ def list_(
     ] = None,
 ) -> None:
     """List the plugins of a kind, the broken ones with their error."""
-    from harness.cli.listing import list_command
+    from warmup_bench.cli.listing import list_command
 
     list_command(kind, data_dir)
 
@@ -441,7 +436,7 @@ def data_build(
     ] = None,
 ) -> None:
     """Make the data files of a task from public packages."""
-    from harness.cli.data import build_command
+    from warmup_bench.cli.data import build_command
 
     build_command(task, out)
 
@@ -453,7 +448,7 @@ def new(
     into: Annotated[Path, typer.Option(help="Where the folder is made.")] = Path(),
 ) -> None:
     """Make a folder with a working plugin, its test, a pyproject.toml and a README."""
-    from harness.cli.new import new_command
+    from warmup_bench.cli.new import new_command
 
     new_command(kind, name, into)
 
@@ -471,7 +466,7 @@ def check(
     offline: Annotated[bool, typer.Option("--offline", help="Fetch nothing; use what is cached.")] = False,
 ) -> None:
     """Check a task: card, examples, overlap of train and test, metrics, a short run; exit code 1: failed."""
-    from harness.cli.check import check_command
+    from warmup_bench.cli.check import check_command
 
     raise typer.Exit(check_command(kind, name, scale, subset or [], data_dir, offline=offline))
 
@@ -481,7 +476,7 @@ def doctor(
     out: Annotated[Path, typer.Option(help="Results folder to look at: permission and room.")] = Path("runs"),
 ) -> None:
     """Show what this machine has: packages, devices, models in the cache, disk, permission."""
-    from harness.cli.doctor import doctor_command
+    from warmup_bench.cli.doctor import doctor_command
 
     raise typer.Exit(doctor_command(out))
 

@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.check.finding import Finding, State
-from harness.errors import UserError
-from harness.registry import tasks
+from warmup_bench.check.finding import Finding, State
+from warmup_bench.contracts.errors import UserError
+from warmup_bench.contracts.registry import tasks
 
 STYLES: dict[State, str] = {"ok": "green", "warning": "yellow", "failed": "bold red"}
 
@@ -39,8 +39,8 @@ def check_command(
     console = Console()
     found: list[Finding] = []
     with console.status("Loading …") as status:
-        from harness.check.task import check_task
-        from harness.planning.selection import choose_scale, choose_subsets
+        from warmup_bench.check.task import check_task
+        from warmup_bench.plan.selection import choose_scale, choose_subsets
 
         card = tasks().load(reference).value.card
         chosen = choose_scale(card, scale)  # type: ignore[arg-type]  # that is what it checks

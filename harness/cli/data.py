@@ -4,9 +4,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from harness.errors import UserError
-from harness.registry import tasks
-from harness.task import Task
+from warmup_bench.contracts.errors import UserError
+from warmup_bench.contracts.registry import tasks
+from warmup_bench.contracts.task import Task
 
 
 def build_command(name: str, out: Path | None) -> None:

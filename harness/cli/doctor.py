@@ -14,8 +14,8 @@ def doctor_command(out: Path) -> int:
     """Print the table; returns the exit code (0, or 1 where a run can't do without what is missing)."""
     console = Console()
     with console.status("Looking around …"):
-        from harness.backbones.load import quiet_transformers
-        from harness.planning.preflight import machine
+        from warmup_bench.models.load import quiet_transformers
+        from warmup_bench.plan.preflight import machine
 
         quiet_transformers()
         findings = list(machine(out))

@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.errors import UserError
-from harness.methods import resolve_method
-from harness.objective import Method
-from harness.registry import KINDS, Entry
+from warmup_bench.contracts.errors import UserError
+from warmup_bench.contracts.method import Method
+from warmup_bench.contracts.registry import KINDS, Entry
+from warmup_bench.contracts.resolve import resolve_method
 
 
 def list_command(kind: str, data_dir: Path | None = None) -> None:
@@ -27,7 +27,7 @@ def list_command(kind: str, data_dir: Path | None = None) -> None:
         raise UserError(f"unknown kind '{kind}'", origin="warmup-bench list", hint=meant)
     console = Console()
     if kind == "tasks":
-        from harness.cli.task_list import print_tasks
+        from warmup_bench.cli.task_list import print_tasks
 
         print_tasks(console, KINDS[kind]().entries(), data_dir)
         return
@@ -71,8 +71,8 @@ def _describe(kind: str, entry: Entry[Any]) -> tuple[Any, ...]:
         return ((value().summary + (f" (options: {shown})" if shown else ""),),)
     if kind == "backbones":
         return ((value.summary,),)
-    from harness.metrics.base import MetricContext
-    from harness.metrics.learned import is_learned
+    from warmup_bench.contracts.learned_metric import is_learned
+    from warmup_bench.contracts.metric import MetricContext
 
     metric = value(MetricContext("en", ("A", "B", "C", "D")))  # labels for those that need them
     reason = metric.missing() if is_learned(metric) else ""

@@ -11,8 +11,8 @@ from string import Template
 from rich.console import Console
 from rich.markup import escape
 
-from harness.errors import UserError
-from harness.registry import KINDS
+from warmup_bench.contracts.errors import UserError
+from warmup_bench.contracts.registry import KINDS
 
 PLUGINS = ("task", "method", "metric")
 NAME = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*")
@@ -64,7 +64,7 @@ def plugin_files(kind: str, name: str) -> dict[str, str]:
         "distribution": f"warmup-bench-{kind}-{name}",
         "version": version("warmup-bench"),
     }
-    templates = files("harness") / "templates"
+    templates = files(__package__) / "templates"
     sources = {
         f"{module}.py": templates / kind / "module.py.tmpl",
         f"tests/test_{module}.py": templates / kind / "test.py.tmpl",

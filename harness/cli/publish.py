@@ -7,8 +7,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from harness.storage.publish import publish
-from harness.storage.study import NUMBERS
+from warmup_bench.store.publish import publish
+from warmup_bench.store.study import NUMBERS
 
 WRITTEN = (NUMBERS, "specs")
 
@@ -17,7 +17,7 @@ def publish_command(runs: Sequence[Path], dest: Path) -> int:
     """Publish and say what was done; returns the exit code (0 all cells, 1 some were left out).
 
     Raises:
-        UserError: As :func:`harness.storage.publish.publish`.
+        UserError: As :func:`warmup_bench.store.publish.publish`.
     """
     console = Console()
     with console.status("Reading what is stored …"):

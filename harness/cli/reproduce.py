@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.text import Text
 
-from harness.cli.run import collect_spec, run_command
-from harness.errors import UserError
-from harness.planning.studies import SCALES, Study, read_lengths, read_study, study_names
+from warmup_bench.cli.run import run_command
+from warmup_bench.comparison.paper import SCALES, Study, read_lengths, read_study, study_names
+from warmup_bench.contracts.errors import UserError
+from warmup_bench.spec.request import collect_spec
 
 if TYPE_CHECKING:
-    from harness.planning.forecast import Device
+    from warmup_bench.plan.forecast import Device
 
 
 def reproduce_command(
@@ -52,8 +53,8 @@ def reproduce_command(
         )
     if not declared:
         return run_command(options, study.path, assignments, dry_run=dry_run)
-    from harness.planning.estimate import UTILISATION
-    from harness.planning.forecast import A100_TFLOPS, Device
+    from warmup_bench.plan.estimate import UTILISATION
+    from warmup_bench.plan.forecast import A100_TFLOPS, Device
 
     share = UTILISATION if utilisation is None else utilisation
     _print_forecast(study, options, assignments, Device(A100_TFLOPS if tflops is None else tflops, share))
@@ -91,9 +92,9 @@ def _print_forecast(
 ) -> None:
     from rich.table import Table
 
-    from harness.backbones.load import quiet_transformers
-    from harness.planning.forecast import WRITING, forecast
-    from harness.report.numbers import count, flops
+    from warmup_bench.models.load import quiet_transformers
+    from warmup_bench.plan.forecast import WRITING, forecast
+    from warmup_bench.report.numbers import count, flops
 
     console = Console()
     spec = collect_spec(options, study.path, assignments)

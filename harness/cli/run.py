@@ -4,7 +4,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,19 +12,15 @@ from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
 
-from harness.cli.progress import ProgressDisplay
-from harness.errors import UserError
-from harness.settings import Stats
-from harness.spec import RunSpec, make_spec, merge, overruled, parse_assignment, read_spec
-from harness.storage.failures import FAILED
-from harness.storage.results_folder import refuse_published
+from warmup_bench.report.progress import ProgressDisplay
+from warmup_bench.spec.request import collect_spec
+from warmup_bench.store.failures import FAILED
 
 if TYPE_CHECKING:
-    from harness.cell import Cell
-    from harness.planning.jobs import Work
-    from harness.planning.plan import Plan
-    from harness.planning.shards import Shard
-    from harness.storage.failures import Failure
+    from warmup_bench.plan.jobs import Work
+    from warmup_bench.plan.plan import Plan
+    from warmup_bench.spec.cell import Cell
+    from warmup_bench.store.failures import Failure
 
 
 def run_command(
@@ -45,23 +41,19 @@ def run_command(
     spec = collect_spec(options, spec_file, assignments)
     shard = None
     if cells is not None:
-        from harness.planning.shards import parse_shard
+        from warmup_bench.plan.shards import parse_shard, take_shard
 
         shard = parse_shard(cells)
     console = Console()
     told: list[str] = []
     with console.status("Reading data and planning …"):
-        from harness.backbones.load import quiet_transformers
-        from harness.planning.jobs import outstanding
-        from harness.planning.plan import make_plan
-        from harness.planning.preflight import require
-        from harness.runner import spec_text
+        from warmup_bench.execution.runner import prepare, spec_text
+        from warmup_bench.plan.jobs import outstanding
+        from warmup_bench.plan.preflight import require
 
-        quiet_transformers()
-        plan = make_plan(spec)
-        refuse_published(plan.out, "nothing can be run there")
+        plan = prepare(spec)
         if shard is not None:
-            plan, told = _take_shard(plan, shard)
+            plan, told = take_shard(plan, shard)
         work = outstanding(plan)
     console.print(Text(spec_text(plan), style="dim"), end="")
     # Of a model from scratch on made sentences a learned metric says nothing: at scale mini it isn't missed.
@@ -87,16 +79,16 @@ def run_command(
     failed = [cell for cell in plan.cells if cell.id in failures]
     unscored: list[str] = []
     if finished and plan.learned:
-        from harness.cli.score import score_with_progress
+        from warmup_bench.cli.score import score_with_progress
+        from warmup_bench.execution.runner import score_learned_metrics
 
-        folders = [plan.out / "cells" / name for name in finished]
-        device = plan.spec.device if plan.spec.executor == "local" else "auto"  # this machine's own
-        unscored = score_with_progress(console, plan.out, folders, plan.learned, plan.spec.score, device)
+        score = partial(score_learned_metrics, plan, finished, None)
+        unscored = score_with_progress(console, plan.out, len(plan.learned), score)
     if finished:
-        from harness.report.build import build_tables
-        from harness.report.planned import planned_of
-        from harness.report.render import print_tables
-        from harness.storage.results import read_results
+        from warmup_bench.report.build import build_tables
+        from warmup_bench.report.planned import planned_of
+        from warmup_bench.report.render import print_tables
+        from warmup_bench.store.results import read_results
 
         missing = [
             planned_of(cell, f"failed: {failures[cell.id].message.strip().splitlines()[-1]}")
@@ -127,35 +119,10 @@ def run_command(
     return 1 if failed or unscored else 0
 
 
-def _take_shard(plan: "Plan", shard: "Shard") -> "tuple[Plan, list[str]]":
-    """The plan with the cells of one shard, and what to say of it."""
-    from harness.planning.shards import slice_of
-
-    part, every = slice_of(plan, shard), len(plan.cells)
-    taken = replace(plan, cells=part.cells)
-    if not part.cells:
-        filled = "1 shard" if part.filled == 1 else f"{part.filled} shards"
-        return taken, [
-            f"Shard {shard} is empty: the {every} cells of this plan fill {filled}. Nothing to do.",
-        ]
-    told = [
-        f"Shard {shard}: {len(part.cells)} of {every} cells, {part.share:.0%} of the estimated work "
-        f"(the longest of {part.filled} shards: {part.longest:.0%})."
-    ]
-    if part.shared:
-        named = ", ".join(f"{subset} {backbone} seed {seed}" for subset, backbone, seed in part.shared[:3])
-        more = f" and {len(part.shared) - 3} more" if len(part.shared) > 3 else ""
-        told.append(
-            f"Other shards need the warm start of {named}{more} too: in a shared results folder it is made "
-            "once, in folders of their own once in each."
-        )
-    return taken, told
-
-
 def carry_out(console: Console, plan: "Plan", work: "Work", failures: "dict[str, Failure]") -> int | None:
     """Do the work under a progress display, filling ``failures``; the exit code where the user stopped it."""
-    from harness.planning.jobs import outstanding
-    from harness.runner import execute
+    from warmup_bench.execution.runner import execute
+    from warmup_bench.plan.jobs import outstanding
 
     try:
         with ProgressDisplay(console, len(work.steps)) as display:
@@ -183,62 +150,6 @@ def print_stopped(console: Console, done: int, cells: int) -> None:
     console.print(Text(command, style="bold"), soft_wrap=True)
 
 
-def collect_spec(options: Mapping[str, Any], spec_file: Path | None, assignments: Sequence[str]) -> RunSpec:
-    """Merge spec file, ``--set`` and options (the later wins) into a validated spec.
-
-    Raises:
-        UserError: An unknown key, a bad value, or no task.
-    """
-    asked = {} if spec_file is None else read_spec(spec_file)
-    parsed = [parse_assignment(text) for text in assignments]
-    assigned = merge(*parsed)
-    given = {key: _option(key, value) for key, value in options.items() if value not in (None, [])}
-    layers = [overruled(asked, merge(assigned, given)), *(overruled(layer, given) for layer in parsed)]
-    content = merge(_without_rows(merge(*layers), given.get("methods")), given)
-    sources = {str(spec_file): asked, "--set": assigned, "the command line": given}
-    origins = [name for name, layer in sources.items() if layer]
-    if "task" not in content:
-        raise UserError("no task was named", origin="--task", hint="Try 'warmup-bench list tasks'.")
-    return make_spec(content, " and ".join(origins))
-
-
-def _without_rows(content: dict[str, Any], chosen: Sequence[str] | None) -> dict[str, Any]:
-    """A spec without the rows of methods that it names and that the command line does not choose."""
-    if chosen is None:
-        return content
-    named = content.get("methods", RunSpec.model_fields["methods"].default)
-    named = [named] if isinstance(named, str) else named
-    if not isinstance(named, Mapping | list):
-        return content
-    left = {str(name) for name in named} - set(chosen)
-    stats, match, ways = (content.get(key) for key in ("stats", "match", "decodings"))
-    base = stats.get("baseline") if isinstance(stats, Mapping) else None
-    kept = dict(content)
-    if isinstance(match, list):
-        lacks_base = str(base or Stats().baseline) in left
-        kept["match"] = [] if lacks_base else [name for name in match if str(name) not in left]
-    if isinstance(ways, Mapping):
-        kept["decodings"] = {name: sections for name, sections in ways.items() if str(name) not in left}
-    return kept
-
-
-def _option(key: str, value: Any) -> Any:
-    """The spec's form of an option."""
-    if key in ("subsets", "methods", "match", "backbones"):
-        return [name for item in value for name in item.split(",") if name]
-    if key == "seeds":
-        try:
-            numbers = [int(part) for part in value.split(",") if part.strip() or "," not in value]
-        except ValueError as error:
-            raise UserError(f"'{value}' are no seeds", origin="--seeds", hint="Give 3, or 0,1,7.") from error
-        return numbers if "," in value else numbers[0]
-    if key in ("budget", "limit"):
-        if key == "limit" and value.isdecimal() and len(value) < 20:
-            return {"test": int(value)}
-        return merge(*(parse_assignment(part) for part in value.split(",")))
-    return value
-
-
 def print_counts(console: Console, work: "Work") -> None:
     """Say what is about to run."""
     devices = next((f", on {s.job.devices} devices each" for s in work.steps if s.job.devices > 1), "")
@@ -252,8 +163,8 @@ def print_counts(console: Console, work: "Work") -> None:
 
 def print_plan(console: Console, plan: "Plan", work: "Work") -> None:
     """Print the cells of a plan and what they will cost."""
-    from harness.planning.estimate import estimate
-    from harness.report.numbers import flops
+    from warmup_bench.plan.estimate import estimate
+    from warmup_bench.report.numbers import flops
 
     print_counts(console, work)
     stored = {cell.id for cell in work.done}

@@ -8,9 +8,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from harness.errors import UserError
-from harness.registry import Entry
-from harness.task import LoadRequest, Scale, Task, TaskCard
+from warmup_bench.contracts.errors import UserError
+from warmup_bench.contracts.registry import Entry
+from warmup_bench.contracts.task import LoadRequest, Scale, Task, TaskCard
 
 WIDTHS = {"scale": 12, "train / val / test": 25, "data": 23}
 """Columns of every task's rows, so that they stand below each other; the licence has the rest."""

@@ -5,19 +5,20 @@ import re
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.text import Text
 
-from harness.cli.run import carry_out, collect_spec, print_counts, print_failed, print_plan
-from harness.errors import UserError
+from warmup_bench.cli.run import carry_out, print_counts, print_failed, print_plan
+from warmup_bench.spec.request import collect_spec
 
 if TYPE_CHECKING:
-    from harness.planning.tuning import Sweep, Tried
-    from harness.storage.failures import Failure
-    from harness.storage.results import Result
+    from warmup_bench.plan.tuning import Sweep, Tried
+    from warmup_bench.store.failures import Failure
+    from warmup_bench.store.results import Result
 
 CHOSEN, RECORD = "chosen.yaml", "tune.json"
 
@@ -48,19 +49,19 @@ def tune_command(
     here = collect_spec({**study, **machine}, spec_file, assignments)
     console = Console()
     with console.status("Reading data and planning …"):
-        from harness.backbones.load import quiet_transformers
-        from harness.planning.jobs import outstanding
-        from harness.planning.preflight import require
-        from harness.planning.tuning import choose, chosen_text, make_sweep, name_of, record
-        from harness.runner import save_spec
-        from harness.storage.locks import hold
-        from harness.storage.portable import portable_command
-        from harness.storage.store import require_writable, write_file
+        from warmup_bench.execution.runner import save_spec
+        from warmup_bench.models.load import quiet_transformers
+        from warmup_bench.plan.jobs import outstanding
+        from warmup_bench.plan.preflight import require
+        from warmup_bench.plan.tuning import choose, chosen_text, make_sweep, metric_of, name_of, record
+        from warmup_bench.store.folders import require_writable, write_file
+        from warmup_bench.store.locks import hold
+        from warmup_bench.store.portable import portable_command
 
         quiet_transformers()
         sweep = make_sweep(here, out)
         plan = sweep.plan
-        metric = _metric(sweep)
+        metric = metric_of(sweep)
         work = outstanding(plan)
     for number, point in enumerate(sweep.points, 1):
         console.print(Text(f"point {number}: {name_of(point)}", style="dim"))
@@ -101,45 +102,17 @@ def tune_command(
     return 0
 
 
-def _metric(sweep: "Sweep") -> str:
-    """The metric's reference, found before anything is trained.
-
-    Raises:
-        UserError: The plan has none of that name.
-    """
-    from harness.metrics.base import MetricContext
-    from harness.registry import metrics
-
-    plan = sweep.plan
-    references = (*plan.metrics, *plan.learned)
-    if sweep.tune.metric is None:
-        own = [reference for reference in plan.task.value.card.metrics if reference in references]
-        return (*own, *references)[0]
-    card = plan.task.value.card
-    names: dict[str, str] = {}
-    for reference in references:
-        language = card.subsets[plan.spec.subsets[0]].target_language
-        made = metrics().load(reference).value(MetricContext(language, card.labels, settings=plan.spec.score))
-        names |= {reference.lower(): reference, made.name.lower(): reference}
-    if sweep.tune.metric.lower() not in names:
-        raise UserError(
-            f"no cell of this sweep would be scored with metric '{sweep.tune.metric}'",
-            origin="tune.metric",
-            hint=f"There are: {', '.join(references)}; score.metrics adds others.",
-        )
-    return names[sweep.tune.metric.lower()]
-
-
 def _scored(console: Console, sweep: "Sweep", metric: str) -> "list[Result]":
     """The results of the sweep's cells, scored with a learned metric where it is the one to choose by."""
-    from harness.storage.results import read_results
+    from warmup_bench.store.results import read_results
 
     plan, names = sweep.plan, [cell.id for cell in sweep.plan.cells]
     if metric in plan.learned:
-        from harness.cli.score import score_with_progress
+        from warmup_bench.cli.score import score_with_progress
+        from warmup_bench.execution.runner import score_learned_metrics
 
-        folders = [plan.out / "cells" / name for name in names]
-        score_with_progress(console, plan.out, folders, [metric], plan.spec.score, plan.spec.device)
+        score = partial(score_learned_metrics, plan, names, [metric])
+        score_with_progress(console, plan.out, 1, score)
     return read_results(plan.out, names)
 
 
@@ -151,7 +124,7 @@ def _key(results: "Sequence[Result]", metric: str) -> str:
 def _print_table(console: Console, sweep: "Sweep", tried: "Sequence[Tried]", metric: str) -> None:
     from rich.table import Table
 
-    from harness.planning.tuning import in_words
+    from warmup_bench.plan.tuning import in_words
 
     # A row a point, since methods are few and points are many; a heading breaks where a name has a joint.
     grid = Table(header_style="bold", box=None, padding=(0, 1, 0, 0), pad_edge=False)

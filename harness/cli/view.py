@@ -5,8 +5,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
 
-from harness.cli.report import stored_tables
-from harness.errors import UserError
+from warmup_bench.api import load
+from warmup_bench.contracts.errors import UserError
 
 HOST = "127.0.0.1"
 
@@ -22,11 +22,8 @@ def view_command(folder: Path, baseline: str | None, port: int, *, browser: bool
 
     from rich.console import Console
 
-    from harness.report.failed import failed_cells
-    from harness.report.html import render_html
-
     console = Console()
-    page = render_html(*stored_tables(folder, baseline), failed_cells(folder))
+    page = load(folder).report("html", baseline=baseline)
     with make_server(page, port) as server:
         address = f"http://{HOST}:{server.server_port}/"
         console.print(f"Report of {folder} at {address} until Ctrl-C.", soft_wrap=True, markup=False)

@@ -14,10 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness.backbones.base import Backbone, State
-from harness.decode.loop import Decoded, Written, gathered
-from harness.training.batching import Encoded, collate
-from harness.training.parallel import ALONE, Group
+from warmup_bench.decode.loop import Decoded, Written, gathered
+from warmup_bench.models.base import Backbone
+from warmup_bench.models.batching import Encoded, collate
+from warmup_bench.models.parallel import ALONE, Group
+from warmup_bench.models.state import State
 
 CHECK_EVERY = 4
 """Steps between two looks at which inputs are over: one synchronisation with the device each."""
@@ -137,7 +138,7 @@ def beam_outputs(
     """The output of beam search for every source and its warmup; None: on the direct path.
 
     Warmups of one length share a batch: they are read in one pass, and no row is padded between its parts.
-    Returns what :func:`harness.decode.loop.decode_all` returns. ``batch_size`` counts beams.
+    Returns what :func:`warmup_bench.decode.loop.decode_all` returns. ``batch_size`` counts beams.
     """
     backbone.model.eval()
     tokens, device = backbone.tokens, backbone.device

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.backbones.base import Backbone
-from harness.decode.beam import beam_outputs
-from harness.decode.choice import by_marginal, by_minimum_bayes_risk, by_vote, derangement
-from harness.decode.likelihood import Claim, log_likelihoods
-from harness.decode.loop import Decoded, decode_all
-from harness.decode.sample import draw, uniforms, writing_outputs
-from harness.errors import UserError
-from harness.settings import Decode
-from harness.training.parallel import ALONE, Group
+from warmup_bench.contracts.errors import UserError
+from warmup_bench.contracts.settings import Decode
+from warmup_bench.decode.beam import beam_outputs
+from warmup_bench.decode.choice import by_marginal, by_minimum_bayes_risk, by_vote, derangement
+from warmup_bench.decode.likelihood import Claim, log_likelihoods
+from warmup_bench.decode.loop import Decoded, decode_all
+from warmup_bench.decode.sample import draw, uniforms, writing_outputs
+from warmup_bench.models.base import Backbone
+from warmup_bench.models.parallel import ALONE, Group
 
 Progress = Callable[[int, int], None]
 

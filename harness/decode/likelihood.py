@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from harness.backbones.base import Backbone
-from harness.training.batching import Encoded, collate
-from harness.training.parallel import ALONE, Group
-from harness.training.rollout import given_warmups, lay_out, no_warmups, score
+from warmup_bench.models.base import Backbone
+from warmup_bench.models.batching import Encoded, collate
+from warmup_bench.models.parallel import ALONE, Group
+from warmup_bench.models.rollout import given_warmups, lay_out, no_warmups, score
 
 
 @dataclass(frozen=True, slots=True)

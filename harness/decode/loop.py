@@ -11,10 +11,10 @@ from itertools import accumulate
 import numpy as np
 import torch
 
-from harness.backbones.base import Backbone
-from harness.training.batching import Encoded, collate
-from harness.training.parallel import ALONE, Group
-from harness.training.token_logp import policy_logits
+from warmup_bench.models.base import Backbone
+from warmup_bench.models.batching import Encoded, collate
+from warmup_bench.models.parallel import ALONE, Group
+from warmup_bench.models.token_logp import policy_logits
 
 Written = tuple[list[int], bool, list[int], bool]
 """What :class:`Decoded` is made of."""

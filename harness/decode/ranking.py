@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.backbones.base import Backbone
-from harness.decode.choice import likeliest
-from harness.decode.likelihood import Claim, log_likelihoods
-from harness.training.parallel import ALONE, Group
+from warmup_bench.decode.choice import likeliest
+from warmup_bench.decode.likelihood import Claim, log_likelihoods
+from warmup_bench.models.base import Backbone
+from warmup_bench.models.parallel import ALONE, Group
 
 
 @dataclass(frozen=True, slots=True)

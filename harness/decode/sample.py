@@ -7,10 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness.backbones.base import Backbone, SpecialTokens
-from harness.training.batching import Encoded, collate
-from harness.training.parallel import ALONE, Group
-from harness.training.rollout import sample_warmups
+from warmup_bench.models.base import Backbone
+from warmup_bench.models.batching import Encoded, collate
+from warmup_bench.models.parallel import ALONE, Group
+from warmup_bench.models.rollout import sample_warmups
+from warmup_bench.models.state import SpecialTokens
 
 
 def uniforms(inputs: int, samples: int, cap: int, seed: int) -> Tensor:

@@ -7,20 +7,20 @@ from typing import Any
 
 import numpy as np
 
-from harness.errors import UserError
-from harness.planning.studies import paper_studies, smaller_studies
-from harness.report.columns import make_columns, said_by_metrics, score_entry, stored_metrics, subsets_of
-from harness.report.comparing import Comparer, matched_seeds
-from harness.report.costs import row_cost
-from harness.report.layouts import LAYOUTS, Layout
-from harness.report.planned import Planned
-from harness.report.published import with_published
-from harness.report.sheets import Block, Line, Sheet, sheets, slug
-from harness.report.table import Column, Gain, Group, Missing, Row, Score, Table
-from harness.report.wording import findings, notes, scope
-from harness.settings import Stats
-from harness.stats import Comparison, holm
-from harness.storage.results import Result
+from warmup_bench.comparison import Comparison, holm
+from warmup_bench.comparison.align import Comparer, matched_seeds
+from warmup_bench.comparison.paper import paper_studies, smaller_studies
+from warmup_bench.contracts.errors import UserError
+from warmup_bench.contracts.settings import Stats
+from warmup_bench.report.columns import make_columns, said_by_metrics, score_entry, stored_metrics, subsets_of
+from warmup_bench.report.costs import row_cost
+from warmup_bench.report.layouts import LAYOUTS, Layout
+from warmup_bench.report.planned import Planned
+from warmup_bench.report.published import with_published
+from warmup_bench.report.sheets import Block, Line, Sheet, sheets, slug
+from warmup_bench.report.table import Column, Gain, Group, Missing, Row, Score, Table
+from warmup_bench.report.wording import findings, notes, scope
+from warmup_bench.store.results import Result
 
 
 def build_tables(

@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from harness.report.sheets import Sheet
-from harness.report.table import Column
-from harness.storage.results import Result
+from warmup_bench.report.sheets import Sheet
+from warmup_bench.report.table import Column
+from warmup_bench.store.results import Result
 
 AVERAGE = "average"
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from harness.report.table import Cost
-from harness.storage.results import Result
+from warmup_bench.report.table import Cost
+from warmup_bench.store.results import Result
 
 
 def row_cost(results: Sequence[Result], baseline: Sequence[Result]) -> Cost | None:

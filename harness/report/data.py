@@ -3,12 +3,12 @@
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
-from harness.report.failed import Failed
-from harness.report.table import Column, Cost, Gain, Group, Missing, Published, Row, Score, Table
+from warmup_bench.report.failed import Failed
+from warmup_bench.report.table import Column, Cost, Gain, Group, Missing, Published, Row, Score, Table
 
 SCHEMA_VERSION = 1
 COSTS = tuple(field.name for field in fields(Cost))
@@ -25,6 +25,15 @@ COLUMNS = (
 """Of the CSV: one line a row and column of a table; ``p_seeds``: over seeds; the costs are the row's."""
 
 
+def records(tables: Sequence[Table]) -> Iterator[dict[str, Any]]:
+    """A record for each row and column, with those of :data:`COLUMNS` that exist."""
+    for table in tables:
+        for group in table.groups:
+            for row in group.rows:
+                for column in table.columns:
+                    yield _record(table, group, row, column)
+
+
 def csv_text(tables: Sequence[Table], failed: Sequence[Failed] = ()) -> str:
     """One line for each row and column; an empty field is a number that does not exist, never 0.
 
@@ -33,11 +42,7 @@ def csv_text(tables: Sequence[Table], failed: Sequence[Failed] = ()) -> str:
     out = io.StringIO()
     writer = csv.DictWriter(out, COLUMNS, restval="", lineterminator="\n")
     writer.writeheader()
-    for table in tables:
-        for group in table.groups:
-            for row in group.rows:
-                for column in table.columns:
-                    writer.writerow(_record(table, group, row, column))
+    writer.writerows(records(tables))
     return out.getvalue()
 
 

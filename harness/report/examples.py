@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from harness.metrics.base import FloatArray
-from harness.metrics.rouge import spaced
-from harness.storage.results import MORE_COLUMNS, Result
-from harness.storage.store import CorruptError
+from warmup_bench.contracts.metric import FloatArray
+from warmup_bench.score.rouge import spaced
+from warmup_bench.store.folders import CorruptError
+from warmup_bench.store.results import MORE_COLUMNS, Result
 
 Pieces = tuple[str, ...]
 """A text cut at its marks: pieces 0, 2, 4, ... are plain, pieces 1, 3, 5, ... are marked."""

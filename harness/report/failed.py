@@ -6,8 +6,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from harness.cell import Cell
-from harness.storage.failures import Failure, read_failures
+from warmup_bench.spec.cell import Cell
+from warmup_bench.store.failures import Failure, read_failures
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,9 @@ import re
 from collections.abc import Sequence
 from itertools import pairwise
 
-from harness.redact import visible
-from harness.report.failed import Failed
-from harness.report.lines import (
+from warmup_bench.contracts.redact import visible
+from warmup_bench.report.failed import Failed
+from warmup_bench.report.lines import (
     COST_HEADERS,
     Line,
     TextCell,
@@ -15,9 +15,9 @@ from harness.report.lines import (
     published_lines,
     score_lines,
 )
-from harness.report.numbers import SUPERSCRIPT
-from harness.report.table import Table
-from harness.report.wording import heading
+from warmup_bench.report.numbers import SUPERSCRIPT
+from warmup_bench.report.table import Table
+from warmup_bench.report.wording import heading
 
 PACKAGES = r"\usepackage{booktabs,graphicx}"
 """What the preamble of a document needs."""

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from harness.errors import UserError
+from warmup_bench.contracts.errors import UserError
 
 
 @dataclass(frozen=True, slots=True)

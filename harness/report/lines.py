@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from harness.report.numbers import count, flops, format_p, memory, seconds, times
-from harness.report.table import Gain, Group, Missing, Row, Score, Table
+from warmup_bench.report.numbers import count, flops, format_p, memory, seconds, times
+from warmup_bench.report.table import Gain, Group, Missing, Row, Score, Table
 
 Kind = Literal["group", "score", "gain", "interval", "cost", "published"]
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from harness.report.failed import Failed
-from harness.report.failed import heading as heading_of_failed
-from harness.report.lines import (
+from warmup_bench.report.failed import Failed
+from warmup_bench.report.failed import heading as heading_of_failed
+from warmup_bench.report.lines import (
     COST_HEADERS,
     TextCell,
     cost_lines,
@@ -12,8 +12,8 @@ from harness.report.lines import (
     published_lines,
     score_lines,
 )
-from harness.report.table import Table
-from harness.report.wording import heading
+from warmup_bench.report.table import Table
+from warmup_bench.report.wording import heading
 
 MARKS = {**{mark: f"\\{mark}" for mark in "\\`*_|[]"}, "<": "&lt;", ">": "&gt;", "&": "&amp;"}
 

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
-from harness.cell import Cell
-from harness.report.failed import Failed
-from harness.settings import Decode, Settings
-from harness.spec import make_settings
-from harness.storage.asked import backbone_name, is_file, labels, read_specs
-from harness.storage.results import Result, read_cell
-from harness.storage.store import check, is_done
+from warmup_bench.contracts.settings import Decode, Settings
+from warmup_bench.report.failed import Failed
+from warmup_bench.spec.cell import Cell
+from warmup_bench.spec.spec import make_settings
+from warmup_bench.store.asked import backbone_name, is_file, labels, read_specs
+from warmup_bench.store.folders import check, is_done
+from warmup_bench.store.results import Result, read_cell
 
 Key = tuple[str, str, str, str, int, Decode]
 """Task, subset, backbone, label, seed and decoding."""
@@ -22,7 +22,7 @@ class Planned:
     """The coordinates of a cell that is not finished, and the reason.
 
     Attributes:
-        task, scale, subset, backbone, settings, seed: As in :class:`harness.cell.Cell`.
+        task, scale, subset, backbone, settings, seed: As in :class:`warmup_bench.spec.cell.Cell`.
         label: Method, and what it is matched with.
         warmup: :attr:`Cell.warmup`; None where only a spec tells of the cell.
         reason: Why it is not there.

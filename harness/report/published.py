@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from harness.planning.studies import Study
-from harness.report.table import Column, Gain, Group, Missing, Published, Score, Table
-from harness.settings import Settings
-from harness.stats.verdict import ENOUGH, judge
+from warmup_bench.comparison.paper import Study
+from warmup_bench.comparison.verdict import ENOUGH, judge
+from warmup_bench.contracts.settings import Settings
+from warmup_bench.report.table import Column, Gain, Group, Missing, Published, Score, Table
 
 LEGEND = (
     "Verdict on a published gain: reproduced, where the measured interval excludes 0 and covers it; smaller "

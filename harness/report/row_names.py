@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.cell import LATER, Cell
-from harness.report.planned import Planned
-from harness.settings import Settings, shown
-from harness.storage.results import Result
+from warmup_bench.contracts.settings import Settings, shown
+from warmup_bench.report.planned import Planned
+from warmup_bench.spec.cell import LATER, Cell
+from warmup_bench.store.results import Result
 
 GREEDY = "greedy"
 READ_OF_GIVEN = ("max_tokens", "temperature", "direct_weight")

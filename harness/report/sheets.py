@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.cell import Cell, content_hash
-from harness.errors import UserError
-from harness.report.planned import Planned
-from harness.report.row_names import make_usual, with_matches, with_versions
-from harness.settings import Settings, flattened, shown
-from harness.storage.asked import Asked, training_settings
-from harness.storage.results import Result
+from warmup_bench.contracts.errors import UserError
+from warmup_bench.contracts.settings import Settings, flattened, shown
+from warmup_bench.report.planned import Planned
+from warmup_bench.report.row_names import make_usual, with_matches, with_versions
+from warmup_bench.spec.cell import Cell, content_hash
+from warmup_bench.store.asked import Asked, training_settings
+from warmup_bench.store.results import Result
 
 Key = tuple[str, str, str]
 """Of a block: backbone, training settings or what was asked for together, version of the code."""

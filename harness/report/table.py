@@ -1,4 +1,4 @@
-"""The model of a table: pure data that renderers only format. :mod:`harness.report.build` makes it.
+"""The model of a table: pure data that renderers only format. :mod:`warmup_bench.report.build` makes it.
 
 A table has groups of rows (one a backbone and its settings), rows (one a method) and columns (directions of
 one metric with their average last, or metrics of one subset). Where a row and a column meet stands a
@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.stats import Comparison
-from harness.stats.claims import Claim
-from harness.stats.verdict import Judgement
+from warmup_bench.comparison import Comparison
+from warmup_bench.comparison.claims import Claim
+from warmup_bench.comparison.verdict import Judgement
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from harness.redact import visible
-from harness.report.failed import Failed
-from harness.report.failed import heading as heading_of_failed
-from harness.report.lines import (
+from warmup_bench.contracts.redact import visible
+from warmup_bench.report.failed import Failed
+from warmup_bench.report.failed import heading as heading_of_failed
+from warmup_bench.report.lines import (
     COST_HEADERS,
     Line,
     TextCell,
@@ -15,8 +15,8 @@ from harness.report.lines import (
     published_lines,
     score_lines,
 )
-from harness.report.table import Table
-from harness.report.wording import heading
+from warmup_bench.report.table import Table
+from warmup_bench.report.wording import heading
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -4,14 +4,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from harness.report.numbers import format_p
-from harness.report.table import Column, Footnotes, Gain, Group, Missing, Row, Score, Table
-from harness.settings import Stats
-from harness.stats import Comparison
-from harness.stats.seeds import least_seeds
+from warmup_bench.comparison import Comparison
+from warmup_bench.comparison.seeds import least_seeds
+from warmup_bench.contracts.settings import Stats
+from warmup_bench.report.numbers import format_p
+from warmup_bench.report.table import Column, Footnotes, Gain, Group, Missing, Row, Score, Table
 
 if TYPE_CHECKING:
-    from harness.report.sheets import Block
+    from warmup_bench.report.sheets import Block
 
 EQUAL_COMPUTE = 0.05
 """Share by which training FLOPs may differ and still be called equal."""

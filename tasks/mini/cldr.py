@@ -15,7 +15,7 @@ import random
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from tasks.mini import inventory
+from warmup_bench.tasks.mini import inventory
 
 if TYPE_CHECKING:
     from babel import Locale

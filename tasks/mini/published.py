@@ -9,7 +9,8 @@ import json
 from importlib import import_module
 from pathlib import Path
 
-from harness.task import LoadRequest, PublishedData, installed_version
+from warmup_bench import LoadRequest
+from warmup_bench.contracts.task import PublishedData, installed_version
 
 PATH = Path(__file__).with_name("published.json")
 MADE_FROM = {

@@ -6,10 +6,10 @@ import math
 import numpy as np
 import pytest
 import torch
-from toy import categorical, permutations, rollout_of
 
-from baselines.log_means import log_mean, log_mean_without
-from harness.methods import resolve_method
+from toy import categorical, permutations, rollout_of
+from warmup_bench.baselines.log_means import log_mean, log_mean_without
+from warmup_bench.contracts.resolve import resolve_method
 
 W = np.array([[0.1, 0.3, 0.4]])  # mean 4/15; without each 0.35, 0.25, 0.2; s = 1/8, 3/8, 1/2
 S = [1 / 8, 3 / 8, 1 / 2]

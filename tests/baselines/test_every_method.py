@@ -8,18 +8,18 @@ from dataclasses import replace
 
 import pytest
 import torch
+
 from enumeration import CAP, Enumeration
 from tiny import EOS, PAD, Reference, distance, gradients_of, make, warmups_of
 from toy import rollout_of
-
-from harness.methods import resolve_method
-from harness.objective import Coefficients
-from harness.registry import methods
-from harness.settings import Warmup
-from harness.training.batching import Encoded, collate
-from harness.training.loss import batch_loss
-from harness.training.objective import Objective
-from harness.training.rollout import first_of_equals
+from warmup_bench.contracts.method import Coefficients
+from warmup_bench.contracts.registry import methods
+from warmup_bench.contracts.resolve import resolve_method
+from warmup_bench.contracts.settings import Warmup
+from warmup_bench.models.batching import Encoded, collate
+from warmup_bench.models.rollout import first_of_equals
+from warmup_bench.train.loss import batch_loss
+from warmup_bench.train.objective import Objective
 
 NAMES = methods().names()
 OPTIONS = ["warmup-jensen:kl=0.7", "warmup-garl:q=0", "warmup-garl:q=0.75", "warmup-em:q=0.75"]

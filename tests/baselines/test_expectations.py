@@ -5,11 +5,11 @@ import math
 
 import numpy as np
 import pytest
-from toy import Toy, categorical, permutations
 
-from baselines import warmup
-from harness.methods import resolve_method
-from harness.objective import Coefficients
+from toy import Toy, categorical, permutations
+from warmup_bench.baselines import warmup
+from warmup_bench.contracts.method import Coefficients
+from warmup_bench.contracts.resolve import resolve_method
 
 EXACT = {"atol": 1e-9, "rtol": 0}
 

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from baselines import draft, filler, oracle, random_tokens
-from harness.objective import Giving
+from warmup_bench.baselines import draft, filler, oracle, random_tokens
+from warmup_bench.contracts.method import Giving
 
 
 class Pieces:

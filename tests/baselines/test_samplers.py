@@ -5,17 +5,17 @@ import math
 
 import pytest
 import torch
-from tiny import batch_of, draws_of, gradients_of, make_llama, make_t5, source_of
 
-from baselines import warmup, warmup_vimco
-from baselines.samplers import adaptive, pilot, ramp, replay
-from harness.errors import UserError
-from harness.methods import resolve_method
-from harness.settings import Warmup
-from harness.training import rounds
-from harness.training.loss import batch_loss
-from harness.training.objective import Objective
-from harness.training.rounds import Memory, Turn
+from tiny import batch_of, draws_of, gradients_of, make_llama, make_t5, source_of
+from warmup_bench.baselines import warmup, warmup_vimco
+from warmup_bench.baselines.samplers import adaptive, pilot, ramp, replay
+from warmup_bench.contracts.errors import UserError
+from warmup_bench.contracts.resolve import resolve_method
+from warmup_bench.contracts.settings import Warmup
+from warmup_bench.train import rounds
+from warmup_bench.train.loss import batch_loss
+from warmup_bench.train.objective import Objective
+from warmup_bench.train.rounds import Memory, Turn
 
 N, CAP = 4, 3
 PAIRS = [([4, 5], [4]), ([5], [5, 5, 4]), ([4, 4, 5], []), ([5, 4], [4, 4, 4, 5])]

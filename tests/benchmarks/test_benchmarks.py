@@ -9,10 +9,10 @@ import pytest
 import torch
 import transformers
 import typer
+from benchmarks.__main__ import figure, main
 from typer.testing import CliRunner
 
 from benchmarks import decoding
-from benchmarks.__main__ import figure, main
 
 
 @pytest.fixture

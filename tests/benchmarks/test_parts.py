@@ -6,15 +6,15 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tiny import counting_costs, distance, gradients_of
-
-from benchmarks import grpo
 from benchmarks.decoding import differing
 from benchmarks.inputs import CAP, SAMPLES, SOURCE, TARGET, draws, random_batch
 from benchmarks.memory import naive_loss, our_loss
 from benchmarks.models import SIZES, make_llama, make_t5
 from benchmarks.record import Options, UnavailableError, judge
 from benchmarks.timing import Sample, Times, called, interleave, profile, timed
+
+from benchmarks import grpo
+from tiny import counting_costs, distance, gradients_of
 
 TINY = SIZES["tiny"]
 OPTIONS = Options(sizes=("tiny",), rounds=2)

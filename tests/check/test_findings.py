@@ -8,23 +8,32 @@ from typing import Any
 
 import pytest
 
-from harness import registry
-from harness.backbones.presets import MINI_T5
-from harness.check import subject as subjects
-from harness.check.card import check_card
-from harness.check.examples import check_fields, check_groups, check_ids, check_lengths, check_sizes
-from harness.check.finding import Finding, by_share, percent, some
-from harness.check.leaks import check_leaks
-from harness.check.repeat import check_repeatable
-from harness.check.scoring import check_scores
-from harness.check.subject import Subject, load_splits
-from harness.check.task import check_task
-from harness.check.trial import check_trial
-from harness.errors import UserError
-from harness.preset import Preset
-from harness.registry import Entry
-from harness.spec import make_settings
-from harness.task import Example, LoadRequest, ScaleCard, Splits, Subset, Task, TaskCard, numbered
+from warmup_bench.check import subject as subjects
+from warmup_bench.check.card import check_card
+from warmup_bench.check.examples import check_fields, check_groups, check_ids, check_lengths, check_sizes
+from warmup_bench.check.finding import Finding, by_share, percent, some
+from warmup_bench.check.leaks import check_leaks
+from warmup_bench.check.repeat import check_repeatable
+from warmup_bench.check.scoring import check_scores
+from warmup_bench.check.subject import Subject, load_splits
+from warmup_bench.check.task import check_task
+from warmup_bench.check.trial import check_trial
+from warmup_bench.contracts import registry
+from warmup_bench.contracts.errors import UserError
+from warmup_bench.contracts.preset import Preset
+from warmup_bench.contracts.registry import Entry
+from warmup_bench.contracts.task import (
+    Example,
+    LoadRequest,
+    ScaleCard,
+    Splits,
+    Subset,
+    Task,
+    TaskCard,
+    numbered,
+)
+from warmup_bench.models.presets import MINI_T5
+from warmup_bench.spec.spec import make_settings
 
 NUMBERS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 
@@ -328,7 +337,7 @@ class TestLoading:
 
 
 TASK_FILE = """
-from harness.task import LoadRequest, ScaleCard, Splits, Subset, Task, TaskCard, numbered
+from warmup_bench.contracts.task import LoadRequest, ScaleCard, Splits, Subset, Task, TaskCard, numbered
 
 def load(request):
     words = {words}
@@ -370,7 +379,7 @@ def test_limits_of_the_scale_are_what_is_checked(tmp_path: Path) -> None:
 
 
 def _load(reference: str, request: LoadRequest) -> Splits:
-    from harness.registry import tasks
+    from warmup_bench.contracts.registry import tasks
 
     splits: Splits = tasks().load(reference).value.load(request)
     return splits

@@ -1,8 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.check.overlap import NEAR, ORDER, STOCK, Pair, exact_duplicates, near_duplicates, ngrams
-from harness.task import Example, numbered
+from warmup_bench.check.overlap import NEAR, ORDER, STOCK, Pair, exact_duplicates, near_duplicates, ngrams
+from warmup_bench.contracts.task import Example, numbered
 
 WORDS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
 

@@ -2,11 +2,12 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+
 from command import invoke
 from plugin_files import write_plugins
 
 LEAKY = """
-from harness.task import LoadRequest, ScaleCard, Splits, Subset, Task, TaskCard, numbered
+from warmup_bench.contracts.task import LoadRequest, ScaleCard, Splits, Subset, Task, TaskCard, numbered
 
 def load(request):
     pairs = [(f"number {i} comes next here", f"after it number {i + 1} comes") for i in range(90)]

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+
 from command import invoke
 from plugin_files import write_plugins
 
 TASK = '''
 import random
-from harness.task import Example, LoadRequest, ScaleCard, Splits, Subset, Task, TaskCard
+from warmup_bench.contracts.task import Example, LoadRequest, ScaleCard, Splits, Subset, Task, TaskCard
 
 LETTERS = ("A", "B", "C", "D", "E")
 
@@ -84,9 +85,9 @@ def test_both_answers_are_stored_and_scored(finished: Path, method: str) -> None
 
 
 def test_cut_inputs_reach_the_results(finished: Path) -> None:
-    from harness.report.build import build_tables
-    from harness.settings import Stats
-    from harness.storage.results import read_results
+    from warmup_bench.contracts.settings import Stats
+    from warmup_bench.report.build import build_tables
+    from warmup_bench.store.results import read_results
 
     results = read_results(finished)
     for result in results:

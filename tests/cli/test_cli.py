@@ -14,18 +14,18 @@ import pyarrow.parquet as pq
 import pytest
 import sacrebleu
 import yaml
+
 from command import invoke
 from plugin_files import write_plugins
-
-from harness.cli.run import collect_spec
-from harness.errors import UserError
+from warmup_bench.contracts.errors import UserError
+from warmup_bench.spec.request import collect_spec
 
 SHOWN = ("FutureWarning", "UserWarning", "RuntimeWarning")
 COMMAND = [
     sys.executable,
     *(part for name in SHOWN for part in ("-W", f"error::{name}")),  # for its workers too
     "-c",
-    "import sys; sys.argv[0] = 'warmup-bench'; from harness.cli import main; main()",
+    "import sys; sys.argv[0] = 'warmup-bench'; from warmup_bench.cli import main; main()",
 ]
 
 
@@ -34,7 +34,7 @@ def call(*arguments: str, cwd: Path, **variables: str) -> subprocess.CompletedPr
     environment |= {
         "COLUMNS": "160",
         "NO_COLOR": "1",
-        "PYTHONPATH": str(Path(__file__).parents[2]),
+        "PYTHONPATH": str(Path(__file__).parents[2] / "src"),
         **variables,
     }
     return subprocess.run(
@@ -229,7 +229,7 @@ def test_a_corrupt_cell_is_named_never_used_and_never_deleted(
 def broken_method(place: Path, name: str, action: str) -> str:
     path = place / f"{name}.py"
     path.write_text(
-        "import os, signal, sys\nfrom harness.objective import Coefficients, Method\n"
+        "import os, signal, sys\nfrom warmup_bench.contracts.method import Coefficients, Method\n"
         f"def coefficients(rollout):\n    {action}\n"
         f"METHOD = Method('{name}', '', '', 'sampled', coefficients)\n"
     )
@@ -384,7 +384,7 @@ def test_bad_input_gets_one_clear_line(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    from harness.cli import main
+    from warmup_bench.cli import main
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("WARMUP_BENCH_DATA", raising=False)
@@ -401,8 +401,8 @@ def test_bad_input_gets_one_clear_line(
 
 @pytest.mark.parametrize("kind", ["tasks", "methods", "backbones", "metrics"])
 def test_list_shows_every_plugin_with_its_origin(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
-    from harness.cli.listing import list_command
-    from harness.registry import KINDS
+    from warmup_bench.cli.listing import list_command
+    from warmup_bench.contracts.registry import KINDS
 
     list_command(kind)
     shown = capsys.readouterr().out
@@ -431,7 +431,7 @@ def test_cheap_commands_import_nothing_heavy(arguments: list[str], tmp_path: Pat
         "heavy = {'torch', 'transformers', 'pandas', 'datasets', 'babel', 'sacrebleu'}\n"
         "atexit.register(lambda: print(sorted(heavy & set(sys.modules)), file=sys.stderr))\n"
         "sys.argv[0] = 'warmup-bench'\n"
-        "from harness.cli import main\nmain()\n"
+        "from warmup_bench.cli import main\nmain()\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", script, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False

@@ -7,18 +7,16 @@ import random
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 import sacrebleu
-from sacrebleu.significance import PairedTest
 
-from harness.cell import Cell
-from harness.cli.where import choose, telling_apart
-from harness.scoring import score_cell
-from harness.settings import Score, Settings
-from harness.storage.results import read_result
-from harness.storage.store import write_json, write_table, writing
-from harness.training.ledger import Ledger
+from warmup_bench.comparison.where import choose, telling_apart
+from warmup_bench.contracts.settings import Score, Settings
+from warmup_bench.score.cells import score_cell
+from warmup_bench.spec.cell import Cell
+from warmup_bench.store.folders import write_json, write_table, writing
+from warmup_bench.store.results import read_result
+from warmup_bench.train.ledger import Ledger
 
 GOLD = [f"the cat number {i} sat on the red mat of house {i * 7}" for i in range(40)]
 
@@ -82,7 +80,7 @@ def call(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "120")
 
     def run(*arguments):
-        from harness.cli import main
+        from warmup_bench.cli import main
 
         monkeypatch.setattr(sys, "argv", ["warmup-bench", *map(str, arguments)])
         code = 0
@@ -200,44 +198,6 @@ def test_labels(call, texts):
     assert found[0]["comparison"]["test"] == "exact McNemar's test"
 
 
-@pytest.mark.skipif(np.__version__.startswith("1."), reason="sacreBLEU's own sums are rounded otherwise")
-@pytest.mark.parametrize("test", ["ar", "bs"])
-def test_compat_prints_sacrebleus_numbers(call, texts, monkeypatch, test):
-    monkeypatch.setenv("SACREBLEU_SEED", "99")
-    systems = [(name, lines_of(texts / name)) for name in "abc"]
-    scorers = {"BLEU": sacrebleu.metrics.BLEU(references=[GOLD])}
-    rounds = 300 if test == "ar" else 150
-    signatures, expected = PairedTest(systems, scorers, None, test, rounds, 150)()
-    arguments = [
-        "compare",
-        "a",
-        "b",
-        "c",
-        "--ref",
-        "ref",
-        "--metric",
-        "bleu",
-        "--seed",
-        99,
-        "--resamples",
-        150,
-    ]
-    arguments += ["--randomizations", 300, "--compat", "sacrebleu" if test == "ar" else "sacrebleu-bs"]
-    found = json.loads(call(*arguments, "--format", "json")[1])["results"]
-    for mine, their in zip(found, expected["BLEU"], strict=True):
-        assert (mine["score"], mine["p"], mine["mean"], mine["ci"]) == (
-            their.score,
-            their.p_value,
-            their.mean,
-            their.ci,
-        )
-        assert mine["signature"] == str(signatures["BLEU"])
-    for format_ in ("text", "md", "csv"):
-        assert "bs:150" in call(*arguments, "--format", format_)[1]
-    code, _, error = call(*arguments, "--seed", 0)
-    assert (code, "without a seed" in error) == (2, True)
-
-
 def test_all_seeds_of_two_methods(call, tmp_path):
     for seed in (0, 1):
         store_cell(tmp_path / "runs", "sft", seed, 20)
@@ -323,8 +283,6 @@ def test_two_cells_by_their_folders(call, tmp_path):
     found = json.loads(call("compare", a, b, "--metric", "chrf++", "--format", "json")[1])
     assert [line["key"] for line in found["lines"]] == ["chrf++"]
     assert found["lines"][0]["comparison"]["groups"] == 5
-    compat = json.loads(call("compare", a, b, "--compat", "sacrebleu", "--format", "json")[1])
-    assert [row["metric"] for row in compat["results"]] == ["BLEU", "BLEU", "chrF++", "chrF++"]
 
 
 def test_unequal_examples_need_intersect(call, tmp_path):
@@ -357,7 +315,6 @@ def test_what_can_not_be_paired(call, tmp_path):
         ([a, a, "--metric", "rouge1"], "has no scores of metric 'rouge1'"),
         ([a, a, "--labels", "A"], "--labels is for text files"),
         ([a, tmp_path / "cells"], "is no stored cell"),
-        ([f"{a},{other_seed}", a, "--compat", "sacrebleu"], "has 2 runs"),
     ):
         code, out, error = call("compare", *arguments)
         assert code == 2, arguments
@@ -381,8 +338,6 @@ def test_text_files_that_can_not_be_used(call, texts):
         (["a", "b", "--ref", "ref", "--metric", "bluе"], "unknown metric"),
         (["a", "b", "--ref", "ref", "--metric", "accuracy"], "needs a closed set of labels"),
         (["a", "b", "--ref", "ref", "--format", "pdf"], "Formats: text, md, csv, json"),
-        (["a", "b", "--ref", "ref", "--compat", "moses"], "Modes: sacrebleu"),
-        (["a", "b", "--ref", "ref", "--compat", "sacrebleu", "--metric", "rouge1"], "none of the metrics"),
     ):
         code, out, error = call("compare", *arguments)
         assert (code, out) == (2, ""), arguments

@@ -3,12 +3,12 @@ from pathlib import Path
 
 import pytest
 
-from harness.cli.data import build_command
-from harness.errors import UserError
+from warmup_bench.cli.data import build_command
+from warmup_bench.contracts.errors import UserError
 
 TASK = """
 from pathlib import Path
-from harness.task import ScaleCard, Splits, Subset, Task, TaskCard
+from warmup_bench.contracts.task import ScaleCard, Splits, Subset, Task, TaskCard
 
 def build(folder, say):
     folder = folder or Path("default")

@@ -9,10 +9,10 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from command import invoke
 
-from harness.cli.new import MOST, PLUGINS, plugin_files
-from harness.registry import KINDS
+from command import invoke
+from warmup_bench.cli.new import MOST, PLUGINS, plugin_files
+from warmup_bench.contracts.registry import KINDS
 
 ROOT = Path(__file__).parents[2]
 NAMES = {"task": "sort-words", "method": "warmup-power", "metric": "exact.match"}
@@ -22,7 +22,7 @@ def python(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, *arguments],
         cwd=cwd,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
         capture_output=True,
         text=True,
         check=False,
@@ -78,7 +78,8 @@ class Outcomes:
 @pytest.mark.parametrize("kind", PLUGINS)
 def test_they_are_clean_for_ruff_whatever_the_name(kind: str, name: str, tmp_path: Path) -> None:
     assert invoke("new", kind, name, cwd=tmp_path).returncode == 0
-    for arguments in (["check"], ["format", "--check"], ["check", "--config", str(ROOT / "pyproject.toml")]):
+    ours = ["--config", str(ROOT / "pyproject.toml"), "--config", "src = ['.']"]
+    for arguments in (["check"], ["format", "--check"], ["check", *ours]):
         done = python("-m", "ruff", arguments[0], "--no-cache", *arguments[1:], ".", cwd=tmp_path / name)
         assert done.returncode == 0, done.stdout
 
@@ -100,7 +101,7 @@ def test_a_file_of_each_kind_is_a_plugin(made: Path) -> None:
     for (kind, name), module in zip(NAMES.items(), modules(), strict=True):
         entry = KINDS[f"{kind}s"]().load(str(made / name / f"{module}.py"))
         assert entry.value is not None
-    from harness.methods import resolve_method
+    from warmup_bench.contracts.resolve import resolve_method
 
     path = made / "warmup-power" / "method_warmup_power.py"
     assert resolve_method(f"{path}:power=0.5").name == "warmup-power:power=0.5"
@@ -150,6 +151,7 @@ def test_the_wheel_carries_the_templates(tmp_path: Path) -> None:
     from hatchling.builders.wheel import WheelBuilder
 
     files = {file.distribution_path for file in WheelBuilder(str(ROOT)).recurse_included_files()}
-    here = {str(p.relative_to(ROOT)) for p in (ROOT / "harness" / "templates").rglob("*.tmpl")}
+    package = ROOT / "src" / "warmup_bench"
+    here = {f"warmup_bench/{p.relative_to(package)}" for p in (package / "cli" / "templates").rglob("*.tmpl")}
     assert len(here) == 10
-    assert here | {"harness/py.typed"} <= files
+    assert here | {"warmup_bench/py.typed"} <= files

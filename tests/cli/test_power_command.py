@@ -9,9 +9,9 @@ import sys
 import numpy as np
 import pytest
 
-from harness.metrics.base import MetricContext
-from harness.metrics.chrf import ChrF
-from harness.stats.power import Plan, Variances, pseudo_values, variance_components
+from warmup_bench.comparison.power import PowerModel, Variances, pseudo_values, variance_components
+from warmup_bench.contracts.metric import MetricContext
+from warmup_bench.score.chrf import ChrF
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def call(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "100")
 
     def run(*arguments):
-        from harness.cli import main
+        from warmup_bench.cli import main
 
         monkeypatch.setattr(sys, "argv", ["warmup-bench", "power", *map(str, arguments)])
         code = 0
@@ -69,7 +69,9 @@ def test_given_variances(call):
     one, six = found["designs"]
     assert one["standard_error"] == pytest.approx(20 / math.sqrt(2000))
     assert (one["power_seeds"], one["smallest_seeds"], one["examples_needed_seeds"]) == (0.0, None, None)
-    assert six["power_seeds"] == Plan(Variances(400.0, seeds=0.25), 1.5).power(2000, 6, other_seeds=True)
+    assert six["power_seeds"] == PowerModel(Variances(400.0, seeds=0.25), 1.5).power(
+        2000, 6, other_seeds=True
+    )
     assert six["standard_error_seeds"] == pytest.approx(math.sqrt(0.25 / 6 + 400 / 2000))
     assert one["examples_needed"] == pytest.approx((2.8016 * 20 / 1.5) ** 2, rel=1e-3)
     for format_ in ("text", "md"):
@@ -133,7 +135,7 @@ def test_a_pilot_of_text_files(call, tmp_path):
         "seeds": expected.seeds,
     }
     assert found["designs"][1]["examples"] == 60
-    assert found["designs"][1]["power"] == Plan(expected, 2).power(60, 3, other_seeds=False)
+    assert found["designs"][1]["power"] == PowerModel(expected, 2).power(60, 3, other_seeds=False)
     assert found["origin"] == "pilot a0 and 1 more against b0 and 1 more: 60 examples, 2 matched seeds"
     grouped = json.loads(call(*arguments, "--groups", "docs")[1])
     assert "60 examples in 20 groups" in grouped["origin"]

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from command import invoke
 from plugin_files import BACKBONE, TASK, write_plugins
 
@@ -59,7 +60,7 @@ def test_the_puzzles_are_made_without_a_warning_even_when_first_compiled(tmp_pat
     code = "from tasks.mini import puzzles; next(puzzles.syllogisms(1, 0)); print('made')"
     done = subprocess.run(
         [sys.executable, "-W", "error::SyntaxWarning", "-c", code],
-        env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONPYCACHEPREFIX": str(tmp_path)},
+        env=os.environ | {"PYTHONPATH": str(ROOT / "src"), "PYTHONPYCACHEPREFIX": str(tmp_path)},
         capture_output=True,
         text=True,
         check=False,

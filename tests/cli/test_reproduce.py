@@ -6,20 +6,27 @@ from pathlib import Path
 
 import pytest
 import yaml
-from command import invoke
 
-from harness.backbones.presets import T5_BASE
-from harness.backbones.shapes import shape_costs
-from harness.cli.reproduce import hours
-from harness.errors import UserError
-from harness.planning.forecast import WRITING, Device, forecast
-from harness.planning.selection import choose_scale, choose_subsets
-from harness.planning.studies import SCALES, Lengths, paper_studies, read_lengths, read_study, study_names
-from harness.registry import tasks
-from harness.report.numbers import flops
-from harness.settings import Lora
-from harness.spec import make_spec
-from harness.stats.claims import PUBLISHED, read_claims
+from command import invoke
+from warmup_bench.cli.reproduce import hours
+from warmup_bench.comparison.claims import PUBLISHED, read_claims
+from warmup_bench.comparison.paper import (
+    SCALES,
+    Lengths,
+    paper_studies,
+    read_lengths,
+    read_study,
+    study_names,
+)
+from warmup_bench.contracts.errors import UserError
+from warmup_bench.contracts.registry import tasks
+from warmup_bench.contracts.settings import Lora
+from warmup_bench.models.presets import T5_BASE
+from warmup_bench.models.shapes import shape_costs
+from warmup_bench.plan.forecast import WRITING, Device, forecast
+from warmup_bench.plan.selection import choose_scale, choose_subsets
+from warmup_bench.report.numbers import flops
+from warmup_bench.spec.spec import make_spec
 
 A100 = Device(312.0, 0.35)
 
@@ -150,7 +157,7 @@ def test_sizes_that_no_card_tells() -> None:
     spec = read_study("logic", "paper").spec
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            "harness.planning.forecast.tasks",
+            "warmup_bench.plan.forecast.tasks",
             type("Registry", (), {"load": lambda _, name: replace(entry, value=bare)}),
         )
         with pytest.raises(UserError, match="tells no sizes at scale paper"):

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from plugin_files import TASK, write_plugins
 from stored_predictions import SFT, WARMUP, make_encoder, store_predictions
-
-from harness.errors import UserError
+from warmup_bench.contracts.errors import UserError
 
 Call = Callable[..., tuple[int, str, str]]
 
@@ -17,7 +17,7 @@ Call = Callable[..., tuple[int, str, str]]
 @pytest.fixture
 def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Call:
     """The command in this process: exit code, standard output and error."""
-    from harness.cli import main
+    from warmup_bench.cli import main
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "400")
@@ -140,7 +140,7 @@ def test_a_learned_metric_that_fails_costs_the_others_nothing(
     encoder: Path, call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The worker of a model may die after hours of training: some failed, which is no bad request."""
-    from harness.metrics.bertscore import BERTScore
+    from warmup_bench.score.bertscore import BERTScore
 
     def dies(self: BERTScore, *arguments: object, **options: object) -> None:
         raise UserError("the process of the model has died", hint="Look at its log.")

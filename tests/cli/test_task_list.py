@@ -3,10 +3,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from harness.cli.task_list import data_state, print_tasks
-from harness.errors import UserError
-from harness.registry import Entry
-from harness.task import LoadRequest, ScaleCard, Splits, Subset, Task, TaskCard
+from warmup_bench.cli.task_list import data_state, print_tasks
+from warmup_bench.contracts.errors import UserError
+from warmup_bench.contracts.registry import Entry
+from warmup_bench.contracts.task import LoadRequest, ScaleCard, Splits, Subset, Task, TaskCard
 
 
 def make(missing: dict[str, list[str]] | None, access: str = "", licence: str = "MIT") -> Task:

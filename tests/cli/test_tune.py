@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 import sacrebleu
 import yaml
+
 from command import Done, invoke
 from plugin_files import write_plugins
 

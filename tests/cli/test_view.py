@@ -7,11 +7,11 @@ from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from stored_cells import Written, store
 
-from harness.cli import main
-from harness.cli.view import make_server
-from harness.errors import UserError
+from stored_cells import Written, store
+from warmup_bench.cli import main
+from warmup_bench.cli.view import make_server
+from warmup_bench.contracts.errors import UserError
 
 PAGE = "<!doctype html><title>seite ü</title>"
 

@@ -4,9 +4,9 @@ import itertools
 
 import pytest
 import torch
-from tiny import ANSWER, EOS, PAD, SEPARATOR, Reference, counting_costs, make, source_of
 
-from harness.decode.beam import beam_outputs
+from tiny import ANSWER, EOS, PAD, SEPARATOR, Reference, counting_costs, make, source_of
+from warmup_bench.decode.beam import beam_outputs
 
 VOCABULARY, CAP = 14, 9
 BANNED = [PAD, SEPARATOR, ANSWER]

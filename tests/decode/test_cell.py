@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pyarrow.parquet as pq
+
 from command import Done, invoke
 from plugin_files import write_plugins
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sacrebleu import sentence_chrf
 
-from harness.decode.choice import by_marginal, by_minimum_bayes_risk, by_vote, derangement, log_mean_exp
+from warmup_bench.decode.choice import by_marginal, by_minimum_bayes_risk, by_vote, derangement, log_mean_exp
 
 
 def test_marginal_weighs_each_warmup_by_its_count():

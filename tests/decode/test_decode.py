@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from tiny import ANSWER, EOS, PAD, SEPARATOR, Reference, counting_costs, make, source_of
 
-from harness.decode import Decoded, decode_all, greedy
+from tiny import ANSWER, EOS, PAD, SEPARATOR, Reference, counting_costs, make, source_of
+from warmup_bench.decode import Decoded, decode_all, greedy
 
 VOCABULARY = 14
 CONTENTS = ([4, 5, 6, 7], [8], [9, 10, 11, 12, 13, 4, 5], [6, 6], [13, 4, 9], [5, 12, 7, 10, 8], [11])
@@ -101,7 +101,7 @@ def test_company_does_not_matter(talker, warmup_cap):
 
 def test_a_tokenizer_that_pads_with_eos_can_end_its_output():
     """GPT-2's and many others have no pad token; eos then serves for both."""
-    from harness.backbones.base import SpecialTokens
+    from warmup_bench.models.state import SpecialTokens
 
     tokens = SpecialTokens(pad=1, eos=1, separator=2, never=(3,))
     assert set(tokens.banned_in_output) == {2, 3}

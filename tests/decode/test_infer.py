@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from tiny import ANSWER, EOS, PAD, SEPARATOR, Reference, counting_costs, make, source_of
 
-from harness.decode import decode_all, infer
-from harness.decode.beam import beam_outputs
-from harness.decode.choice import by_minimum_bayes_risk, by_vote, derangement
-from harness.errors import UserError
-from harness.settings import Decode
+from tiny import ANSWER, EOS, PAD, SEPARATOR, Reference, counting_costs, make, source_of
+from warmup_bench.contracts.errors import UserError
+from warmup_bench.contracts.settings import Decode
+from warmup_bench.decode import decode_all, infer
+from warmup_bench.decode.beam import beam_outputs
+from warmup_bench.decode.choice import by_minimum_bayes_risk, by_vote, derangement
 
 VOCABULARY, WARMUP_CAP, OUTPUT_CAP, SEED = 14, 3, 6, 5
 CONTENTS = ([4, 5, 6, 7], [8], [9, 10, 11, 12, 13, 4, 5], [6, 6], [13, 4, 9], [5, 12, 7, 10, 8], [11])

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from tiny import EOS, Reference, make, source_of
 
-from harness.decode import rank_options
-from harness.decode.choice import likeliest
+from tiny import EOS, Reference, make, source_of
+from warmup_bench.decode import rank_options
+from warmup_bench.decode.choice import likeliest
 
 VOCABULARY, CAP = 12, 3
 CONTENTS = ([4, 5, 6, 7], [8], [9, 10, 11, 4])

@@ -8,11 +8,11 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from harness.settings import Resources, Score, Settings, Stats, Tune
-from harness.spec import RunSpec
+from warmup_bench.contracts.settings import Resources, Score, Settings, Stats, Tune
+from warmup_bench.spec.spec import RunSpec
 
 OWN = {"score": Score, "stats": Stats, "tune": Tune, "resources": Resources}
-"""Sections of a run, beside those of :class:`harness.settings.Settings`."""
+"""Sections of a run, beside those of :class:`warmup_bench.contracts.settings.Settings`."""
 
 
 def tables() -> dict[str, str]:

@@ -4,11 +4,10 @@ import re
 from pathlib import Path
 
 from command import invoke
-
-from harness.cli.reproduce import hours
-from harness.planning.forecast import Device, forecast
-from harness.planning.studies import read_lengths, read_study, study_names
-from harness.report.numbers import flops
+from warmup_bench.cli.reproduce import hours
+from warmup_bench.comparison.paper import read_lengths, read_study, study_names
+from warmup_bench.plan.forecast import Device, forecast
+from warmup_bench.report.numbers import flops
 
 PAGE = (Path(__file__).parents[2] / "docs" / "cluster.md").read_text(encoding="utf-8")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.registry import KINDS, Entry
+from warmup_bench.contracts.registry import KINDS, Entry
 
 PAGE = (Path(__file__).parents[2] / "docs" / "methods.md").read_text(encoding="utf-8")
 

@@ -9,12 +9,12 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
-from command import invoke
 
-from harness.metrics.base import Metric, MetricContext
-from harness.objective import Giving, Method, Rollout
-from harness.preset import Preset
-from harness.task import Example, LoadRequest, ScaleCard, Splits, Subset, Task, TaskCard
+from command import invoke
+from warmup_bench.contracts.method import Giving, Method, Rollout
+from warmup_bench.contracts.metric import Metric, MetricContext
+from warmup_bench.contracts.preset import Preset
+from warmup_bench.contracts.task import Example, LoadRequest, ScaleCard, Splits, Subset, Task, TaskCard
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = sorted(DOCS.glob("*.md"))

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from command import invoke
 from plugin_files import write_plugins
 from same_results import assert_same
@@ -35,11 +36,11 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
     """Two nodes, whose jobs find ``warmup-bench`` as an activated environment would let them."""
     programs = tmp_path_factory.mktemp("bin")
     shim = programs / "warmup-bench"
-    call = "import sys; sys.argv[0] = 'warmup-bench'; from harness.cli import main; main()"
+    call = "import sys; sys.argv[0] = 'warmup-bench'; from warmup_bench.cli import main; main()"
     shim.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{call}" "$@"\n', encoding="utf-8")
     shim.chmod(0o755)
     path = os.pathsep.join([str(programs), str(Path(sys.executable).parent), os.environ["PATH"]])
-    variables = {"PATH": path, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+    variables = {"PATH": path, "PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
     with slurm(variables) as made:
         yield made
 

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from spec_tables import tables
 
-from harness.spec import make_spec, parse_assignment
+from warmup_bench.spec.spec import make_spec, parse_assignment
 
 PAGE = (Path(__file__).parents[2] / "docs" / "spec.md").read_text(encoding="utf-8")
 

@@ -15,7 +15,7 @@ def main() -> None:
     name = sys.argv[1]
     seconds = int(sys.argv[2]) if len(sys.argv) > 2 else 60
     sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
-    with atheris.instrument_imports(include=["harness", "tasks", "yaml"]):
+    with atheris.instrument_imports(include=["warmup_bench", "yaml"]):
         import fuzz_targets
 
     corpus = Path(tempfile.mkdtemp(prefix=f"fuzz-{name}-"))

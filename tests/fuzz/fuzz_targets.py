@@ -16,25 +16,25 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from stored_predictions import SFT, WARMUP, store_predictions
 
-from harness.cli.compare import compare_systems
-from harness.cli.compare_view import print_outcome
-from harness.cli.new import _check_name, plugin_files
-from harness.cli.report import stored_tables
-from harness.cli.run import collect_spec
-from harness.cli.score import _settings
-from harness.cli.systems import make_metrics, read_stored_system, read_text_systems
-from harness.errors import UserError
-from harness.names import file_name
-from harness.redact import redact, visible
-from harness.report.render import RENDERERS, print_tables
-from harness.scoring import score_cell
-from harness.settings import Score
-from harness.stats.claims import PUBLISHED, assess, read_assumption, read_claims
-from harness.storage.results import read_results
-from harness.storage.store import DONE, _write_manifest, check
-from tasks.libreoffice_build import paragraphs
+from stored_predictions import SFT, WARMUP, store_predictions
+from warmup_bench.api import load
+from warmup_bench.cli.new import _check_name, plugin_files
+from warmup_bench.comparison.claims import PUBLISHED, assess, read_assumption, read_claims
+from warmup_bench.comparison.pairwise import compare_systems
+from warmup_bench.comparison.systems import make_metrics, read_stored_system, read_text_systems
+from warmup_bench.contracts.errors import UserError
+from warmup_bench.contracts.names import file_name
+from warmup_bench.contracts.redact import redact, visible
+from warmup_bench.contracts.settings import Score, Stats
+from warmup_bench.execution.scoring import score_settings
+from warmup_bench.report.comparison import print_compared
+from warmup_bench.report.render import RENDERERS, print_tables
+from warmup_bench.score.cells import score_cell
+from warmup_bench.spec.request import collect_spec
+from warmup_bench.store.folders import DONE, _write_manifest, check
+from warmup_bench.store.results import read_results
+from warmup_bench.tasks.libreoffice_build import paragraphs
 
 LONGEST_MESSAGE = 4000
 METRICS = ("chrf++", "bleu")
@@ -138,13 +138,10 @@ def compare(data: bytes) -> None:
     a, b, ref, groups = paths
     metrics = make_metrics(["chrf++", "bleu", "rougeL", "accuracy"], "en", ["A", "B"], 1)
     systems = read_text_systems([str(a), str(b)], [ref], None, groups if parts[3] else None, metrics)
-    asked = {
-        **{"intersect": False, "randomizations": 99, "resamples": 99, "seed": 1, "confidence": 0.95},
-        "examples": 2,
-    }
-    outcome = compare_systems(systems, asked)
+    stats = Stats(randomizations=99, resamples=99, seed=1)
+    compared = compare_systems(systems, stats, examples=2)
     for format_ in ("text", "md", "csv", "json"):
-        print_outcome(outcome, format_)
+        print_compared(compared, format_)
 
 
 def plugin_name(data: bytes) -> None:
@@ -211,15 +208,16 @@ def read_all() -> None:
     for result in read_results(out):
         result.training_log()
         result.groups()
-    tables, found = stored_tables(out)
+    found = load(out)
+    tables = found.tables()
     for render in RENDERERS.values():
         render(tables)
     from rich.console import Console
 
     print_tables(tables, Console(file=io.StringIO()))
-    for result in found:
+    for result in found.cells:
         read_stored_system(str(result.place), None)
-    _settings(out, None, [])
+    score_settings(out, None, [])
 
 
 @contextlib.contextmanager

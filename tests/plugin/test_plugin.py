@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+
 from command import invoke
 
 
@@ -31,8 +32,10 @@ def test_it_is_listed_with_its_origin(
 
 
 def test_another_process_finds_it(installed: Callable[[str], Path], tmp_path: Path) -> None:
-    code = "import sys; sys.argv = ['warmup-bench', 'list', 'tasks']; from harness.cli import main; main()"
-    path = os.pathsep.join([str(installed("good")), str(Path(__file__).parents[2])])
+    code = (
+        "import sys; sys.argv = ['warmup-bench', 'list', 'tasks']; from warmup_bench.cli import main; main()"
+    )
+    path = os.pathsep.join([str(installed("good")), str(Path(__file__).parents[2] / "src")])
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=tmp_path,
@@ -77,9 +80,9 @@ def test_it_passes_the_check(installed: Callable[[str], Path], tmp_path: Path) -
             [
                 "needs-more task 'needs-more' failed to import: ModuleNotFoundError: No module named "
                 "'a_package_that_nobody_has' (from warmup_bench_broken:TASK of warmup-bench-broken)",
-                "half-a-card task 'half-a-card' is no harness.task.Task",
+                "half-a-card task 'half-a-card' is no warmup_bench.Task",
                 "cant-say AttributeError: 'LoadRequest' object has no attribute 'no_such_thing'",
-                "wmt task 'wmt' is registered twice, by tasks.wmt:TASK of warmup-bench and "
+                "wmt task 'wmt' is registered twice, by warmup_bench.tasks.wmt:TASK of warmup-bench and "
                 "warmup_bench_half:CARD of warmup-bench-broken",
             ],
             "xsum",

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import sacrebleu
-from stored_cells import Written, store
 
-from harness.settings import Settings, Stats
-from harness.spec import make_settings
+from stored_cells import Written, store
+from warmup_bench.contracts.settings import Settings, Stats
+from warmup_bench.spec.spec import make_settings
 
 STATS = Stats(randomizations=2000, resamples=500)
 GOLD = [f"the cat number {i} sat on the red mat" for i in range(30)]

@@ -4,12 +4,12 @@ from pathlib import Path
 import pytest
 from stored import STATS, bleu, settings, store_cell
 
-from harness.errors import UserError
-from harness.report.build import build_tables
-from harness.report.layouts import LAYOUTS, layout, metric_keys
-from harness.report.table import Gain, Missing, Score, Table
-from harness.stats import Comparison
-from harness.storage.results import read_results
+from warmup_bench.comparison import Comparison
+from warmup_bench.contracts.errors import UserError
+from warmup_bench.report.build import build_tables
+from warmup_bench.report.layouts import LAYOUTS, layout, metric_keys
+from warmup_bench.report.table import Gain, Missing, Score, Table
+from warmup_bench.store.results import read_results
 
 
 def tables(out: Path, **options: object) -> list[Table]:

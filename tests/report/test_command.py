@@ -6,9 +6,10 @@ import pytest
 import yaml
 from stored import store_cell
 
-from harness.cli import main
-from harness.cli.report import stored_stats, stored_tables
-from harness.errors import UserError
+from warmup_bench.api import load
+from warmup_bench.cli import main
+from warmup_bench.contracts.errors import UserError
+from warmup_bench.report.stored import stored_stats
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +58,8 @@ def test_every_format_is_one_document(
 
 
 def test_options_narrow_and_turn_the_table(runs: Path) -> None:
-    tables, results = stored_tables(runs, baseline="warmup", table="metrics", metrics=["bleu,chrF++"])
+    results = load(runs)
+    tables = results.tables(baseline="warmup", table="metrics", metrics=["bleu,chrF++"])
     assert len(results) == 4
     assert [table.title for table in tables] == ["t de-en, nano", "t en-de, nano"]
     assert tables[0].findings[0].startswith("sft against warmup at 1.0 times its training FLOPs: worse by")
@@ -100,4 +102,4 @@ def test_a_mistake_gets_one_clear_line(
 
 def test_an_empty_folder_is_no_results_folder(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no results folder"):
-        stored_tables(tmp_path)
+        load(tmp_path).tables()

@@ -8,13 +8,13 @@ import pytest
 from rich.console import Console
 from stored import STATS, store_cell
 
-from harness.report.build import build_tables
-from harness.report.failed import Failed, failed_cells, heading
-from harness.report.html import render_html
-from harness.report.planned import read_planned
-from harness.report.render import RENDERERS, print_tables
-from harness.storage.failures import FAILED, Failure, read_failures, write_failure
-from harness.storage.results import read_cell, read_results
+from warmup_bench.report.build import build_tables
+from warmup_bench.report.failed import Failed, failed_cells, heading
+from warmup_bench.report.html import render_html
+from warmup_bench.report.planned import read_planned
+from warmup_bench.report.render import RENDERERS, print_tables
+from warmup_bench.store.failures import FAILED, Failure, read_failures, write_failure
+from warmup_bench.store.results import read_cell, read_results
 
 WHY = "the loss was not finite in 21 of 30 steps\nLower <b>train.learning_rate</b> | [it](x)"
 
@@ -84,7 +84,7 @@ def test_a_cell_of_another_version_keeps_its_name(tmp_path: Path) -> None:
 
 
 def test_a_folder_in_which_all_failed_says_so(tmp_path: Path) -> None:
-    from harness.errors import UserError
+    from warmup_bench.contracts.errors import UserError
 
     write_failure(tmp_path / "cells" / "x", Failure("training", "E", "why"))
     with pytest.raises(UserError, match=r"no finished cell \(1 failed; the first, x: training failed: why\)"):

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stored_cells import Written, store
 
-from harness.report.build import build_tables
-from harness.report.html import render_html
-from harness.report.html.page import example_sets
-from harness.settings import Stats
-from harness.storage.results import read_results
+from stored_cells import Written, store
+from warmup_bench.contracts.settings import Stats
+from warmup_bench.report.build import build_tables
+from warmup_bench.report.html import render_html
+from warmup_bench.report.html.page import example_sets
+from warmup_bench.store.results import read_results
 
 pytestmark = pytest.mark.slow
 

@@ -5,12 +5,12 @@ import pytest
 import sacrebleu
 from hypothesis import given
 from hypothesis import strategies as st
-from stored_cells import Written, store
 
-from harness.metrics.rouge import unicode_tokens
-from harness.report.examples import example_set, marked, token_counts
-from harness.storage.results import Result, read_result
-from harness.storage.store import CorruptError
+from stored_cells import Written, store
+from warmup_bench.report.examples import example_set, marked, token_counts
+from warmup_bench.score.rouge import unicode_tokens
+from warmup_bench.store.folders import CorruptError
+from warmup_bench.store.results import Result, read_result
 
 SOURCES = ["eins zwei", "drei", "vier fünf"]
 GOLDS = [["one two three"], ["three", "a three"], ["four five"]]

@@ -10,18 +10,18 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from stored_cells import Written, store
 
-from harness.report.build import build_tables
-from harness.report.examples import example_set
-from harness.report.html import render_html
-from harness.report.html.cells import STRIP_WIDTH, score_cell, signed
-from harness.report.html.data import browser_data, script_json
-from harness.report.html.page import example_sets, findings, tally
-from harness.report.html.svg import strict_svg
-from harness.report.table import Gain, Score
-from harness.settings import Stats
-from harness.storage.results import read_results
+from stored_cells import Written, store
+from warmup_bench.contracts.settings import Stats
+from warmup_bench.report.build import build_tables
+from warmup_bench.report.examples import example_set
+from warmup_bench.report.html import render_html
+from warmup_bench.report.html.cells import STRIP_WIDTH, score_cell, signed
+from warmup_bench.report.html.data import browser_data, script_json
+from warmup_bench.report.html.page import example_sets, findings, tally
+from warmup_bench.report.html.svg import strict_svg
+from warmup_bench.report.table import Gain, Score
+from warmup_bench.store.results import read_results
 
 STATS = Stats(randomizations=500, resamples=200)
 GOLD = [f"the cat number {i} sat on the red mat" for i in range(30)]
@@ -243,7 +243,7 @@ def test_a_drawing_keeps_its_look_without_style_attributes() -> None:
 
 
 def test_control_characters_in_a_name_leave_the_drawings_readable() -> None:
-    from harness.report.html.svg import strict_svg
+    from warmup_bench.report.html.svg import strict_svg
 
     drawing = '<svg xmlns="http://www.w3.org/2000/svg"><!-- a\x00\x1b[0m --><g id="x"/></svg>'
     assert strict_svg(drawing, "p", "a\x00b").startswith("<svg")

@@ -5,11 +5,11 @@ from typing import Any
 import yaml
 from stored import STATS, settings, store_cell
 
-from harness.cell import Cell
-from harness.report.build import build_tables
-from harness.report.planned import in_asked_order, planned_of, read_planned
-from harness.report.table import Missing, Score, Table
-from harness.storage.results import read_result, read_results
+from warmup_bench.report.build import build_tables
+from warmup_bench.report.planned import in_asked_order, planned_of, read_planned
+from warmup_bench.report.table import Missing, Score, Table
+from warmup_bench.spec.cell import Cell
+from warmup_bench.store.results import read_result, read_results
 
 SPEC: dict[str, Any] = {
     "task": "t",

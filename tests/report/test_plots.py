@@ -10,13 +10,13 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from stored import STATS, settings, store_cell
 
-from harness.errors import UserError
-from harness.report.build import build_tables
-from harness.report.plots import figures, write_figures
-from harness.report.plots.curves import curve
-from harness.report.plots.style import marks
-from harness.report.table import Gain, Score, Table
-from harness.storage.results import Result, read_result, read_results
+from warmup_bench.contracts.errors import UserError
+from warmup_bench.report.build import build_tables
+from warmup_bench.report.plots import figures, write_figures
+from warmup_bench.report.plots.curves import curve
+from warmup_bench.report.plots.style import marks
+from warmup_bench.report.table import Gain, Score, Table
+from warmup_bench.store.results import Result, read_result, read_results
 
 
 def log(start: float, sampled: bool) -> list[dict[str, Any]]:

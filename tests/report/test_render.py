@@ -10,14 +10,14 @@ import pytest
 from rich.console import Console
 from stored import STATS, bleu, store_cell
 
-from harness.report.build import build_tables
-from harness.report.data import COLUMNS
-from harness.report.latex import PACKAGES, escaped
-from harness.report.lines import COST_HEADERS, cost_lines, score_lines
-from harness.report.numbers import count, flops, format_p, memory, seconds, times
-from harness.report.render import RENDERERS, print_tables
-from harness.report.table import Gain, Score, Table
-from harness.storage.results import read_results
+from warmup_bench.report.build import build_tables
+from warmup_bench.report.data import COLUMNS
+from warmup_bench.report.latex import PACKAGES, escaped
+from warmup_bench.report.lines import COST_HEADERS, cost_lines, score_lines
+from warmup_bench.report.numbers import count, flops, format_p, memory, seconds, times
+from warmup_bench.report.render import RENDERERS, print_tables
+from warmup_bench.report.table import Gain, Score, Table
+from warmup_bench.store.results import read_results
 
 HOSTILE = r"a|b_&%$#{}~^\<i>*x*`"
 

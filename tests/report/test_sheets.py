@@ -3,10 +3,10 @@ from pathlib import Path
 import pytest
 from stored import settings, store_cell
 
-from harness.errors import UserError
-from harness.report.sheets import Sheet, sheets, slug
-from harness.storage.results import read_result, read_results
-from harness.storage.store import CorruptError
+from warmup_bench.contracts.errors import UserError
+from warmup_bench.report.sheets import Sheet, sheets, slug
+from warmup_bench.store.folders import CorruptError
+from warmup_bench.store.results import read_result, read_results
 
 
 def only(out: Path) -> Sheet:

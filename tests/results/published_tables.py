@@ -26,10 +26,9 @@ from unittest import mock
 
 import numpy as np
 import yaml
-from command import invoke
 
-from harness.report import comparing
-from harness.stats import Comparison
+from command import invoke
+from warmup_bench.comparison import Comparison, align
 
 RESULTS = Path(__file__).parents[2] / "results"
 TABLES = (".md", ".csv", ".tex", ".json", ".txt")
@@ -107,7 +106,7 @@ def _close(a: str, b: str) -> bool:
 def _compared_once() -> Iterator[None]:
     """Several tables of a study hold the same comparison, a pure function: it is made once."""
     known: dict[str, Comparison] = {}
-    compare: Callable[..., Comparison] = comparing.compare
+    compare: Callable[..., Comparison] = align.compare
 
     def remembering(a: Any, b: Any, aggregate: Any, **settings: Any) -> Comparison:
         digest = hashlib.sha256(repr((aggregate.__qualname__, settings)).encode())
@@ -117,5 +116,5 @@ def _compared_once() -> Iterator[None]:
             known[key] = compare(a, b, aggregate, **settings)
         return known[key]
 
-    with mock.patch.object(comparing, "compare", remembering):
+    with mock.patch.object(align, "compare", remembering):
         yield

@@ -7,16 +7,16 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from command import invoke
 from published_tables import problems, studies
 
-from harness.cell import Cell
-from harness.scoring import score_cell
-from harness.settings import Score, Settings
-from harness.storage.publish import publish
-from harness.storage.results import read_results
-from harness.storage.store import write_json, write_table, writing
-from harness.training.ledger import Ledger
+from command import invoke
+from warmup_bench.contracts.settings import Score, Settings
+from warmup_bench.score.cells import score_cell
+from warmup_bench.spec.cell import Cell
+from warmup_bench.store.folders import write_json, write_table, writing
+from warmup_bench.store.publish import publish
+from warmup_bench.store.results import read_results
+from warmup_bench.train.ledger import Ledger
 
 STUDIES = studies()
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.task import LoadRequest, Splits
+from warmup_bench.contracts.task import LoadRequest, Splits
 
 
 @pytest.fixture(scope="session")

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from layouts import write
 
-from harness.check.card import check_card
-from harness.check.task import CHECKS, check_splits
-from harness.registry import tasks
-from harness.task import LoadRequest, Splits
+from warmup_bench.check.card import check_card
+from warmup_bench.check.task import CHECKS, check_splits
+from warmup_bench.contracts.registry import tasks
+from warmup_bench.contracts.task import LoadRequest, Splits
 
 
 @pytest.mark.parametrize("name", tasks().names())

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from layouts import SIZES, WRITERS, write
 
-from harness.errors import UserError
-from harness.task import LoadRequest, Splits, Task
+from warmup_bench.contracts.errors import UserError
+from warmup_bench.contracts.task import LoadRequest, Splits, Task
 
 ROOT = Path(__file__).resolve().parents[2]
 ENTRY_POINTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]
@@ -72,7 +72,7 @@ def test_card(name: str) -> None:
 
 @pytest.mark.parametrize("name", TASKS)
 def test_the_settings_of_every_scale_are_valid(name: str) -> None:
-    from harness.spec import make_settings
+    from warmup_bench.spec.spec import make_settings
 
     for card in _task(name).card.scales.values():
         make_settings(name, card.settings)
@@ -149,7 +149,7 @@ def test_a_second_process_makes_the_same_data(mini: Callable[[str, str], Splits]
     # Another hash seed: an order taken from a set of strings would show.
     code = (
         "import importlib, json, sys\n"
-        "from harness.task import LoadRequest\n"
+        "from warmup_bench.contracts.task import LoadRequest\n"
         "found = {}\n"
         "for name, subset in json.loads(sys.argv[1]).items():\n"
         "    task = importlib.import_module(f'tasks.{name}').TASK\n"
@@ -157,7 +157,7 @@ def test_a_second_process_makes_the_same_data(mini: Callable[[str, str], Splits]
         "print(json.dumps(found))\n"
     )
     wanted = {"wmt": "de-en", "xsum": "en", "logiqa": "en"}
-    environment = os.environ | {"PYTHONHASHSEED": "4711", "PYTHONPATH": str(ROOT)}
+    environment = os.environ | {"PYTHONHASHSEED": "4711", "PYTHONPATH": str(ROOT / "src")}
     done = subprocess.run(
         [sys.executable, "-c", code, json.dumps(wanted)],
         env=environment,
@@ -179,7 +179,7 @@ def test_importing_the_tasks_imports_nothing_heavy() -> None:
     heavy = "torch datasets pyarrow babel reasoning_gym pandas transformers huggingface_hub"
     done = subprocess.run(
         [sys.executable, "-c", code, " ".join(value.split(":")[0] for value in TASKS.values()), heavy],
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
         capture_output=True,
         text=True,
         check=True,

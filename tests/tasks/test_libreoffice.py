@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from layouts import write
 
-from harness.errors import UserError
-from harness.task import LoadRequest, Splits
-from tasks import libreoffice_help
-from tasks.libreoffice_build import build_files, pairs, paragraphs
+from warmup_bench.contracts.errors import UserError
+from warmup_bench.contracts.task import LoadRequest, Splits
+from warmup_bench.tasks import libreoffice_help
+from warmup_bench.tasks.libreoffice_build import build_files, pairs, paragraphs
 
 PAGE = """<!DOCTYPE html><html><head><title>T</title><script>var p = "<p id='par_no'>";</script></head><body>
 <header><p dir="auto">LibreOffice 7.4 Help</p></header>

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 from logic_solver import parts, solve
 
-from harness.task import Splits
-from tasks import logiqa
+from warmup_bench.contracts.task import Splits
+from warmup_bench.tasks import logiqa
 
 KINDS = {
     "syllogism": re.compile(r"(All|No|Some) "),

@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 from layouts import sentence, write
 
-from harness.errors import UserError
-from harness.task import Example, LoadRequest, Splits
-from tasks import multi30k
+from warmup_bench.contracts.errors import UserError
+from warmup_bench.contracts.task import Example, LoadRequest, Splits
+from warmup_bench.tasks import multi30k
 
 
 def load(data_dir: Path, subset: str = "de-en") -> Splits:

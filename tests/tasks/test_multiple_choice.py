@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from layouts import SIZES, options, words, write
 
-from harness.errors import UserError
-from harness.task import LoadRequest, Splits
-from tasks.multiple_choice import question
+from warmup_bench.contracts.errors import UserError
+from warmup_bench.contracts.task import LoadRequest, Splits
+from warmup_bench.tasks.multiple_choice import question
 
 
 def load(name: str, folder: Path, subset: str = "en") -> Splits:

@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 from layouts import SIZES, sentence, write
 
-from harness.errors import UserError
-from harness.task import LoadRequest
-from tasks import ntrex
+from warmup_bench.contracts.errors import UserError
+from warmup_bench.contracts.task import LoadRequest
+from warmup_bench.tasks import ntrex
 
 
 def test_documents_are_the_groups(tmp_path: Path) -> None:

@@ -5,8 +5,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from harness.errors import UserError
-from tasks.reading import json_lines, json_list, paired_lines, parquet_rows, text_lines
+from warmup_bench.contracts.errors import UserError
+from warmup_bench.tasks.reading import json_lines, json_list, paired_lines, parquet_rows, text_lines
 
 
 def written(path: Path, text: str) -> Path:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from layouts import SIZES, json_lines, words, write
 
-from harness.metrics.base import MetricContext
-from harness.metrics.rouge import ROUGE1
-from harness.task import LoadRequest, Splits
+from warmup_bench.contracts.metric import MetricContext
+from warmup_bench.contracts.task import LoadRequest, Splits
+from warmup_bench.score.rouge import ROUGE1
 
 
 def load(name: str, folder: Path) -> Splits:

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from layouts import SIZES, json_lines, parquet, sentence, write
 
-from harness.task import LoadRequest, Splits
-from tasks import wmt
-from tasks.mini import cldr
+from warmup_bench.contracts.task import LoadRequest, Splits
+from warmup_bench.tasks import wmt
+from warmup_bench.tasks.mini import cldr
 
 DIRECTIONS = ("de-en", "en-de", "fr-en", "en-fr", "ru-en", "en-ru", "zh-en", "en-zh")
 

@@ -2,9 +2,9 @@ from collections.abc import Callable
 
 import pytest
 
-from harness.task import Splits
-from tasks import xsum
-from tasks.mini.docstrings import Documented
+from warmup_bench.contracts.task import Splits
+from warmup_bench.tasks import xsum
+from warmup_bench.tasks.mini.docstrings import Documented
 
 
 @pytest.fixture(scope="module")

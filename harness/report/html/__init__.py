@@ -1,5 +1,5 @@
 """One self-contained HTML page: verdict, tables, plots, costs, and every example to browse."""
 
-from harness.report.html.page import render_html
+from warmup_bench.report.html.page import render_html
 
 __all__ = ["render_html"]

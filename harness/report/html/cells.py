@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from harness.report.numbers import count, flops, format_p, memory, seconds, times
-from harness.report.table import Column, Cost, Gain, Missing, Row, Score, Table
+from warmup_bench.report.numbers import count, flops, format_p, memory, seconds, times
+from warmup_bench.report.table import Column, Cost, Gain, Missing, Row, Score, Table
 
 Tone = Literal["better", "worse", "open"]
 """How a difference reads: ``open`` does not survive the correction, or is exactly 0."""

@@ -4,8 +4,8 @@ import json
 import math
 from typing import Any
 
-from harness.metrics.base import FloatArray
-from harness.report.examples import ExampleSet, Method, Run
+from warmup_bench.contracts.metric import FloatArray
+from warmup_bench.report.examples import ExampleSet, Method, Run
 
 DIGITS = 4
 """Decimals of stored scores; the page shows two."""

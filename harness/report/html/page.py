@@ -9,15 +9,15 @@ from importlib.metadata import version
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from harness.report.examples import ExampleSet, example_set
-from harness.report.failed import Failed, heading
-from harness.report.html import cells
-from harness.report.html.data import browser_data, script_json
-from harness.report.html.svg import inline_svg
-from harness.report.lines import published_headers, published_lines
-from harness.report.sheets import sheets
-from harness.report.table import Gain, Score, Table
-from harness.storage.results import Result
+from warmup_bench.report.examples import ExampleSet, example_set
+from warmup_bench.report.failed import Failed, heading
+from warmup_bench.report.html import cells
+from warmup_bench.report.html.data import browser_data, script_json
+from warmup_bench.report.html.svg import inline_svg
+from warmup_bench.report.lines import published_headers, published_lines
+from warmup_bench.report.sheets import sheets
+from warmup_bench.report.table import Gain, Score, Table
+from warmup_bench.store.results import Result
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -55,7 +55,7 @@ def render_html(tables: Sequence[Table], results: Sequence[Result], failed: Sequ
     Raises:
         CorruptError: Stored predictions or statistics can't be read.
     """
-    from harness.report.plots import figures
+    from warmup_bench.report.plots import figures
 
     style, script = _resource("page.css"), _resource("page.js")
     sets = example_sets(results, tables[0].baseline)

@@ -5,7 +5,7 @@ import re
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
-from harness.redact import visible
+from warmup_bench.contracts.redact import visible
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -29,7 +29,7 @@ def inline_svg(figure: "Figure", prefix: str, label: str) -> str:
     """
     import matplotlib as mpl
 
-    from harness.report.plots.style import look
+    from warmup_bench.report.plots.style import look
 
     file = io.StringIO()
     with look(), mpl.rc_context({"svg.fonttype": "path"}):

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.errors import UserError
-from harness.report.table import Table
-from harness.storage.results import Result
+from warmup_bench.contracts.errors import UserError
+from warmup_bench.report.table import Table
+from warmup_bench.store.results import Result
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,7 +20,7 @@ def figures(tables: Sequence[Table], results: Sequence[Result]) -> "dict[str, Fi
     """Every picture that stored results allow, by a name that is fit for a file.
 
     Args:
-        tables: What :func:`harness.report.build.build_tables` made of the results.
+        tables: What :func:`warmup_bench.report.build.build_tables` made of the results.
         results: The results, for their training logs.
 
     Returns:
@@ -29,12 +29,12 @@ def figures(tables: Sequence[Table], results: Sequence[Result]) -> "dict[str, Fi
         effective sample size and entropy over training, one for each task, scale and group.
         Drawn without pyplot: no global state.
     """
-    from harness.report.plots.cost import cost_figure
-    from harness.report.plots.curves import learning_figure, sampler_figure
-    from harness.report.plots.forest import forest_figure
-    from harness.report.plots.heatmap import heatmap_figure
-    from harness.report.plots.style import look, marks
-    from harness.report.sheets import sheets, slug
+    from warmup_bench.report.plots.cost import cost_figure
+    from warmup_bench.report.plots.curves import learning_figure, sampler_figure
+    from warmup_bench.report.plots.forest import forest_figure
+    from warmup_bench.report.plots.heatmap import heatmap_figure
+    from warmup_bench.report.plots.style import look, marks
+    from warmup_bench.report.sheets import sheets, slug
 
     shown = {(table.task, table.scale) for table in tables}
     parts = [sheet for sheet in sheets(results) if (sheet.task, sheet.scale) in shown]
@@ -69,19 +69,12 @@ def write_figures(
     Raises:
         UserError: The folder can't be written.
     """
-    from harness.report.plots.style import look
+    from warmup_bench.report.plots.style import save
 
-    written = []
+    written = [folder / f"{name}.{kind}" for name in drawn for kind in formats]
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with look():
-            for name, figure in drawn.items():
-                for kind in formats:
-                    path = folder / f"{name}.{kind}"
-                    half = folder / f".{name}.{kind}.part"
-                    figure.savefig(half, format=kind, metadata={"Date": None} if kind == "svg" else {})
-                    half.replace(path)
-                    written.append(path)
+        for path, figure in zip(written, (figure for figure in drawn.values() for _ in formats), strict=True):
+            save(figure, path)
     except OSError as error:
         raise UserError(
             f"can't write {folder}: {error.strerror or error}",

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from harness.report.plots.style import Mark, cost_axis, legend, panels, quiet_grid, title
-from harness.report.table import Cost, Score, Table
+from warmup_bench.report.plots.style import Mark, cost_axis, legend, panels, quiet_grid, title
+from warmup_bench.report.table import Cost, Score, Table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.metrics.base import FloatArray
-from harness.report.plots.style import Mark, cost_axis, legend, panels, quiet_grid, title
-from harness.report.sheets import Block, Sheet
-from harness.storage.results import Result
+from warmup_bench.contracts.metric import FloatArray
+from warmup_bench.report.plots.style import Mark, cost_axis, legend, panels, quiet_grid, title
+from warmup_bench.report.sheets import Block, Sheet
+from warmup_bench.store.results import Result
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from harness.report.plots.style import PANEL, panels, quiet_grid, title
-from harness.report.table import Gain, Missing, Row, Score, Table
+from warmup_bench.report.plots.style import PANEL, panels, quiet_grid, title
+from warmup_bench.report.table import Gain, Missing, Row, Score, Table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

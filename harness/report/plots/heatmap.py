@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.report.plots.style import panels, title
-from harness.report.table import Gain, Missing, Score, Table
+from warmup_bench.report.plots.style import panels, title
+from warmup_bench.report.table import Gain, Missing, Score, Table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -1,13 +1,15 @@
 """How pictures look: colours that colour-blind people and a grey print tell apart, sizes, labels."""
 
 import math
+import os
 import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.report.numbers import SUPERSCRIPT
+from warmup_bench.report.numbers import SUPERSCRIPT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -125,3 +127,19 @@ def quiet_grid(axes: "Axes", axis: Any = "both") -> None:
     """Thin grid lines behind the data."""
     axes.grid(visible=True, axis=axis, color="0.88", linewidth=0.6)
     axes.set_axisbelow(True)
+
+
+def save(figure: "Figure", path: Path) -> None:
+    """Write a picture whole or not at all, in the format of its ending; equal figures give equal SVG bytes.
+
+    Raises:
+        OSError: The place can't be written.
+    """
+    half = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with look():
+            figure.savefig(half, metadata={"Date": None} if path.suffix == ".svg" else {})
+        half.replace(path)
+    finally:
+        half.unlink(missing_ok=True)

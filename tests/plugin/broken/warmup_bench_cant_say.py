@@ -1,6 +1,6 @@
 """A task that fails when it is asked which files it needs."""
 
-from harness.task import ScaleCard, Splits, Subset, Task, TaskCard
+from warmup_bench import ScaleCard, Splits, Subset, Task, TaskCard
 
 TASK = Task(
     card=TaskCard(

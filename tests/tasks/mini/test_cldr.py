@@ -4,7 +4,7 @@ import datetime as dt
 
 import pytest
 
-from tasks.mini import cldr, inventory
+from warmup_bench.tasks.mini import cldr, inventory
 
 DAY = dt.date(2024, 3, 5).toordinal()  # a Tuesday
 SWISS = ("territory", "CH")

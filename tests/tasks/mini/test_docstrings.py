@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.mini import docstrings
+from warmup_bench.tasks.mini import docstrings
 
 BODY = " ".join(f"word{i}" for i in range(20))
 

@@ -6,11 +6,11 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+
 from command import invoke
 from plugin_files import TASK, write_plugins
-
-from harness.task import PublishedData, Splits, installed_version
-from tasks.mini.published import MADE_FROM, published
+from warmup_bench.contracts.task import PublishedData, Splits, installed_version
+from warmup_bench.tasks.mini.published import MADE_FROM, published
 
 LOCK = (Path(__file__).parents[3] / "locks" / "dev.txt").read_text(encoding="utf-8")
 

@@ -2,7 +2,7 @@ import itertools
 
 import pytest
 
-from tasks.mini import puzzles
+from warmup_bench.tasks.mini import puzzles
 
 FIGURES = {  # middle term m: (major premise's terms, minor premise's terms)
     1: (("m", "p"), ("s", "m")),

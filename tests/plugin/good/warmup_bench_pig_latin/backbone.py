@@ -1,6 +1,6 @@
 """``pocket``: a T5 of 16 dimensions."""
 
-from harness.preset import Preset
+from warmup_bench import Preset
 
 POCKET = Preset(
     name="pocket",

@@ -3,7 +3,7 @@
 A = B = 1 for the sample with the largest ly, 0 for the rest
 """
 
-from harness.objective import Coefficients, Method, Rollout
+from warmup_bench import Coefficients, Method, Rollout
 
 
 def coefficients(rollout: Rollout) -> Coefficients:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from harness.metrics.base import FloatArray, MetricContext
+from warmup_bench import FloatArray, MetricContext
 
 
 class Exact:

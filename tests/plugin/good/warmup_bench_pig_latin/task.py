@@ -3,7 +3,7 @@
 import itertools
 import random
 
-from harness.task import LoadRequest, ScaleCard, Splits, Subset, Task, TaskCard, numbered
+from warmup_bench import LoadRequest, ScaleCard, Splits, Subset, Task, TaskCard, numbered
 
 ONSETS, VOWELS, CODAS = ("b", "st", "k", "pl", "m"), "aeiou", ("n", "t", "sk", "r")
 

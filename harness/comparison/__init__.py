@@ -1,0 +1,10 @@
+"""Significance on statistics arrays: paired randomisation, bootstrap, correction, what seeds can show.
+
+Pure numpy; nothing here knows a metric, which arrives as its ``aggregate`` function.
+"""
+
+from warmup_bench.comparison.correction import holm
+from warmup_bench.comparison.paired import Comparison, compare
+from warmup_bench.comparison.seeds import seed_level_note
+
+__all__ = ["Comparison", "compare", "holm", "seed_level_note"]

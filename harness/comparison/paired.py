@@ -1,0 +1,159 @@
+"""Compare two systems on the same examples and matched seeds: difference, interval and p value."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from warmup_bench.comparison.bootstrap import bootstrap_differences, percentile_interval
+from warmup_bench.comparison.randomization import Randomization, randomization_test
+from warmup_bench.comparison.scoring import Aggregate, finite_scores
+from warmup_bench.comparison.seeds import interval_note, seed_level_note, seed_level_p
+from warmup_bench.comparison.units import stratum_sizes, unit_numbers, unit_sums
+from warmup_bench.contracts.errors import UserError
+from warmup_bench.contracts.metric import FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """System B against system A, the baseline, in the metric's own units.
+
+    Attributes:
+        score_a: Corpus score of A for each seed.
+        score_b: Corpus score of B for each seed.
+        difference: Mean over seeds of ``score_b - score_a``.
+        low: Lower end of the bootstrap percentile interval of the difference.
+        high: Its upper end.
+        p_value: Two-sided p of the paired randomisation, given the trained models.
+        confidence: Nominal coverage of the interval.
+        randomizations: Swaps behind ``p_value``: all there are where that is fewer than asked for, 0 where p
+            was counted from the whole null distribution (accuracy).
+        resamples: Bootstrap resamples behind the interval.
+        seeds: Matched seeds.
+        examples: Test examples.
+        groups: Units that were swapped and resampled: the examples, unless groups were given.
+        notes: What a reader must know of the numbers, one plain sentence each.
+        test: Name of the test behind ``p_value``.
+        seed_p_value: Two-sided p of the sign-flip test over the matched seeds: would other seeds show the
+            difference? None with one seed.
+    """
+
+    score_a: tuple[float, ...]
+    score_b: tuple[float, ...]
+    difference: float
+    low: float
+    high: float
+    p_value: float
+    confidence: float
+    randomizations: int
+    resamples: int
+    seeds: int
+    examples: int
+    groups: int
+    notes: tuple[str, ...]
+    test: str = "paired randomisation"
+    seed_p_value: float | None = None
+
+
+def compare(
+    a: ArrayLike,
+    b: ArrayLike,
+    aggregate: Aggregate,
+    *,
+    ids: Sequence[str],
+    groups: Sequence[str | None] | None = None,
+    strata: Sequence[int] = (),
+    randomizations: int = 10_000,
+    resamples: int = 1_000,
+    seed: int = 12345,
+    confidence: float = 0.95,
+) -> Comparison:
+    """Compare statistics [seeds, examples, k] of A and B: same seeds, same examples, same order.
+
+    Args:
+        a: Segment statistics of the baseline.
+        b: Segment statistics of the other system.
+        aggregate: The metric's, from summed statistics [..., k] to scores [...].
+        ids: The examples' ids, in order; an error names them.
+        groups: The examples' groups (documents), which are swapped and resampled whole; an example whose
+            group is None is a unit by itself.
+        strata: How many examples each of several test sets has that stand one after the other: each is
+            resampled by itself. Empty: they are one test set.
+        randomizations: Random swaps; all swaps are tried where they are no more than this.
+        resamples: Bootstrap resamples.
+        seed: Of the draws, which depend on nothing else but the numbers of units and rounds.
+        confidence: Coverage of the interval, between 0 and 1.
+
+    Raises:
+        UserError: for shapes or ids that do not match, and for a statistic that is not finite.
+        ValueError: for a number of rounds below 1 or a confidence outside of 0..1.
+    """
+    if randomizations < 1 or resamples < 1 or not 0.0 < confidence < 1.0:
+        raise ValueError(f"cannot use {randomizations=}, {resamples=}, {confidence=}")
+    a, b = _checked(a, b, ids)
+    units = unit_numbers(ids, groups)
+    score_a, score_b = (finite_scores(aggregate, side.sum(axis=1)) for side in (a, b))
+    a, b = unit_sums(a, units), unit_sums(b, units)
+    test = randomization_test(a, b, aggregate, randomizations, seed)
+    sizes = stratum_sizes(units, strata)
+    drawn = bootstrap_differences(a, b, aggregate, resamples, seed, sizes)
+    low, high = percentile_interval(drawn, confidence)
+    notes = [
+        seed_level_note(len(a)),
+        interval_note(len(a)),
+        _exact_note(test),
+        f"swapped and resampled by {a.shape[1]} groups" if a.shape[1] < len(ids) else None,
+    ]
+    return Comparison(
+        score_a=tuple(score_a.tolist()),
+        score_b=tuple(score_b.tolist()),
+        difference=float((score_b - score_a).mean()),
+        low=low,
+        high=high,
+        p_value=test.p_value,
+        confidence=confidence,
+        randomizations=test.rounds,
+        resamples=resamples,
+        seeds=len(a),
+        examples=len(ids),
+        groups=a.shape[1],
+        notes=tuple(note for note in notes if note),
+        test=test.test,
+        seed_p_value=seed_level_p((score_b - score_a).tolist(), randomizations, seed),
+    )
+
+
+def _exact_note(test: Randomization) -> str | None:
+    if not test.exact:
+        return None
+    if test.rounds:
+        return f"p is exact: all {test.rounds} distinct swaps were tried"
+    return "p is exact: every swap is counted"
+
+
+def _checked(a: ArrayLike, b: ArrayLike, ids: Sequence[str]) -> tuple[FloatArray, FloatArray]:
+    """Both as float64 [seeds, examples, k], or one clear error."""
+    pair = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
+    shape = pair[0].shape
+    if shape != pair[1].shape or len(shape) != 3 or 0 in shape:
+        raise UserError(
+            f"cannot pair statistics of shapes {shape} and {pair[1].shape} ([seeds, examples, k])",
+            hint="Both systems need the same seeds, the same examples and the same metric, and one at least.",
+        )
+    if shape[1] != len(ids):
+        raise UserError(
+            f"{len(ids)} ids for statistics of {shape[1]} examples", hint="Pass one id an example."
+        )
+    if len(set(ids)) < len(ids):
+        twice = next(name for i, name in enumerate(ids) if name in ids[:i])
+        raise UserError(f"example id {twice!r} occurs twice", hint="Pairing needs ids that are unique.")
+    for system, statistics in zip("AB", pair, strict=True):
+        wrong = np.argwhere(~np.isfinite(statistics))
+        if len(wrong):
+            run, example, _ = wrong[0]
+            raise UserError(
+                f"a statistic of example {ids[example]!r} is not finite (system {system}, run {run})",
+                hint="Score it again, or leave the example out of both systems.",
+            )
+    return pair

@@ -1,0 +1,166 @@
+"""Systems against the first one, on the runs and examples that they share: stored cells, texts, lists."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from warmup_bench.comparison import Comparison, compare, holm
+from warmup_bench.comparison.influence import influences
+from warmup_bench.comparison.systems import System, matched
+from warmup_bench.contracts.errors import UserError
+from warmup_bench.contracts.settings import Stats
+
+
+@dataclass(frozen=True)
+class SystemGain:
+    """One metric of one system against the first one."""
+
+    key: str
+    metric: str
+    signature: str
+    higher_is_better: bool
+    baseline: str
+    system: str
+    comparison: Comparison
+    corrected_p: float
+
+
+@dataclass(frozen=True)
+class Moved:
+    """An example that moves the difference of the main metric: its texts in the first common run, None where
+    a cell holds numbers only.
+    """
+
+    system: str
+    id: str
+    influence: float
+    source: str | None
+    references: tuple[str, ...] | None
+    baseline_output: str | None
+    system_output: str | None
+
+
+@dataclass(frozen=True)
+class SystemsCompared:
+    """All that a comparison found.
+
+    Attributes:
+        lines: By metric, then system.
+        moved: Examples of the first metric by system, the best gains first, then the worst losses.
+        notes: Footnotes.
+    """
+
+    lines: tuple[SystemGain, ...]
+    moved: tuple[Moved, ...]
+    notes: tuple[str, ...]
+
+
+def require_two(systems: Sequence[object]) -> None:
+    """See that there is something to compare.
+
+    Raises:
+        UserError: There is not.
+    """
+    if len(systems) < 2:
+        raise UserError("one system is nothing to compare", hint="Name the baseline and another system.")
+
+
+def compare_systems(
+    systems: Sequence[System], stats: Stats, *, intersect: bool = False, examples: int = 0
+) -> SystemsCompared:
+    """Compare every system with the first one on their common runs and examples.
+
+    Args:
+        systems: The baseline, then the others.
+        stats: Randomizations, resamples, seed and confidence.
+        intersect: Compare on the common examples where the systems hold different ones.
+        examples: How many that moved most are named, each way.
+
+    Raises:
+        UserError: Fewer than two systems, or some that can't be paired.
+    """
+    require_two(systems)
+    pairs, notes = [], []
+    for other in systems[1:]:
+        a, b, dropped = matched(systems[0], other, intersect=intersect)
+        pairs.append((a, b))
+        if dropped:
+            notes.append(f"{other.name}: {dropped} examples that stand in one system only were dropped")
+        left = sorted(set(systems[0].runs) ^ set(other.runs), key=lambda run: (len(run), run))
+        if any(a.warm_starts.get(run) != b.warm_starts.get(run) for run in a.runs):
+            notes.append(
+                f"{other.name}: its models began from other warm starts than the baseline's (backbone, "
+                "settings or data differ): runs of one seed share its number alone"
+            )
+        if left:
+            notes.append(f"{other.name}: seeds without a partner were left out: {', '.join(left)}")
+    keys = [key for key in systems[0].metrics if all(key in system.metrics for system in systems)]
+    if not keys:
+        raise UserError("the systems have no metric in common", hint="Compare cells of one task.")
+    lines = [line for key in keys for line in _lines(key, pairs, stats)]
+    notes += _shared_notes(lines)
+    moved = [example for a, b in pairs for example in _moved(a, b, keys[0], examples)]
+    if moved and any(system.outputs is None for system in systems):
+        notes.append("the examples are named without their texts: published cells hold numbers only")
+    return SystemsCompared(tuple(lines), tuple(moved), tuple(dict.fromkeys(notes)))
+
+
+def _lines(key: str, pairs: Sequence[tuple[System, System]], stats: Stats) -> list[SystemGain]:
+    """One metric of every pair; Holm's family is the pairs."""
+    found = []
+    for a, b in pairs:
+        metric = a.metrics[key]
+        if metric.signature() != b.metrics[key].signature():
+            raise UserError(
+                f"{a.name} and {b.name} were scored differently: {metric.name} {metric.signature()} and "
+                f"{b.metrics[key].signature()}",
+                hint="Score both the same way.",
+            )
+        comparison = compare(
+            a.statistics[key],
+            b.statistics[key],
+            metric.aggregate,
+            ids=a.ids,
+            groups=a.groups,
+            randomizations=stats.randomizations,
+            resamples=stats.resamples,
+            seed=stats.seed,
+            confidence=stats.confidence,
+        )
+        found.append((metric, a.name, b.name, comparison))
+    corrected = holm([comparison.p_value for *_, comparison in found])
+    return [
+        SystemGain(key, m.name, m.signature(), m.higher_is_better, base, name, comparison, float(p))
+        for (m, base, name, comparison), p in zip(found, corrected, strict=True)
+    ]
+
+
+def _shared_notes(lines: Sequence[SystemGain]) -> list[str]:
+    """The notes of all comparisons: once where they hold for every line, else with the line's name."""
+    notes = []
+    for note in dict.fromkeys(note for line in lines for note in line.comparison.notes):
+        of = [f"{line.metric} of {line.system}" for line in lines if note in line.comparison.notes]
+        notes.append(note if len(of) == len(lines) else f"{', '.join(of)}: {note}")
+    return notes
+
+
+def _moved(a: System, b: System, key: str, count: int) -> list[Moved]:
+    """The examples with the largest influence for b, then those with the largest against it."""
+    metric = a.metrics[key]
+    moves = influences(a.statistics[key], b.statistics[key], metric.aggregate)
+    good = moves if metric.higher_is_better else -moves
+    order = np.argsort(-good, kind="stable")
+    ends = [i for i in order[:count] if good[i] > 0] + [i for i in order[::-1][:count] if good[i] < 0]
+    return [
+        Moved(
+            system=b.name,
+            id=a.ids[i],
+            influence=float(moves[i]),
+            source=None if a.sources is None else a.sources[i],
+            references=None if a.references is None else a.references[i],
+            baseline_output=None if a.outputs is None else a.outputs[0][i],
+            system_output=None if b.outputs is None else b.outputs[0][i],
+        )
+        for i in ends
+    ]

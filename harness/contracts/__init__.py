@@ -1,0 +1,1 @@
+"""What the author of a plugin meets: task, method, metric, preset, settings, errors, registries."""

@@ -1,0 +1,269 @@
+"""Run jobs on this machine: in this process, or in a pool of spawned ones.
+
+Every worker computes with the same number of threads, so the numbers do not depend on how many workers
+there are.
+"""
+
+import multiprocessing
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+from warmup_bench.execution.executors import Event, Listener
+from warmup_bench.execution.executors.board import POLL, Board, Outcome
+from warmup_bench.execution.executors.rank import Stage, children_threads, end_with_parent
+from warmup_bench.execution.executors.ranks import follow, run_together
+from warmup_bench.execution.executors.stopping import Stop, deaf_children, listening
+from warmup_bench.execution.stages import run_cell, run_training, run_warm_start
+from warmup_bench.models.parallel import ALONE
+from warmup_bench.plan.jobs import Kind, Step
+from warmup_bench.store.failures import Failure, failure_of
+from warmup_bench.store.locks import claim
+from warmup_bench.train.launch import launched, leading
+
+STAGES: dict[Kind, Stage] = {
+    "warm start": run_warm_start,
+    "training": run_training,
+    "cell": run_cell,
+}
+MIN_INTERVAL = 0.2
+"""Seconds between two progress events of one job."""
+_channel: Any = None
+_stop_event: Any = None
+
+
+def run_steps(steps: Sequence[Step], *, workers: int, threads: int, listener: Listener) -> dict[str, Failure]:
+    """Run steps, each once the one that it needs is done.
+
+    A step that another process is making is waited for and not made twice.
+
+    Args:
+        steps: In the order in which they should start where several can.
+        workers: Processes; 1 runs everything in this one.
+        threads: CPU threads of each.
+        listener: Called with every event, from one thread at a time.
+
+    Returns:
+        Every failure, by key. A failure stops only what depends on it.
+
+    Raises:
+        KeyboardInterrupt: The user asked to stop, and every running step has (its argument: the signal).
+    """
+    board = Board(steps)
+    if workers == 1:
+        _run_here(board, threads, listener)
+    else:
+        _run_pool(board, workers, threads, listener)
+    return board.failures
+
+
+def led(command: Callable[[], int]) -> int:
+    """The exit code of a command, which under a launcher rank 0 alone runs, and the others help it.
+
+    Raises:
+        UserError: Fewer ranks have come than were asked for, or the command's own.
+    """
+    launch = launched()
+    if launch is not None and launch.rank > 0:
+        return follow(launch, STAGES)
+    with leading():
+        return command()
+
+
+def _run_here(board: Board, threads: int, listener: Listener) -> None:
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    stop = Stop()
+    try:
+        with listening(stop):
+            while board.open and not stop():
+                step = board.start()
+                if step is None:
+                    time.sleep(POLL)
+                elif (outcome := run_step(step, listener, stop)) == "stopped":
+                    raise stop.error()
+                else:
+                    board.settle(step, outcome)
+    finally:
+        torch.set_num_threads(before)
+    if stop():
+        raise stop.error()
+
+
+class _Pool:
+    """A process pool with a channel for its events; a killed worker costs both, so both are made anew."""
+
+    def __init__(self, workers: int, threads: int, listener: Listener) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.channel, self.stop_event = context.Queue(), context.Event()
+        self.drain = threading.Thread(target=_drain, args=(self.channel, listener), daemon=True)
+        self.drain.start()
+        self.executor = ProcessPoolExecutor(
+            workers, context, _set_up, (self.channel, self.stop_event, threads)
+        )
+
+    def submit(self, step: Step) -> "Future[Outcome]":
+        with deaf_children():
+            return self.executor.submit(_run, step)
+
+    def close(self, *, kill: bool = False) -> None:
+        if kill:
+            for process in list((self.executor._processes or {}).values()):
+                process.kill()
+        self.executor.shutdown(wait=True, cancel_futures=True)
+        self.channel.put(None)
+        self.drain.join(timeout=5)
+        self.channel.cancel_join_thread()
+
+
+def _run_pool(board: Board, workers: int, threads: int, listener: Listener) -> None:
+    with children_threads(threads):
+        _run_in_pool(board, workers, threads, listener)
+
+
+def _run_in_pool(board: Board, workers: int, threads: int, listener: Listener) -> None:
+    pool = _Pool(workers, threads, listener)
+
+    def tell() -> None:
+        pool.stop_event.set()
+
+    stop = Stop(tell)
+    suspects: deque[Step] = deque()
+    running: dict[Future[Outcome], Step] = {}
+    finished_well = False
+    try:
+        with listening(stop):
+            while board.open and not (stop() and not running):
+                if not stop():
+                    _fill(pool, board, running, suspects, workers)
+                if not running:
+                    time.sleep(POLL)
+                    continue
+                killed: list[Step] = []
+                finished, _ = wait(running, timeout=POLL, return_when=FIRST_COMPLETED)
+                for future in finished:
+                    step = running.pop(future)
+                    try:
+                        board.settle(step, future.result())
+                    except BrokenProcessPool:
+                        killed.append(step)
+                if killed:
+                    killed += running.values()
+                    running.clear()
+                    pool.close(kill=True)
+                    pool = _Pool(workers, threads, listener)
+                    if stop():
+                        continue
+                    if suspects and killed == [suspects[0]]:
+                        suspects.popleft()
+                        failure = Failure(
+                            killed[0].kind, "Killed", "its process was killed, twice (out of memory?)"
+                        )
+                        listener(Event(killed[0].key, "failed", message=failure.message))
+                        board.settle(killed[0], failure)
+                    else:
+                        # Any of them may have done it: each is tried again alone.
+                        suspects.extend(killed)
+                elif suspects and suspects[0].key not in board.running:
+                    suspects.popleft()
+        finished_well = True
+    finally:
+        pool.close(kill=not finished_well)
+    if stop():
+        raise stop.error()
+
+
+def _fill(
+    pool: _Pool,
+    board: Board,
+    running: "dict[Future[Outcome], Step]",
+    suspects: "deque[Step]",
+    workers: int,
+) -> None:
+    """Give the workers what they can take; a step that may have killed its process runs alone."""
+    if suspects:
+        if not running:
+            running[pool.submit(suspects[0])] = suspects[0]
+        return
+    while len(running) < workers and (step := board.start()) is not None:
+        running[pool.submit(step)] = step
+
+
+def _set_up(channel: Any, stop_event: Any, threads: int) -> None:
+    global _channel, _stop_event  # a pool's initialiser can leave its state nowhere else
+    _channel, _stop_event = channel, stop_event
+    end_with_parent()
+    prepare(threads)
+
+
+def prepare(threads: int) -> None:
+    """Make a fresh worker process compute with so many threads, quietly."""
+    import torch
+
+    from warmup_bench.models.load import quiet_transformers
+
+    torch.set_num_threads(threads)
+    quiet_transformers()
+
+
+def _drain(channel: Any, listener: Listener) -> None:
+    while (event := channel.get()) is not None:
+        listener(event)
+
+
+def _run(step: Step) -> Outcome:
+    return run_step(step, _channel.put, _stop_event.is_set)
+
+
+def run_step(
+    step: Step,
+    listener: Listener,
+    stopping: Callable[[], bool],
+    lock: Callable[[Path], AbstractContextManager[bool]] = claim,
+) -> Outcome:
+    """Make a step's folder in this process, or in one a device, unless another process is making it.
+
+    Args:
+        step: The step; what it needs is stored.
+        listener: Called with its events.
+        stopping: Asked after every training step and batch whether to stop.
+        lock: Tries to hold the step's lock; another one where somebody holds it for this process.
+    """
+    last = 0.0
+    at = "decode" if step.kind == "cell" else str(step.kind)
+
+    def report(stage: str, done: int, total: int, figures: dict[str, float]) -> None:
+        nonlocal last, at
+        at = stage
+        now = time.monotonic()
+        if done == total or now - last >= MIN_INTERVAL:
+            last = now
+            listener(Event(step.key, "progress", stage, done, total, figures))
+        if stopping():
+            raise KeyboardInterrupt
+
+    try:
+        with lock(step.lock) as ours:
+            if not ours:
+                return "busy"
+            listener(Event(step.key, "started"))
+            if step.job.devices == 1:
+                STAGES[step.kind](step.job, report, ALONE)
+            else:
+                run_together(STAGES[step.kind], step, report)
+    except KeyboardInterrupt:
+        return "stopped"
+    except (Exception, SystemExit) as error:  # a plugin may raise anything, and call sys.exit
+        failure = failure_of(error, at)
+        listener(Event(step.key, "failed", message=failure.message))
+        return failure
+    listener(Event(step.key, "done"))
+    return "done"

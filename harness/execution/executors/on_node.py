@@ -1,0 +1,212 @@
+"""What runs on a node of a Ray cluster: a step, and the wire between it and the driver."""
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+from warmup_bench.contracts.errors import UserError
+from warmup_bench.execution.executors import Event, Listener
+from warmup_bench.execution.executors.board import POLL, Outcome
+from warmup_bench.execution.executors.local import prepare, run_step
+from warmup_bench.execution.executors.nodes import host, require_same_versions, versions
+from warmup_bench.execution.executors.parcel import Parcel, run_away
+from warmup_bench.plan.jobs import Step
+from warmup_bench.store.failures import failure_of
+from warmup_bench.store.locks import read_owner
+
+SILENCE = 60.0
+"""Seconds without an answer after which a worker takes its driver for dead, and stops."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A step for a worker.
+
+    Attributes:
+        step: With absolute paths.
+        token: Of the lock that the driver holds for the step: a worker that reads it shares the folder.
+        threads: CPU threads.
+        versions: The driver's.
+        folder: The driver's working folder, from which it has resolved relative paths.
+        wire: Handle of the actor :class:`Wire`.
+        parcels: References to what the step reads, by path in the results folder; None: not packed so far.
+    """
+
+    step: Step
+    token: str
+    threads: int
+    versions: Mapping[str, str]
+    folder: Path
+    wire: Any
+    parcels: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came of an order.
+
+    Attributes:
+        outcome: As in the other executors; ``unshared``: the folder is not here, and nothing was packed.
+        made: What it has made where the folder is not shared.
+    """
+
+    outcome: Outcome | Literal["unshared"]
+    made: Mapping[str, Parcel] | None = None
+
+
+class Wire:
+    """An actor between the driver and its workers: events one way, the wish to stop the other."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.stopping = False
+
+    def tell(self, events: list[Event]) -> bool:
+        """Leave events for the driver; returns whether to stop."""
+        self.events += events
+        return self.stopping
+
+    def listen(self, stopping: bool) -> list[Event]:
+        """Take the events, and leave the driver's wish."""
+        self.stopping = stopping
+        events, self.events = self.events, []
+        return events
+
+
+def tell_versions() -> dict[str, str]:
+    """What this node has, for the driver to compare."""
+    return versions()
+
+
+def work(order: Order) -> Reply:
+    """Run a step on this node, in the results folder where it is shared and else in a scratch folder."""
+    step = order.step
+    try:
+        require_same_versions(order.versions, versions(), host())
+        if order.folder.is_dir():
+            os.chdir(order.folder)
+        shared = (read_owner(step.lock) or {}).get("token") == order.token
+        if not shared and order.parcels is None:
+            return Reply("unshared")
+        _require_same_code(step)
+        prepare(order.threads)
+        with _talking(order.wire, partial(_replaced, order) if shared else lambda: False) as (
+            listener,
+            stopping,
+        ):
+
+            def run(there: Step) -> Outcome:
+                # The driver holds the lock: a node that dies leaves none behind.
+                return run_step(there, listener, stopping, lambda path: nullcontext(True))
+
+            if stopping():
+                return Reply("stopped")
+            if shared:
+                return Reply(run(step))
+            outcome, made = run_away(step, _fetched(order.parcels or {}), run)
+            return Reply(outcome, made)
+    except (Exception, SystemExit) as error:
+        return Reply(failure_of(error, "decode" if step.kind == "cell" else step.kind))
+
+
+def _require_same_code(step: Step) -> None:
+    """See that this node has the plugins that the cell was planned with.
+
+    Raises:
+        UserError: It has others, or lacks one.
+    """
+    from warmup_bench.contracts.registry import tasks
+    from warmup_bench.contracts.resolve import resolve_method
+    from warmup_bench.models.load import resolve_preset
+
+    job = step.job
+    for kind, reference, load in (
+        ("task", job.task, tasks().load),
+        ("backbone", job.backbone, resolve_preset),
+        ("method", job.method, resolve_method),
+    ):
+        try:
+            code = load(reference).code
+        except UserError as error:
+            raise UserError(
+                f"node {host()}: {error.problem}", origin=error.origin, hint=error.hint
+            ) from error
+        if code != job.cell.code[kind]:
+            raise UserError(
+                f"{kind} '{reference}' is {code} on node {host()}, not {job.cell.code[kind]} as here",
+                origin="--executor ray",
+                hint="Put the same plugins on every node, at the same path.",
+            )
+
+
+def _fetched(references: Mapping[str, Any]) -> dict[str, Parcel]:
+    """The parcels behind references.
+
+    In a thread: Ray lends the CPUs of a task whose main thread waits to another one.
+    """
+    import ray
+
+    with ThreadPoolExecutor(1) as pool:
+        found = pool.submit(ray.get, list(references.values())).result()
+    return dict(zip(references, found, strict=True))
+
+
+def _replaced(order: Order) -> bool:
+    """Whether the step's lock was given to another worker: the driver has taken this node for lost."""
+    owner = read_owner(order.step.lock) or {}
+    return bool(owner.get("token", order.token) != order.token)
+
+
+@contextmanager
+def _talking(wire: Any, replaced: Callable[[], bool]) -> Iterator[tuple[Listener, Callable[[], bool]]]:
+    """Pass events on twice a second, and learn whether to stop.
+
+    How a step ended is the driver's to tell, once it has the result: those events go no further. A worker
+    that was replaced ends its process, since two must not write one checkpoint.
+    """
+    import ray
+
+    told: list[Event] = []
+    lock, over, stop, asked = threading.Lock(), threading.Event(), threading.Event(), threading.Event()
+
+    def listener(event: Event) -> None:
+        if event.kind in ("started", "progress"):
+            with lock:
+                told.append(event)
+
+    def talk() -> None:
+        heard = time.monotonic()
+        while True:
+            last = over.is_set()
+            with lock:
+                events = told[:]
+                told.clear()
+            with contextlib.suppress(ray.exceptions.RayError):
+                if ray.get(wire.tell.remote(events), timeout=SILENCE / 4):
+                    stop.set()
+                heard = time.monotonic()
+            if time.monotonic() - heard > SILENCE:
+                stop.set()
+            asked.set()
+            if replaced():
+                os._exit(1)
+            if last:
+                return
+            over.wait(POLL)
+
+    thread = threading.Thread(target=talk, daemon=True)
+    thread.start()
+    asked.wait(SILENCE)
+    try:
+        yield listener, stop.is_set
+    finally:
+        over.set()
+        thread.join()

@@ -1,0 +1,353 @@
+"""The stages of a cell. Each reads what the one before it left on disk and writes one whole folder.
+
+warm start -> training -> decode -> score
+
+The warm start is shared by the methods of a seed, and a training by the cells that only decode otherwise.
+
+A cell on several devices is a stage that several processes run, each with its rank of a group; they share
+batches, and rank 0 alone writes.
+"""
+
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from warmup_bench.contracts.method import Giving, Method, likelihood
+from warmup_bench.contracts.registry import tasks
+from warmup_bench.contracts.resolve import resolve_method
+from warmup_bench.contracts.settings import Budget, Lora
+from warmup_bench.contracts.task import Example
+from warmup_bench.models.parallel import ALONE, Group
+from warmup_bench.plan.jobs import Job
+from warmup_bench.score.cells import score_cell, task_facts
+from warmup_bench.store.examples import read_split
+from warmup_bench.store.failures import clear_failure
+from warmup_bench.store.folders import (
+    check,
+    clear_unfinished,
+    is_done,
+    make_folder,
+    read_json,
+    write_json,
+    write_table,
+    writing,
+)
+from warmup_bench.store.training_log import LOG
+from warmup_bench.train.ledger import NOTHING, Ledger, Outlay
+
+if TYPE_CHECKING:
+    from warmup_bench.models.batching import Encoded
+
+Report = Callable[[str, int, int, dict[str, float]], None]
+"""Called with (stage, done, total, figures)."""
+
+
+def run_warm_start(job: Job, report: Report, group: Group = ALONE) -> None:
+    """Make the starting point that all methods of a seed share, unless it is there.
+
+    From scratch: random weights by the seed, a tokenizer of the training split, then supervised steps on the
+    direct path. From a checkpoint: the same steps from its weights (none by default).
+    """
+    if is_done(job.warm_start_folder):
+        check(job.warm_start_folder)
+        return
+    if group.first:
+        clear_unfinished(job.warm_start_folder.parent, job.cell.warm_start_id)
+    import torch
+
+    from warmup_bench.models.batching import encode_examples
+    from warmup_bench.models.limits import check_lengths
+    from warmup_bench.models.load import make_backbone, resolve_preset
+    from warmup_bench.train.checkpoint import clear
+    from warmup_bench.train.loop import train
+    from warmup_bench.train.objective import Objective
+
+    cell, settings = job.cell, job.cell.settings
+    check(job.data)
+    examples = read_split(job.data, "train")
+    torch.manual_seed(cell.seed)
+    texts = [text for example in examples for text in (example.source, example.target)]
+    subset = tasks().load(job.task).value.card.subsets[cell.subset]
+    backbone = make_backbone(
+        resolve_preset(job.backbone).value,
+        texts,
+        dropout=settings.train.dropout,
+        offline=job.offline,
+        languages=(subset.source_language, subset.target_language),
+    )
+    check_lengths(backbone.model.config, settings)
+    backbone.model.to(job.device)
+    direct = Method("warm start", "", "", "none", likelihood)
+    ledger, work = Ledger(), job.checkpoints(cell.warm_start_id)
+    if settings.warm_start.steps:
+        limits = settings.train.max_source_tokens, settings.train.max_target_tokens
+        items, _ = encode_examples(backbone, examples, *limits)
+        ledger = train(
+            backbone,
+            items,
+            Objective(direct, settings.warmup),
+            settings.train,
+            budget=Budget(steps=settings.warm_start.steps),
+            learning_rate=settings.warm_start.learning_rate,
+            seed=cell.seed,
+            log=make_folder(work) / LOG,
+            report=lambda done, total, figures: report("warm start", done, total, figures),
+            checkpoints=work,
+            group=group,
+        )
+    if not group.first:
+        return
+    with writing(job.warm_start_folder) as folder:
+        if settings.warm_start.steps:
+            shutil.copyfile(work / LOG, folder / LOG)
+        backbone.save(folder)
+        write_json(folder / "ledger.json", ledger.to_dict())
+    clear(work)
+
+
+def run_cell(job: Job, report: Report, group: Group = ALONE) -> None:
+    """Decode the test set, or what ``decode.split`` says, and score it, unless that is there."""
+    if group.first:
+        clear_unfinished(job.folder)
+    if is_done(job.folder / "decode"):
+        check(job.folder / "decode")
+    else:
+        _decode(job, report, group)
+    if not group.first:
+        return
+    score_cell(job.folder, job.metrics, job.score, lambda done, total: report("score", done, total, {}))
+    clear_failure(job.folder)
+
+
+def run_training(job: Job, report: Report, group: Group = ALONE) -> None:
+    """Train the cell's method from the shared warm start, unless that is there."""
+    if is_done(job.training_folder):
+        check(job.training_folder)
+        return
+    if group.first:
+        clear_unfinished(job.training_folder.parent, job.cell.training_id)
+    import torch
+
+    from warmup_bench.models.batching import encode_examples
+    from warmup_bench.store.provenance import provenance
+    from warmup_bench.train.checkpoint import clear
+    from warmup_bench.train.diagnostics import diagnose
+    from warmup_bench.train.loop import train
+    from warmup_bench.train.objective import Objective
+    from warmup_bench.train.tracking import tracked
+
+    cell, settings = job.cell, job.cell.settings
+    check(job.data)
+    check(job.warm_start_folder)
+    torch.manual_seed(cell.seed + 1)
+    backbone = _load(job, job.warm_start_folder, lora=settings.lora)
+    method = resolve_method(job.method).value
+    limits = settings.train.max_source_tokens, settings.train.max_target_tokens
+    examples = read_split(job.data, "train")
+    items, cut = encode_examples(backbone, examples, *limits)
+    validation = read_split(job.data, "validation")[: settings.train.eval_examples]
+    watched, _ = encode_examples(backbone, validation, *limits)
+    outlay = NOTHING
+    if method.warmup == "given":
+        items, outlay = _with_given(job, method, items, examples, examples, group)
+        watched, _ = _with_given(job, method, watched, validation, examples, group)
+    reference = _load(job, job.warm_start_folder) if method.reference else None
+    if reference is not None:
+        reference.model.eval().requires_grad_(False)
+    objective = Objective(method, settings.warmup, reference)
+    work = job.checkpoints(cell.training_id)
+    log = make_folder(work) / LOG
+    with tracked(job.track if group.first else (), cell, job.out, cpu=job.device == "cpu") as follow:
+        ledger = train(
+            backbone,
+            items,
+            objective,
+            settings.train,
+            budget=_budget(job),
+            learning_rate=settings.train.learning_rate,
+            seed=cell.seed + 7919,  # another data order than the warm start's
+            log=log,
+            report=follow(log, lambda done, total, figures: report("training", done, total, figures)),
+            evaluate=lambda step, fit: diagnose(
+                backbone,
+                watched,
+                objective,
+                seed=cell.seed + step,
+                batch_size=settings.train.batch_size,
+                fit=fit,
+                dtype=settings.train.dtype,
+            ),
+            checkpoints=work,
+            group=group,
+            outlay=outlay,
+        )
+    if not group.first:
+        return
+    ledger.truncated = cut
+    with writing(job.training_folder) as folder:
+        shutil.copyfile(log, folder / LOG)
+        backbone.save(folder / "model")
+        write_json(folder / "ledger.json", ledger.to_dict())
+        write_json(folder / "provenance.json", provenance(job.device, settings.train.dtype, group.size))
+    clear(work)
+
+
+def _decode(job: Job, report: Report, group: Group) -> None:
+    from warmup_bench.decode import infer, rank_options
+
+    cell, settings = job.cell, job.cell.settings
+    method = resolve_method(job.method).value
+    gives = method.gives_at_inference
+    check(job.training_folder)
+    if gives:
+        check(job.warm_start_folder)
+    backbone = _load(job, job.training_folder / "model")
+    examples = read_split(job.data, settings.decode.split)
+    encoded = [backbone.source_ids(example.source, settings.train.max_source_tokens) for example in examples]
+    started = time.perf_counter()
+    given, outlay = None, NOTHING
+    if gives:
+        train = read_split(job.data, "train")
+        given, outlay = _give(job, method, examples, train, group, inference=True)
+    sources = [ids for ids, _ in encoded]
+    decoded, flops = infer(
+        backbone,
+        sources,
+        settings.decode,
+        given=given,
+        warmup_cap=0 if cell.warmup == "none" else settings.warmup.max_tokens,
+        dtype=settings.train.dtype,
+        seed=cell.seed,
+        report=lambda done, total: report("decode", done, total, {}),
+        group=group,
+    )
+    seconds = time.perf_counter() - started
+    direct = cell.warmup == "none" or settings.decode.warmup == "none"
+    options = [list(example.options) for example in examples]
+    ranking = None
+    if all(options):
+        ranking = rank_options(
+            backbone,
+            sources,
+            options,
+            warmups=None if direct else [d.warmup for d in decoded],
+            batch_size=settings.decode.batch_size,
+            dtype=settings.train.dtype,
+            group=group,
+        )
+    if not group.first:
+        return
+    with writing(job.folder / "decode") as folder:
+        columns = {
+            "id": [example.id for example in examples],
+            "group": [example.group for example in examples],
+            "source": [example.source for example in examples],
+            "references": [list(example.golds) for example in examples],
+            "hypothesis": [backbone.text(d.output) for d in decoded],
+            "warmup": [None if direct else backbone.text(d.warmup) for d in decoded],
+            "warmup_tokens": [len(d.warmup) for d in decoded],
+            "warmup_forced": [d.forced for d in decoded],
+            "finished": [d.finished for d in decoded],
+            "source_cut": [cut for _, cut in encoded],
+        }
+        if ranking is not None:
+            columns |= {"options": options, "option_log_probs": ranking.log_probs, "ranked": ranking.best}
+        write_table(folder / "predictions.parquet", columns)
+        spent = {
+            "decode_flops": flops + outlay.flops,
+            "decode_seconds": seconds,
+            "rank_flops": 0.0 if ranking is None else ranking.flops,
+            "truncated": sum(cut for _, cut in encoded),
+        }
+        write_json(folder / "ledger.json", spent)
+        write_json(folder / "cell.json", cell.model_dump(mode="json"))
+        card = tasks().load(job.task).value.card
+        write_json(folder / "task.json", task_facts(card, cell.subset, examples))
+
+
+def _budget(job: Job) -> Budget:
+    """The cell's budget, or the operations that the method which it is matched with has spent."""
+    if job.matched_training is None:
+        return job.cell.settings.budget
+    spent = read_json(check(job.matched_training) / "ledger.json")["train_flops"]
+    return Budget(flops=spent)
+
+
+def _with_given(
+    job: Job,
+    method: Method,
+    items: list["Encoded"],
+    examples: list[Example],
+    train: list[Example],
+    group: Group,
+) -> tuple[list["Encoded"], Outlay]:
+    """Encoded examples with the warmups that a method gives for training, and what they cost."""
+    given, outlay = _give(job, method, examples, train, group, inference=False)
+    return [replace(item, warmup=c) for item, c in zip(items, given, strict=True)], outlay
+
+
+def _give(
+    job: Job,
+    method: Method,
+    examples: list[Example],
+    train: list[Example],
+    group: Group,
+    *,
+    inference: bool,
+) -> tuple[list[list[int]], Outlay]:
+    """The warmups that a method gives for examples, as ids, and what they cost, once the model is loaded.
+
+    The warm start has been checked.
+    """
+    from warmup_bench.decode import decode_all
+
+    settings = job.cell.settings
+    frozen = _load(job, job.warm_start_folder)
+    spent = 0.0
+
+    def draft() -> list[list[int]]:
+        nonlocal spent
+        sources = [frozen.source_ids(ex.source, settings.train.max_source_tokens)[0] for ex in examples]
+        decoded, spent = decode_all(
+            frozen,
+            sources,
+            warmup_cap=0,
+            output_cap=settings.warmup.max_tokens,
+            batch_size=settings.decode.batch_size,
+            dtype=settings.train.dtype,
+            report=lambda done, total: None,
+            group=group,
+        )
+        return [d.output for d in decoded]
+
+    giving = Giving(
+        sources=[ex.source for ex in examples],
+        targets=None if inference else [ex.target for ex in examples],
+        target_ids=[frozen.target_ids(ex.target, settings.train.max_target_tokens)[0] for ex in train],
+        cap=settings.warmup.max_tokens,
+        encode=lambda text: frozen.plain_ids(text, target=True),
+        draft=draft,
+        seed=2 * job.cell.seed + inference,
+    )
+    assert method.give is not None  # resolve_method has checked it
+    started = time.perf_counter()
+    given = method.give(giving)
+    return given, Outlay(spent, time.perf_counter() - started)
+
+
+def _load(job: Job, folder: Path, lora: Lora | None = None) -> Any:
+    """A stored model, with fresh adapters where ``lora`` has a rank; stored ones stand on the warm start."""
+    from warmup_bench.models.limits import check_lengths
+    from warmup_bench.models.load import load_backbone
+    from warmup_bench.models.lora import ADAPTER
+
+    settings = job.cell.settings
+    adapter = folder if (folder / ADAPTER).is_file() else None
+    base = folder if adapter is None else check(job.warm_start_folder)
+    backbone = load_backbone(str(base), dropout=settings.train.dropout, lora=lora, adapter=adapter)
+    check_lengths(backbone.model.config, settings)
+    backbone.model.to(job.device)
+    return backbone

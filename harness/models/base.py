@@ -1,0 +1,185 @@
+"""One interface over encoder-decoder and decoder-only models.
+
+Everything that the harness does with a model goes through four calls: :meth:`Backbone.encode` reads the
+inputs once, :meth:`Backbone.advance` feeds tokens to the rows in one pass with gradients,
+:meth:`Backbone.writer` feeds them one at a time without, and :meth:`Backbone.logits` turns hidden states into
+logits where they are needed. Sampling, scoring and decoding share them, so no two of them can disagree about
+the model.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from warmup_bench.models.costs import Costs
+from warmup_bench.models.lora import has_adapter, save_adapter
+from warmup_bench.models.state import SpecialTokens, State
+
+LAYOUT = "warmup_bench.json"
+"""File beside a saved model that keeps its separator and prompt."""
+
+
+class Writer(ABC):
+    """``width`` rows for each input, which write on from where its state stands.
+
+    Attributes:
+        hidden: Last hidden state, [inputs * width, model width]; it predicts the next token.
+    """
+
+    hidden: Tensor
+
+    def __init__(self, backbone: Backbone, state: State, width: int) -> None:
+        """Rows i * width .. i * width + width - 1 continue row i of ``state``, which stays as it is."""
+        self.backbone, self.width = backbone, width
+
+    @abstractmethod
+    def feed(self, tokens: Tensor) -> None:
+        """Write one token a row, [rows]."""
+
+    @abstractmethod
+    def keep(self, inputs: Tensor) -> None:
+        """Go on with these inputs alone, [k] indices."""
+
+    @abstractmethod
+    def follow(self, rows: Tensor) -> None:
+        """Row i goes on as row ``rows[i]``, which belongs to the same input, [rows]."""
+
+    def _rows_of(self, inputs: Tensor) -> Tensor:
+        return (inputs[:, None] * self.width + torch.arange(self.width, device=inputs.device)).flatten()
+
+
+class Backbone(ABC):
+    """A model with its tokenizer and the tokens that the harness places."""
+
+    architecture: str
+
+    def __init__(self, model: Any, tokenizer: Any, tokens: SpecialTokens, costs: Costs) -> None:
+        """Wrap a loaded model; use :func:`warmup_bench.models.load.load_backbone`."""
+        self.model, self.tokenizer, self.tokens, self.costs = model, tokenizer, tokens, costs
+        self._head = model.get_output_embeddings()
+        body = model.get_decoder() if self.architecture == "encoder-decoder" else model.base_model
+        # transformers has renamed it (5.24 warns of the old name), a family at a time for all we know.
+        named = "cache" in inspect.signature(body.forward).parameters
+        self._cache_name = "cache" if named else "past_key_values"
+        self.head_scale = 1.0
+        self.writer_type: type[Writer]
+
+    @property
+    def device(self) -> torch.device:
+        """Device of the weights."""
+        device: torch.device = self._head.weight.device
+        return device
+
+    def autocast(self, dtype: str) -> torch.autocast:
+        """bfloat16 autocast where ``dtype`` says so; T5 overflows in float16, so that is not offered."""
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=dtype == "bfloat16")
+
+    @property
+    def vocabulary(self) -> int:
+        """Number of logits."""
+        size: int = self._head.weight.shape[0]
+        return size
+
+    prefix: list[int]
+    """Ids before the source."""
+    suffix: list[int]
+    """Ids after it."""
+    start: list[int]
+    """Ids that a decoder reads before its first prediction; empty for decoder-only models."""
+
+    def source_ids(self, text: str, max_tokens: int) -> tuple[list[int], bool]:
+        """Ids of prefix, text and suffix, and whether the text was cut; prefix and suffix never are."""
+        room = max(0, max_tokens - len(self.prefix) - len(self.suffix))
+        ids = self.plain_ids(text)
+        return [*self.prefix, *ids[:room], *self.suffix], len(ids) > room
+
+    @abstractmethod
+    def encode(self, source: Tensor, mask: Tensor) -> State:
+        """Read [batch, source] ids (right-padded, ``mask`` 1 at tokens) once, up to the first prediction."""
+
+    @abstractmethod
+    def advance(self, state: State, tokens: Tensor) -> Tensor:
+        """Feed [rows, t] tokens; returns hidden states [rows, t, width] and moves ``state`` on in place.
+
+        Row paddings may only follow a row's last token: a hidden state depends on what came before it.
+        """
+
+    def writer(self, state: State, width: int = 1) -> Writer:
+        """``width`` rows for each row of ``state``, to write token by token without gradient."""
+        return self.writer_type(self, state, width)
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Logits [..., vocabulary] of hidden states [..., width], in the dtype of the computation."""
+        out: Tensor = self._head(self.scaled(hidden))
+        bias = getattr(self.model, "final_logits_bias", None)  # BART's, a buffer that moves with the model
+        return out if bias is None else out + bias.to(out.dtype)
+
+    def scaled(self, hidden: Tensor) -> Tensor:
+        """Hidden states as the head takes them (T5 with tied embeddings scales them down)."""
+        return hidden * self.head_scale if self.head_scale != 1.0 else hidden
+
+    @property
+    def head_weight(self) -> Tensor | None:
+        """[vocabulary, width] where the logits are this weight times :meth:`scaled`, and nothing else."""
+        plain = type(self._head) is torch.nn.Linear and self._head.bias is None
+        if not plain or getattr(self.model, "final_logits_bias", None) is not None:
+            return None
+        weight: Tensor = self._head.weight
+        return weight
+
+    def target_ids(self, text: str, max_tokens: int) -> tuple[list[int], bool]:
+        """Token ids of a target, without special tokens and cut to ``max_tokens``; whether it was cut."""
+        ids = self.plain_ids(text, target=True)
+        return ids[:max_tokens], len(ids) > max_tokens
+
+    def plain_ids(self, text: str, *, target: bool = False) -> list[int]:
+        """Token ids of a text; text that spells a special token stays text, so no input can end a warmup.
+
+        ``target`` says that the decoder writes it: Marian has another tokenizer for that side.
+        """
+        side = "text_target" if target and hasattr(self.tokenizer, "spm_target") else "text"
+        plain = {"add_special_tokens": False, "split_special_tokens": True}
+        ids: list[int] = self.tokenizer(**{side: text}, **plain)["input_ids"]
+        if self._special.isdisjoint(ids):
+            return ids
+        # T5's </s> is a piece of its vocabulary like any other: only a space inside keeps it text.
+        for token in sorted(self.tokenizer.all_special_tokens, key=len, reverse=True):
+            text = text.replace(token, f"{token[0]} {token[1:]}")
+        ids = self.tokenizer(**{side: text}, **plain)["input_ids"]
+        return [i for i in ids if i not in self._special]
+
+    @cached_property
+    def _special(self) -> frozenset[int]:
+        """Special ids that no text may give; the one of unknown characters it may."""
+        return frozenset(self.tokenizer.all_special_ids) - {self.tokenizer.unk_token_id}
+
+    def text(self, ids: Sequence[int]) -> str:
+        """Text of generated ids, special tokens dropped."""
+        decoded: str = self.tokenizer.decode(
+            list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False
+        )
+        return decoded.strip()
+
+    def save(self, folder: Path) -> None:
+        """Write weights (safetensors), config and tokenizer in the layout of ``from_pretrained``; of a model
+        with LoRA, its adapter alone."""
+        if has_adapter(self.model):
+            save_adapter(self.model, folder)
+        else:
+            self.model.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+        layout = {"separator": self.tokenizer.convert_ids_to_tokens(self.tokens.separator), **self._layout()}
+        (folder / LAYOUT).write_text(json.dumps(layout) + "\n", encoding="utf-8")
+
+    def _layout(self) -> dict[str, Any]:
+        """What else a reload needs to place the same tokens."""
+        return {}

@@ -1,0 +1,92 @@
+"""Examples as token ids, batches as padded tensors, and the order in which training meets them."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from warmup_bench.contracts.task import Example
+from warmup_bench.models.base import Backbone
+
+POOL = 20
+"""Batches a pool: within a pool of shuffled examples, those of like length share a batch (less padding)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """One example as ids: the source as the backbone reads it, the target with eos, a given warmup."""
+
+    source: list[int]
+    target: list[int]
+    warmup: list[int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Right-padded ids: source and mask [batch, source], target [batch, target], target_lengths [batch].
+
+    ``given`` holds the warmup of every input where the method gives them.
+    """
+
+    source: Tensor
+    mask: Tensor
+    target: Tensor
+    target_lengths: Tensor
+    given: list[list[int]] | None = None
+
+    @property
+    def size(self) -> int:
+        """Number of inputs."""
+        return self.source.shape[0]
+
+
+def encode_examples(
+    backbone: Backbone, examples: Sequence[Example], max_source: int, max_target: int
+) -> tuple[list[Encoded], int]:
+    """Token ids of every example, and how many had a source or target that was cut."""
+    encoded, cut = [], 0
+    for example in examples:
+        source, source_cut = backbone.source_ids(example.source, max_source)
+        target, target_cut = backbone.target_ids(example.target, max_target - 1)
+        encoded.append(Encoded(source, [*target, backbone.tokens.eos]))
+        cut += source_cut or target_cut
+    return encoded, cut
+
+
+def collate(items: Sequence[Encoded], pad: int, device: torch.device) -> Batch:
+    """Pad to the longest of the batch."""
+    source, lengths = _pad([item.source for item in items], pad)
+    target, target_lengths = _pad([item.target for item in items], pad)
+    mask = (torch.arange(source.shape[1]) < lengths[:, None]).long()
+    given = [item.warmup for item in items if item.warmup is not None]
+    return Batch(
+        source.to(device), mask.to(device), target.to(device), target_lengths.to(device), given or None
+    )
+
+
+def _pad(rows: Sequence[list[int]], pad: int) -> tuple[Tensor, Tensor]:
+    lengths = torch.tensor([len(row) for row in rows])
+    width = int(lengths.max())
+    return torch.tensor([row + [pad] * (width - len(row)) for row in rows]), lengths
+
+
+def training_order(items: Sequence[Encoded], batch_size: int, seed: int) -> Iterator[list[int]]:
+    """Endless batches of indices: a function of seed and data only, so every method meets the same.
+
+    Batches are whole: what an epoch leaves over is left out of it, at random.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    batch_size = min(batch_size, len(items))
+    pool = batch_size * POOL
+    while True:
+        order = torch.randperm(len(items), generator=generator).tolist()
+        # Before the sort by length: else the longest would be left over, in a small data set always the same.
+        order = order[: len(order) - len(order) % batch_size]
+        for start in range(0, len(order), pool):
+            part = sorted(
+                order[start : start + pool], key=lambda i: len(items[i].source) + len(items[i].target)
+            )
+            batches = [part[i : i + batch_size] for i in range(0, len(part), batch_size)]
+            for index in torch.randperm(len(batches), generator=generator).tolist():
+                yield batches[index]

@@ -1,0 +1,196 @@
+"""The core that every method shares: sample warmups, then score [c ; sep ; y] in one teacher-forced pass.
+
+The policy that is scored is the policy that sampled: softmax of logits / temperature over all tokens but
+pad, eos and the decoder's start, no top-k, no top-p. A separator that the model wrote is part of c and is
+scored; one that is forced at the cap is not. Everything is summed over tokens in fp32.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from warmup_bench.models.base import Backbone
+from warmup_bench.models.state import State
+from warmup_bench.models.token_logp import policy_logits, token_logp
+
+
+@dataclass(frozen=True, slots=True)
+class Warmups:
+    """Warmups, one a row.
+
+    Attributes:
+        tokens: [rows, cap], padded after a warmup's end; the separator is not among them.
+        lengths: Tokens of each, [rows].
+        ended: True where the model wrote the separator itself, [rows].
+        logp: log p(c|x) as the sampler saw it, [rows], fp32.
+    """
+
+    tokens: Tensor
+    lengths: Tensor
+    ended: Tensor
+    logp: Tensor
+
+    def select(self, rows: Tensor) -> "Warmups":
+        """The given rows, [k] indices."""
+        return Warmups(self.tokens[rows], self.lengths[rows], self.ended[rows], self.logp[rows])
+
+
+def concatenate(parts: Sequence[Warmups]) -> Warmups:
+    """The rows of all parts, which have one cap."""
+    return Warmups(
+        *(
+            torch.cat([getattr(part, name) for part in parts])
+            for name in ("tokens", "lengths", "ended", "logp")
+        )
+    )
+
+
+@torch.no_grad()
+def sample_warmups(
+    backbone: Backbone, state: State, uniforms: Tensor, *, temperature: float = 1.0
+) -> Warmups:
+    """Draw warmups by inverting the cumulative distribution.
+
+    Args:
+        backbone: The model, in eval mode: dropout is off while sampling.
+        state: The inputs after :meth:`Backbone.encode`, [inputs].
+        uniforms: Uniform draws in [0, 1), [inputs * n, cap], the n rows of an input together; a warmup has at
+            most ``cap`` tokens.
+        temperature: Sampling temperature; the score uses the same.
+    """
+    rows, cap = uniforms.shape
+    tokens = torch.full((rows, cap), backbone.tokens.pad, dtype=torch.long, device=uniforms.device)
+    lengths = torch.zeros(rows, dtype=torch.long, device=uniforms.device)
+    ended = torch.zeros(rows, dtype=torch.bool, device=uniforms.device)
+    logp = torch.zeros(rows, device=uniforms.device)
+    banned = backbone.tokens.banned_in_warmup
+    writer = backbone.writer(state, rows // state.rows)
+    for step in range(cap):
+        shares = policy_logits(backbone.logits(writer.hidden), banned, temperature).softmax(dim=-1)
+        # A GPU sums in parallel: in fp32 that need not be monotone, and could then draw a banned token.
+        precision = torch.float64 if shares.is_cuda else shares.dtype
+        cumulative = shares.cumsum(dim=-1, dtype=precision)
+        target = uniforms[:, step : step + 1] * cumulative[:, -1:]
+        token = torch.searchsorted(cumulative, target, right=True).clamp_(max=shares.shape[-1] - 1)
+        gain = shares.gather(1, token).squeeze(1).log()
+        token = token.squeeze(1)
+        logp += torch.where(ended, 0.0, gain)
+        ended |= token == backbone.tokens.separator
+        tokens[:, step] = torch.where(ended, backbone.tokens.pad, token)
+        lengths += ~ended
+        if step + 1 == cap or (step % 4 == 3 and bool(ended.all())):  # one synchronisation every 4 tokens
+            break
+        writer.feed(token)
+    return Warmups(tokens, lengths, ended, logp)
+
+
+def given_warmups(rows: Sequence[list[int]], cap: int, pad: int, device: torch.device) -> Warmups:
+    """Warmups that a method gives; one shorter than the cap ends with a separator that is scored."""
+    cut = [row[:cap] for row in rows]
+    lengths = torch.tensor([len(row) for row in cut], device=device)
+    tokens = torch.tensor([row + [pad] * (cap - len(row)) for row in cut], device=device)
+    return Warmups(tokens.view(len(cut), cap), lengths, lengths < cap, torch.zeros(len(cut), device=device))
+
+
+def first_equal(warmups: Warmups, n: int) -> Tensor:
+    """Number of the first sample of the same input that is the same warmup, [batch, n]."""
+    rows = torch.cat([warmups.tokens, warmups.lengths[:, None], warmups.ended[:, None].long()], dim=1)
+    grid = rows.view(-1, n, rows.shape[1])
+    return (grid[:, :, None] == grid[:, None]).all(dim=-1).int().argmax(dim=-1)
+
+
+def first_of_equals(warmups: Warmups, n: int) -> Tensor:
+    """True at the first of each set of equal warmups of an input, [batch, n]."""
+    return first_equal(warmups, n) == torch.arange(n, device=warmups.lengths.device)
+
+
+def merge_equals(warmups: Warmups, n: int) -> tuple[Tensor, Tensor]:
+    """Rows to score so that each warmup of an input is scored once.
+
+    Returns:
+        The rows kept, [kept], and for every row the place of its equal among them, [batch * n].
+    """
+    first = first_equal(warmups, n)
+    distinct = (first == torch.arange(n, device=first.device)).flatten()
+    inputs = torch.arange(distinct.shape[0], device=distinct.device) // n
+    place = distinct.cumsum(0) - 1
+    return distinct.nonzero()[:, 0], place[inputs * n + first.flatten()]
+
+
+def no_warmups(rows: int, device: torch.device) -> Warmups:
+    """Empty warmups, for the direct path."""
+    zeros = torch.zeros(rows, dtype=torch.long, device=device)
+    return Warmups(zeros.new_zeros((rows, 0)), zeros, zeros.bool(), torch.zeros(rows, device=device))
+
+
+@dataclass(frozen=True, slots=True)
+class Sequences:
+    """What the decoder is made to write, [rows, length], with the positions that each sum runs over."""
+
+    tokens: Tensor
+    in_warmup: Tensor
+    in_target: Tensor
+
+
+def lay_out(
+    backbone: Backbone, warmups: Warmups, targets: Tensor, target_lengths: Tensor, *, direct: bool
+) -> Sequences:
+    """``c sep y eos`` in each row without inner padding, or ``y eos`` when ``direct``.
+
+    Args:
+        backbone: For its special tokens.
+        warmups: The warmups of the rows.
+        targets: Target ids with eos, right-padded, [rows, target].
+        target_lengths: Their lengths with eos, [rows].
+        direct: True for the path without a warmup and without a separator.
+    """
+    c_length, gap = warmups.lengths, 0 if direct else 1
+    length = int((c_length + gap + target_lengths).max())
+    position = torch.arange(length, device=targets.device).expand(targets.shape[0], length)
+    start = (c_length + gap)[:, None]
+    in_c = position < c_length[:, None]
+    in_target = (position >= start) & (position < start + target_lengths[:, None])
+    y = targets.gather(1, (position - start).clamp(0, targets.shape[1] - 1))
+    tokens = torch.where(in_target, y, backbone.tokens.pad)
+    if direct:
+        return Sequences(tokens, torch.zeros_like(in_target), in_target)
+    c = warmups.tokens.gather(1, position.clamp(max=warmups.tokens.shape[1] - 1))
+    at_separator = position == c_length[:, None]
+    tokens = torch.where(in_c, c, torch.where(at_separator, backbone.tokens.separator, tokens))
+    return Sequences(tokens, in_c | (at_separator & warmups.ended[:, None]), in_target)
+
+
+def score(
+    backbone: Backbone, state: State, sequences: Sequences, *, temperature: float = 1.0
+) -> tuple[Tensor, Tensor]:
+    """(lc, ly), each [rows] in fp32: summed log-probabilities of c under the sampled policy, and of y.
+
+    One teacher-forced pass over ``sequences`` from ``state`` (moved on in place).
+    """
+    first = state.hidden[:, None]
+    hidden = first
+    if sequences.tokens.shape[1] > 1:
+        hidden = torch.cat([first, backbone.advance(state, sequences.tokens[:, :-1])], dim=1)
+    banned = backbone.tokens.banned_in_warmup
+    lc = _summed_logp(backbone, hidden, sequences.tokens, sequences.in_warmup, banned, temperature)
+    ly = _summed_logp(backbone, hidden, sequences.tokens, sequences.in_target, (), 1.0)
+    return lc, ly
+
+
+def _summed_logp(
+    backbone: Backbone,
+    hidden: Tensor,
+    tokens: Tensor,
+    where: Tensor,
+    banned: tuple[int, ...],
+    temperature: float,
+) -> Tensor:
+    """Sum over the marked positions of each row of log p(token), [rows].
+
+    Logits are made for the marked positions only.
+    """
+    values = token_logp(backbone, hidden[where], tokens[where], banned, temperature)
+    rows = where.nonzero()[:, 0]
+    return torch.zeros(hidden.shape[0], device=hidden.device, dtype=values.dtype).index_add(0, rows, values)

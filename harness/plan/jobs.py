@@ -1,0 +1,224 @@
+"""What a plan still has to do: jobs, and the folders to make for them in their order."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from warmup_bench.contracts.registry import metrics
+from warmup_bench.contracts.resolve import resolve_method
+from warmup_bench.contracts.settings import Score
+from warmup_bench.plan.plan import Plan
+from warmup_bench.score.cells import is_scored
+from warmup_bench.spec.cell import Cell
+from warmup_bench.store.folders import check, is_done
+from warmup_bench.store.provenance import free_cores
+from warmup_bench.store.stored import read_facts
+
+Kind = Literal["warm start", "training", "cell"]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a worker needs to run a cell or its warm start: plain data, sent between processes.
+
+    Attributes:
+        cell: The cell.
+        out: Results folder.
+        data: Folder with the examples.
+        task, method, backbone: References that the registries resolve (names or paths).
+        device: "cpu" or "cuda".
+        offline: True when nothing may be fetched.
+        metrics: Metrics to score the cell with; learned ones have a stage of their own.
+        score: What metrics read of the spec.
+        matched: Cell whose training FLOPs are this one's budget.
+        track: Trackers that its training's log goes to.
+        devices: Processes that share its batches, one a device.
+    """
+
+    cell: Cell
+    out: Path
+    data: Path
+    task: str
+    method: str
+    backbone: str
+    device: str
+    offline: bool
+    metrics: tuple[str, ...]
+    score: Score
+    matched: Cell | None = None
+    track: tuple[str, ...] = ()
+    devices: int = 1
+
+    @property
+    def folder(self) -> Path:
+        """The cell's folder, with its predictions and scores."""
+        return self.out / "cells" / self.cell.id
+
+    @property
+    def training_folder(self) -> Path:
+        """The trained model's folder."""
+        return self.out / "trainings" / self.cell.training_id
+
+    @property
+    def matched_training(self) -> Path | None:
+        """The folder of the training that this one is matched with."""
+        return None if self.matched is None else self.out / "trainings" / self.matched.training_id
+
+    @property
+    def warm_start_folder(self) -> Path:
+        """The shared warm start's folder."""
+        return self.out / "warm-starts" / self.cell.warm_start_id
+
+    @property
+    def decodes_with_warm_start(self) -> bool:
+        """Whether decoding reads the warm start too: under adapters, and where the method gives warmups."""
+        if self.cell.settings.lora.rank > 0:
+            return True
+        return self.cell.warmup == "given" and resolve_method(self.method).value.gives_at_inference
+
+    def checkpoints(self, name: str) -> Path:
+        """Where a warm start or a training keeps its checkpoints while it is under way."""
+        return self.out / "checkpoints" / name
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One folder to make.
+
+    Attributes:
+        key: The folder's id.
+        kind: What it is.
+        job: The cell that it is made for.
+        needs: Key of the step that must be done before; None: what it needs is stored.
+    """
+
+    key: str
+    kind: Kind
+    job: Job
+    needs: str | None = None
+
+    @property
+    def lock(self) -> Path:
+        """The file that its process holds while it makes the folder."""
+        return self.job.out / "locks" / f"{self.key.replace(' ', '-')}.lock"
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a plan still has to do.
+
+    Attributes:
+        done: Cells that are stored already (their files were checked).
+        pending: Cells to run.
+        steps: The folders to make for them, each after what it needs.
+        workers: Steps at once; on a cluster without a limit of the user's, the cells.
+    """
+
+    done: tuple[Cell, ...]
+    pending: tuple[Cell, ...]
+    steps: tuple[Step, ...]
+    workers: int
+
+    def of_kind(self, kind: Kind) -> list[Cell]:
+        """The cells of the steps of one kind."""
+        return [step.job.cell for step in self.steps if step.kind == kind]
+
+
+def outstanding(plan: Plan) -> Work:
+    """Compare a plan with its results folder.
+
+    Raises:
+        CorruptError: A stored cell is damaged; it is never used and never deleted.
+    """
+    done: list[Cell] = []
+    pending: list[Cell] = []
+    steps: dict[str, Step] = {}
+    for job in jobs_of(plan):
+        wanted = [job.training_folder, job.folder / "decode"]
+        stored = [check(folder) for folder in wanted if is_done(folder)]
+        if len(stored) == len(wanted) and _all_scored(job):
+            done.append(job.cell)
+            continue
+        pending.append(job.cell)
+        needs = None
+        for kind, key, folder in _needed(job):
+            if not is_done(folder):
+                steps.setdefault(key, Step(key, kind, job, needs))
+                needs = key
+        steps[job.cell.id] = Step(job.cell.id, "cell", job, needs)
+    places = {seed: place for place, seed in enumerate(plan.spec.seeds)}
+    ordered = tuple(sorted(steps.values(), key=lambda step: _place(step, places)))
+    return Work(tuple(done), tuple(pending), ordered, _workers(plan, len(pending)))
+
+
+def _needed(job: Job) -> list[tuple[Kind, str, Path]]:
+    """What a pending cell is made from, as (kind, key, folder), each after what it needs itself.
+
+    A stored training needs no warm start any more, unless decoding reads it beside the model.
+    """
+    start: tuple[Kind, str, Path] = (
+        "warm start",
+        f"warm start {job.cell.warm_start_id}",
+        job.warm_start_folder,
+    )
+    if is_done(job.training_folder):
+        reads = not is_done(job.folder / "decode") and job.decodes_with_warm_start
+        return [start] if reads else []
+    found = [start]
+    if job.matched is not None and job.matched_training is not None:
+        found.append(("training", f"training {job.matched.training_id}", job.matched_training))
+    return [*found, ("training", f"training {job.cell.training_id}", job.training_folder)]
+
+
+def _place(step: Step, seeds: Mapping[int, int]) -> tuple[bool, int, bool, bool, bool]:
+    """Where a step stands: warm starts first, so that no worker waits for one at the end; then seed by seed,
+    so that a run which is stopped leaves whole seeds, and in a seed those first that sample warmups, which
+    take longest: what is short fills the gap at the end.
+    """
+    cell = step.job.cell
+    late = step.kind == "cell", bool(cell.matched), cell.warmup != "sampled"
+    return step.kind != "warm start", seeds[cell.seed], *late
+
+
+def jobs_of(plan: Plan) -> list[Job]:
+    """A job for each cell of a plan, in its order."""
+    references = {entry.name: reference for reference, entry in plan.presets.items()}
+    sources = {m.value.name: r for m, r in zip(plan.methods.values(), plan.spec.methods, strict=True)}
+    plain = plan.matchable()
+    return [
+        Job(
+            cell=cell,
+            out=plan.out,
+            data=plan.data_folder(cell.subset),
+            task=plan.spec.task,
+            method=sources[cell.method],
+            backbone=references[cell.backbone],
+            device=plan.device,
+            offline=plan.spec.offline,
+            metrics=plan.metrics,
+            score=plan.spec.score,
+            matched=plain[cell.subset, cell.backbone, cell.seed, cell.matched] if cell.matched else None,
+            track=plan.spec.track,
+            devices=plan.devices,
+        )
+        for cell in plan.cells
+    ]
+
+
+def _all_scored(job: Job) -> bool:
+    """Whether a decoded cell has the scores that are wanted of it."""
+    context, _ = read_facts(job.folder, job.score)
+    entries = [metrics().load(reference) for reference in job.metrics]
+    return all(is_scored(job.folder, entry, entry.value(context)) for entry in entries)
+
+
+def _workers(plan: Plan, pending: int) -> int:
+    """One worker a core on the CPU, one on a GPU, of cells on one device; never more than there are cells.
+
+    A cluster has its own.
+    """
+    if plan.spec.executor != "local":
+        return max(1, min(plan.spec.workers or pending, pending))
+    default = 1 if plan.device == "cuda" else max(1, free_cores() // (plan.spec.threads * plan.devices))
+    return max(1, min(plan.spec.workers or default, pending))

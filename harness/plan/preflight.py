@@ -1,0 +1,329 @@
+"""What a run needs besides its spec, found before the first step: packages, models, room and permission.
+
+:func:`missing_pieces` looks at what one run needs; :func:`machine` at everything that this program can use.
+"""
+
+import os
+import platform
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from warmup_bench.contracts.errors import UserError
+from warmup_bench.store.provenance import free_cores
+
+if TYPE_CHECKING:
+    from warmup_bench.contracts.preset import Preset
+    from warmup_bench.plan.jobs import Work
+    from warmup_bench.plan.plan import Plan
+
+State = Literal["ok", "missing", "absent"]
+"""``missing``: a run can't do without it; ``absent``: only what is named needs it."""
+MARGIN = 100_000_000
+"""Bytes that predictions, statistics and logs may take beside the models (our choice, generous)."""
+_WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One row of ``warmup-bench doctor``: what was looked for, how it is, and what to do where it is not."""
+
+    what: str
+    state: State
+    detail: str
+    hint: str = ""
+
+
+def require(plan: "Plan", work: "Work") -> None:
+    """Refuse a run that would fail later.
+
+    Raises:
+        UserError: All that is missing, in one sentence each.
+    """
+    found = [f for f in missing_pieces(plan, work) if f.state == "missing"]
+    if found:
+        problems = "; ".join(f"{f.what}: {f.detail}" for f in found)
+        raise UserError(problems, origin="checks before the first step", hint=" ".join(f.hint for f in found))
+
+
+def missing_pieces(plan: "Plan", work: "Work") -> Iterator[Finding]:
+    """What the outstanding steps of a plan need: packages, checkpoints, trackers, permission, room."""
+    yield writable(plan.out)
+    if any(step.kind == "training" for step in work.steps):
+        yield from map(tracker_state, plan.spec.track)
+    starts = {step.job.backbone for step in work.steps if step.kind == "warm start"}
+    sizes = {
+        step.job.backbone: _stored_parameters(step.job.warm_start_folder)
+        for step in work.steps
+        if step.kind == "training"
+    }
+    for reference in sorted({*starts, *sizes}):
+        preset = plan.presets[reference].value
+        own = [cell.settings for cell in plan.cells if cell.backbone == preset.name]
+        if any(settings.lora.rank for settings in own) and find_spec("peft") is None:
+            yield Finding(
+                "LoRA", "missing", "package peft is not installed", "pip install 'warmup-bench[lora]'"
+            )
+        if reference not in starts:
+            continue
+        if preset.checkpoint is not None:
+            finding = checkpoint_state(preset, offline=plan.spec.offline)
+            yield finding
+            if finding.state != "ok":
+                continue
+        try:
+            sizes[reference] = count_parameters(preset, offline=plan.spec.offline)
+        except Exception as error:  # a configuration may be wrong in any way
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            detail = f"its configuration can't be read: {reason[:200]}"
+            yield Finding(f"backbone {preset.name}", "missing", detail, "Mend or replace it.")
+    yield room(plan.out, bytes_needed(plan, work, sizes))
+
+
+def writable(out: Path) -> Finding:
+    """Whether a results folder can be made and written; nothing is left behind."""
+    there = next(p for p in (out, *out.absolute().parents) if p.exists())
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        return Finding(
+            "write permission",
+            "missing",
+            f"results folder {out} is not writable: {error.strerror}",
+            "Choose another --out.",
+        )
+    return Finding("write permission", "ok", str(out))
+
+
+def room(out: Path, needed: int) -> Finding:
+    """Whether the disk of a results folder has ``needed`` bytes."""
+    there = next(p for p in (out.absolute(), *out.absolute().parents) if p.exists())
+    free = shutil.disk_usage(there).free
+    detail = f"{free / 1e9:.1f} GB free at {out}"
+    if free >= needed:
+        return Finding("disk", "ok", detail)
+    detail += f", about {needed / 1e9:.1f} GB needed"
+    return Finding("disk", "missing", detail, "Free some, or choose another --out.")
+
+
+def bytes_needed(plan: "Plan", work: "Work", sizes: dict[str, int]) -> int:
+    """An upper estimate of what the outstanding steps write.
+
+    Every model is stored in fp32 (with LoRA a training stores adapters only, which is left out here). Each
+    running step keeps up to three checkpoints for a moment, with two more numbers a weight for AdamW.
+
+    Args:
+        plan: The plan.
+        work: What is outstanding.
+        sizes: Parameters of each backbone, by reference.
+    """
+    from warmup_bench.train.checkpoint import KEPT
+
+    models = [s for s in work.steps if s.kind in ("warm start", "training") and s.job.backbone in sizes]
+    stored = sum(4 * sizes[step.job.backbone] for step in models)
+    running = max((4 * sizes[step.job.backbone] * 3 * (KEPT + 1) for step in models), default=0)
+    return stored + min(work.workers, len(models)) * running + MARGIN
+
+
+def count_parameters(preset: "Preset", *, offline: bool) -> int:
+    """Parameters of a backbone, from its configuration alone: no weight is allocated or read."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
+
+    if preset.checkpoint is not None:
+        config = AutoConfig.from_pretrained(
+            preset.checkpoint,
+            revision=preset.revision,
+            local_files_only=offline or Path(preset.checkpoint).is_dir(),
+            trust_remote_code=False,
+        )
+    else:
+        settings = dict(preset.config)
+        config = AutoConfig.for_model(settings.pop("model_type"), vocab_size=preset.vocabulary, **settings)
+    auto = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
+    with torch.device("meta"):
+        model = auto.from_config(config)
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def _stored_parameters(folder: Path) -> int:
+    """Parameters of a model that is stored in fp32; 0 where there is none."""
+    return sum(path.stat().st_size for path in folder.glob("*.safetensors")) // 4
+
+
+def checkpoint_state(preset: "Preset", *, offline: bool) -> Finding:
+    """Whether a pretrained checkpoint is on this machine, or can be fetched; nothing is downloaded."""
+    assert preset.checkpoint is not None
+    what, revision = f"backbone {preset.name}", preset.revision
+    folder = Path(preset.checkpoint)
+    if folder.is_dir():
+        if any((folder / name).is_file() for name in _WEIGHTS):
+            return Finding(what, "ok", str(folder))
+        return Finding(what, "missing", f"{folder} has no weights in safetensors", "Convert them.")
+    from huggingface_hub import file_exists, try_to_load_from_cache
+
+    if any(
+        isinstance(try_to_load_from_cache(preset.checkpoint, n, revision=revision), str) for n in _WEIGHTS
+    ):
+        return Finding(what, "ok", f"{preset.checkpoint} in the cache")
+    if offline:
+        hint = "Run once with a network and without --offline, or give --backbone FOLDER."
+        return Finding(what, "missing", f"{preset.checkpoint} is not in the cache", hint)
+    try:
+        there = any(file_exists(preset.checkpoint, name, revision=revision) for name in _WEIGHTS)
+    except Exception as error:  # the hub's client raises errors of several libraries
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        hint = "With a network, run again, or give --backbone FOLDER."
+        return Finding(what, "missing", f"{preset.checkpoint} can't be reached: {reason}", hint)
+    if not there:
+        return Finding(what, "missing", f"{preset.checkpoint} has no weights in safetensors", "Name another.")
+    return Finding(what, "ok", f"{preset.checkpoint} will be fetched")
+
+
+def tracker_state(name: str, otherwise: State = "missing") -> Finding:
+    """Whether a tracker's service can be reached as it is set up here."""
+    from warmup_bench.train.tracking import unreachable
+
+    reason, hint = unreachable(name)
+    if reason:
+        return Finding(f"tracker {name}", otherwise, reason, hint)
+    return Finding(f"tracker {name}", "ok", "nothing stands in its way")
+
+
+def machine(out: Path) -> Iterator[Finding]:
+    """Everything that this program can use on this machine; nothing is fetched."""
+    yield Finding("python", "ok", f"{platform.python_version()}, {platform.platform()}")
+    for package in ("warmup-bench", "torch", "transformers", "accelerate", "sacrebleu"):
+        yield _package(package)
+    yield _device()
+    yield from _extras()
+    yield from _metric_models()
+    yield from _backbones()
+    yield _hub_cache()
+    yield writable(out)
+    yield room(out, MARGIN)
+    yield from _trackers()
+
+
+def _package(name: str, state: State = "missing", hint: str = "pip install warmup-bench") -> Finding:
+    try:
+        return Finding(name, "ok", version(name))
+    except PackageNotFoundError:
+        return Finding(name, state, "not installed", hint)
+
+
+def _device() -> Finding:
+    import torch
+
+    cpu = f"{free_cores()} CPU cores, {torch.get_num_threads()} threads"
+    if not torch.cuda.is_available():
+        return Finding("device", "ok", f"cpu: {cpu}; no CUDA device")
+    gpu = torch.cuda.get_device_properties(0)
+    count = torch.cuda.device_count()
+    return Finding("device", "ok", f"cuda: {count} x {gpu.name}, {gpu.total_memory / 2**30:.0f} GiB; {cpu}")
+
+
+def _extras() -> Iterator[Finding]:
+    """The optional extras of this package, as its metadata names them."""
+    from packaging.requirements import Requirement
+
+    try:
+        lines = [Requirement(line) for line in requires("warmup-bench") or []]
+    except PackageNotFoundError:
+        return
+    wanted: dict[str, list[Requirement]] = {}
+    for line in lines:
+        told = str(line.marker or "")
+        if "extra ==" in told:
+            wanted.setdefault(told.split("extra ==")[1].strip(" \"')"), []).append(line)
+    for extra, of_extra in sorted(wanted.items()):
+        if extra == "dev":
+            continue
+        found = [_package(line.name) for line in of_extra]
+        lacking = [f.what for f in found if f.state != "ok"]
+        wrong = [
+            f"{line.name} {f.detail} (not {line.specifier})"
+            for line, f in zip(of_extra, found, strict=True)
+            if f.state == "ok" and not line.specifier.contains(f.detail, prereleases=True)
+        ]
+        if lacking or wrong:
+            problems = [*(f"{name} is not installed" for name in lacking), *wrong]
+            yield Finding(
+                f"extra {extra}", "absent", ", ".join(problems), f"pip install 'warmup-bench[{extra}]'"
+            )
+        else:
+            yield Finding(f"extra {extra}", "ok", ", ".join(f"{f.what} {f.detail}" for f in found))
+
+
+def _metric_models() -> Iterator[Finding]:
+    """Learned metrics: whether they can score here, their models in the cache."""
+    from warmup_bench.contracts.learned_metric import is_learned
+    from warmup_bench.contracts.metric import MetricContext
+    from warmup_bench.contracts.registry import metrics
+
+    for name, entry in metrics().entries():
+        if isinstance(entry, UserError):
+            yield Finding(f"metric {name}", "absent", str(entry))
+            continue
+        try:
+            metric: Any = entry.value(MetricContext(labels=("A", "B")))
+            if not is_learned(metric):
+                continue
+            reason = metric.missing()
+        except Exception as error:  # a plugin may raise anything; the other rows are still wanted
+            reason = f"{type(error).__name__}: {error}"
+        state: State = "absent" if reason else "ok"
+        yield Finding(f"metric {name}", state, reason or "can score here, its model is on this machine")
+
+
+def _backbones() -> Iterator[Finding]:
+    """Pretrained backbones that are registered: those in the cache, and in one row those that are not."""
+    from warmup_bench.contracts.registry import backbones
+
+    away = []
+    for name, entry in backbones().entries():
+        if isinstance(entry, UserError):
+            yield Finding(f"backbone {name}", "absent", str(entry))
+        elif entry.value.checkpoint is not None:
+            found = checkpoint_state(entry.value, offline=True)
+            if found.state == "ok":
+                yield found
+            else:
+                away.append(name)
+    if away:
+        yield Finding(
+            "other backbones",
+            "absent",
+            f"not in the cache: {', '.join(away)}",
+            "A run fetches what it needs.",
+        )
+
+
+def _trackers() -> Iterator[Finding]:
+    """The trackers that ``track`` may name here; without one a training logs to its folder alone."""
+    from warmup_bench.train.tracking import PACKAGES
+
+    here = [name for name, packages in PACKAGES.items() if any(map(find_spec, packages))]
+    told = ", ".join(here) or "none"
+    yield Finding("trackers", "ok", f"{told}; off unless 'track' names them")
+    for name in here:
+        found = tracker_state(name, otherwise="absent")
+        if found.state != "ok":
+            yield found
+
+
+def _hub_cache() -> Finding:
+    from huggingface_hub.constants import HF_HUB_CACHE, HF_HUB_OFFLINE
+
+    folder = Path(HF_HUB_CACHE)
+    there = next(p for p in (folder, *folder.absolute().parents) if p.exists())
+    offline = ", HF_HUB_OFFLINE is set: nothing is fetched" if HF_HUB_OFFLINE else ""
+    if os.access(there, os.W_OK):
+        return Finding("hub cache", "ok", f"{folder}{offline}")
+    return Finding("hub cache", "absent", f"{folder} is not writable{offline}", "Set HF_HOME.")

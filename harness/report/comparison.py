@@ -1,0 +1,239 @@
+"""How a comparison is printed: tables for a terminal, Markdown, CSV and JSON. Nothing is computed here."""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from warmup_bench.comparison.pairwise import Moved, SystemGain, SystemsCompared
+from warmup_bench.contracts.redact import visible
+from warmup_bench.report.numbers import format_p
+
+FIRST_WIDTH = 27
+"""Characters of the first column of a table in a terminal; longer names wrap."""
+
+LONGEST_TEXT = 240
+"""Characters of an example that are shown in a terminal or in Markdown."""
+
+
+def print_compared(compared: SystemsCompared, format_: str) -> None:
+    """Print a comparison as text, md, csv or json."""
+    if format_ == "text":
+        _print_text(compared)
+    elif format_ == "csv":
+        write_csv([flat(line) for line in compared.lines])
+    elif format_ == "json":
+        _write_json(asdict(compared))
+    else:
+        write(_markdown(compared))
+
+
+def _table(lines: Sequence[SystemGain]) -> tuple[list[str], list[list[str]]]:
+    """Headers and rows of one metric, the baseline first; columns that say nothing are left out."""
+    several, seeds = len(lines) > 1, any(line.comparison.seed_p_value is not None for line in lines)
+    headers = ["system", "score", "difference", f"{lines[0].comparison.confidence:.0%} CI", "p"]
+    headers += ["corrected p"] * several + ["p over seeds"] * seeds
+    rows, shown = [], None
+    for line in lines:
+        c = line.comparison
+        paired = c.seeds, c.examples, c.score_a  # of the baseline, on what it shares with this system
+        if paired != shown:
+            shown = paired
+            rows.append([line.baseline, _scores(c.score_a), "baseline"] + [""] * (len(headers) - 3))
+        row = [line.system, _scores(c.score_b), f"{c.difference:+.2f}", f"[{c.low:+.2f}, {c.high:+.2f}]"]
+        row += [format_p(c.p_value), *[format_p(line.corrected_p)] * several]
+        rows.append(row + ["one seed" if c.seed_p_value is None else format_p(c.seed_p_value)] * seeds)
+    return headers, rows
+
+
+def _by_metric(compared: SystemsCompared) -> list[list[SystemGain]]:
+    keys = dict.fromkeys(line.key for line in compared.lines)
+    return [[line for line in compared.lines if line.key == key] for key in keys]
+
+
+def _title(lines: Sequence[SystemGain]) -> str:
+    comparisons = [line.comparison for line in lines]
+    counts = sorted({c.seeds for c in comparisons})
+    seeds = "one run" if counts == [1] else f"{' or '.join(map(str, counts))} matched seeds"
+    examples = " or ".join(f"{count:,}" for count in sorted({c.examples for c in comparisons}))
+    arrow = "higher is better" if lines[0].higher_is_better else "lower is better"
+    return f"{lines[0].metric} ({arrow}) · {examples} examples · {seeds}"
+
+
+def _notes(compared: SystemsCompared) -> list[str]:
+    first = compared.lines[0].comparison
+    tests = dict.fromkeys(line.comparison.test for line in compared.lines)
+    drawn = max(line.comparison.randomizations for line in compared.lines)
+    drawn_seeds = any(line.comparison.seeds > 1 for line in compared.lines)
+    family = "no correction is needed for one comparison a metric"
+    if len(_by_metric(compared)[0]) > 1:
+        family = "corrected p: Holm over the systems of a metric"
+    return [
+        f"p: two-sided {', '.join(tests)}" + (f" ({drawn:,} swaps)" if drawn else "") + f"; {family}.",
+        f"{first.confidence:.0%} CI of the difference: paired bootstrap, {first.resamples:,} resamples"
+        + (" over seeds then examples." if drawn_seeds else "."),
+        *(f"{note}." for note in compared.notes),
+        *dict.fromkeys(f"{line.metric}: {line.signature}" for line in compared.lines),
+    ]
+
+
+def _print_text(compared: SystemsCompared) -> None:
+    groups = _by_metric(compared)
+    for number, lines in enumerate(groups):
+        notes = _notes(compared) if number == len(groups) - 1 else []
+        print_grid(_title(lines), *_table(lines), notes)
+    if compared.moved:
+        from rich.console import Console
+        from rich.text import Text
+
+        console = Console()
+        main = compared.lines[0].metric
+        for moved in compared.moved:
+            console.print()
+            console.print(Text(visible(_moved_title(moved, main)), style="bold"))
+            for name, text in _texts(moved):
+                console.print(Text.assemble((f"  {name}: ", "dim"), visible(_short(text))))
+
+
+def _markdown(compared: SystemsCompared) -> str:
+    parts = []
+    for lines in _by_metric(compared):
+        parts += [f"**{_title(lines)}**", "", *pipes(*_table(lines)), ""]
+    parts += [f"- {note}" for note in _notes(compared)]
+    for moved in compared.moved:
+        parts += ["", f"**{_moved_title(moved, compared.lines[0].metric)}**", ""]
+        parts += [f"- {name}: {_short(_inline(text))}" for name, text in _texts(moved)]
+    return "\n".join(parts) + "\n"
+
+
+def _moved_title(moved: Moved, metric: str) -> str:
+    return f"{moved.id}: {moved.influence:+.3f} {metric} of the difference of {moved.system}"
+
+
+def _texts(moved: Moved) -> list[tuple[str, str]]:
+    references = [("reference", text) for text in moved.references or ()]
+    outputs = [("baseline", moved.baseline_output), ("system", moved.system_output)]
+    return [
+        (name, text) for name, text in (("source", moved.source), *references, *outputs) if text is not None
+    ]
+
+
+def flat(line: SystemGain) -> dict[str, Any]:
+    """A line of CSV, every number at full precision."""
+    c = line.comparison
+    return {
+        "metric": line.metric,
+        "baseline": line.baseline,
+        "system": line.system,
+        "score_baseline": sum(c.score_a) / c.seeds,
+        "score_system": sum(c.score_b) / c.seeds,
+        "difference": c.difference,
+        "low": c.low,
+        "high": c.high,
+        "confidence": c.confidence,
+        "p": c.p_value,
+        "corrected_p": line.corrected_p,
+        "p_over_seeds": c.seed_p_value,
+        "test": c.test,
+        "randomizations": c.randomizations,
+        "resamples": c.resamples,
+        "seeds": c.seeds,
+        "examples": c.examples,
+        "groups": c.groups,
+        "signature": line.signature,
+    }
+
+
+def _scores(values: Sequence[float]) -> str:
+    mean = sum(values) / len(values)
+    if len(values) == 1:
+        return f"{mean:.2f}"
+    spread = (sum((v - mean) ** 2 for v in values) / (len(values) - 1)) ** 0.5
+    return f"{mean:.2f} ± {spread:.2f}"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 1] + "…"
+
+
+def _inline(text: str) -> str:
+    """Model output inside Markdown, inert."""
+    escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return "".join("\\" + c if c in "\\`*_[]|#" else c for c in escaped)
+
+
+def pipes(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows of a Markdown table."""
+    table = [list(headers), [":--"] + ["--:"] * (len(headers) - 1), *rows]
+    return ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in table]
+
+
+def print_grid(
+    title: str, headers: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str]
+) -> None:
+    """Print a table with its title and footnotes to the terminal.
+
+    Columns that do not fit beside each other go into further tables, under the first column again.
+    """
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console()
+    console.print()
+    if title:
+        console.print(Text(visible(title), style="bold"))
+    widths = [
+        max(len(line) for cell in column for line in cell.split("\n")) + 3
+        for column in zip(headers, *rows, strict=True)
+    ]
+    widths[0] = min(widths[0], FIRST_WIDTH)
+    for part in _parts(widths, console.width):
+        grid = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False)
+        for i in part:
+            grid.add_column(
+                Text(visible(headers[i])),
+                justify="right" if i else "left",
+                no_wrap=i > 0,
+                overflow="fold",
+                min_width=4,
+            )
+        for row in rows:
+            grid.add_row(*(Text(visible(row[i])) for i in part))
+        console.print(grid)
+    for note in notes:
+        console.print(Padding(Text(visible(note), style="dim"), (0, 0, 0, 2)))
+
+
+def _parts(widths: Sequence[int], room: int) -> list[list[int]]:
+    """Columns that fit beside each other, each part led by the first column."""
+    parts, used = [[0]], widths[0]
+    for i, width in enumerate(widths[1:], start=1):
+        if used + width > room and len(parts[-1]) > 1:
+            parts.append([0])
+            used = widths[0]
+        parts[-1].append(i)
+        used += width
+    return parts
+
+
+def write_csv(rows: Sequence[dict[str, Any]]) -> None:
+    """Print rows as CSV."""
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write(buffer.getvalue())
+
+
+def _write_json(content: Any) -> None:
+    write(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def write(text: str) -> None:
+    """Print a document on standard output."""
+    print(text, end="")  # noqa: T201

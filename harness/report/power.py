@@ -1,0 +1,238 @@
+"""How a power analysis is shown: sentences first, then a table, then a curve."""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from warmup_bench.comparison.claims import Assessment
+from warmup_bench.comparison.design import PowerAnalysis
+from warmup_bench.comparison.seeds import least_seeds
+from warmup_bench.report.comparison import pipes, print_grid, write, write_csv
+
+
+def print_analysis(analysis: PowerAnalysis, format_: str) -> None:
+    """Print a planned analysis."""
+    if format_ == "json":
+        write(json.dumps(asdict(analysis), indent=2) + "\n")
+        return
+    if format_ == "csv":
+        fixed = {
+            "metric": analysis.metric,
+            "effect": analysis.effect,
+            "level": analysis.level,
+            "wanted": analysis.wanted,
+        }
+        write_csv([fixed | asdict(design) for design in analysis.designs])
+        return
+    again = analysis.variances.seeds is not None
+    named = analysis.effect is not None
+    headers = [
+        "seeds",
+        "examples",
+        "standard\nerror",
+        *["power"] * named,
+        f"smallest\nat {analysis.wanted:.0%}",
+    ]
+    headers += ["examples\nneeded"] * named
+    if again:
+        columns = ["standard error", *["power"] * named, f"smallest at {analysis.wanted:.0%}"]
+        headers += [f"other seeds:\n{name}" for name in columns]
+    rows = []
+    for d in analysis.designs:
+        row = [str(d.seeds), f"{d.examples:,}", _number(d.standard_error), *[_share(d.power)] * named]
+        row += [_number(d.smallest), *[_count(d.examples_needed)] * named]
+        if again:
+            row += [
+                _number(d.standard_error_seeds),
+                *[_share(d.power_seeds)] * named,
+                _number(d.smallest_seeds),
+            ]
+        rows.append(row)
+    title = f"Power for {analysis.metric}" + (f", gain {analysis.effect:g}" if named else "")
+    _show(title, headers, rows, analysis_notes(analysis), format_)
+
+
+def analysis_notes(analysis: PowerAnalysis) -> list[str]:
+    """What a study's numbers mean, in sentences."""
+    notes = []
+    first = analysis.designs[0]
+    if analysis.effect is not None:
+        found = _share(first.power)
+        notes.append(
+            f"With {first.examples:,} examples and {seed_count(first.seeds)}, a gain of {analysis.effect:g} "
+            f"is found with a chance of {found}; the smallest gain found with {analysis.wanted:.0%} is "
+            f"{_number(first.smallest)}."
+        )
+        if analysis.seeds_needed is None:
+            notes.append(
+                f"No number of seeds up to 200 is enough on {first.examples:,} examples: this test set is "
+                "too small for the gain."
+                if analysis.variances.residual
+                else "More seeds don't help: all spread between examples is taken as the same under every "
+                "seed, the cautious reading. A pilot with several seeds would tell how much of it is."
+            )
+        if analysis.variances.seeds is not None:
+            needed = analysis.seeds_needed_again
+            notes.append(
+                "To claim it for other seeds: "
+                + (
+                    f"{needed} matched seeds are needed."
+                    if needed
+                    else "no number of seeds up to 200 is enough."
+                )
+            )
+    v = analysis.variances
+    parts = [f"between examples {math.sqrt(v.examples):.2f}"]
+    parts += [f"example and seed {math.sqrt(v.residual):.2f}"] if v.residual else []
+    parts += [] if v.seeds is None else [f"between seeds {math.sqrt(v.seeds):.2f}"]
+    notes.append(f"Standard deviations of one paired difference: {', '.join(parts)} ({analysis.origin}).")
+    if v.seeds is None:
+        notes.append(
+            "Nothing is said of other seeds: the spread between seeds is not known (--seed-sd, or a pilot)."
+        )
+    else:
+        notes.append(
+            f"Other seeds: {_seeds_note(analysis.level)} With just as many its power is exact for normal "
+            "differences (all must have one sign); with more, that of a t test stands for it, a little too "
+            "high with few."
+        )
+    notes.append(
+        f"Two-sided tests at {analysis.level:.3g}. Power for these models: normal approximation of the "
+        "paired test on examples."
+    )
+    return notes
+
+
+def _seeds_note(level: float) -> str:
+    """How many seeds the test over seeds takes."""
+    return (
+        "the exact test over k matched seeds can't give less than p = 2/2^k: at this level it takes at least "
+        f"{seed_count(least_seeds(level))}."
+    )
+
+
+def print_claims(assessments: Sequence[Assessment], level: float, format_: str) -> None:
+    """Print what the paper's claims need."""
+    if format_ in ("json", "csv"):
+        rows = [_flat(finding) for finding in assessments]
+        if format_ == "csv":
+            write_csv(rows)
+        else:
+            write(json.dumps({"level": level, "findings": rows}, indent=2) + "\n")
+        return
+    headers = [
+        "claim",
+        "gain",
+        "examples",
+        "sd assumed",
+        "power",
+        "smallest at 80%",
+        "examples for 80%",
+        "verdict",
+    ]
+    rows_ = []
+    for f in assessments:
+        low, high = f.assumption.low.deviation, f.assumption.high.deviation
+        where = f"{f.claim.name}, mean of {f.cells}" if f.cells > 1 else f.claim.name
+        row = [f"{where}: {f.claim.metric}", f"+{f.claim.gain:.2f}", f"{f.cells * f.assumption.examples:,}"]
+        row += [f"{low:.3g} – {high:.3g}", _range(_share(f.power[1]), _share(f.power[0]))]
+        row += [_range(*map(_number, f.smallest))]
+        counts = [_count(n and n * f.cells) for n in f.examples_needed]
+        rows_.append([*row, _range(*counts), f.verdict])
+    _show("Can the paper's gains be seen?", headers, rows_, _claim_notes(assessments, level), format_)
+
+
+def _claim_notes(assessments: Sequence[Assessment], level: float) -> list[str]:
+    notes = []
+    for f in assessments:
+        if f.cells == 1 and f.verdict != "detectable":
+            notes.append(
+                f"{f.claim.name}, +{f.claim.gain:g} {f.claim.metric}: found with a chance of "
+                f"{_share(f.power[1])} to {_share(f.power[0])}; 80% in one run needs an example's difference "
+                f"to spread by no more than {f.largest_deviation:.1f} points."
+            )
+    notes.append(f"Two-sided tests at {level:.3g}, trained models held fixed.")
+    seeds = seed_count(assessments[0].assumption.seeds)
+    smallest = [
+        f"{f.claim.name} {f.claim.metric} {' – '.join(map(_number, f.smallest_other_seeds))}"
+        for f in assessments
+        if f.cells == 1 and f.smallest_other_seeds != (None, None)
+    ]
+    notes.append(
+        f"For a claim about other seeds, with {seeds}, the smallest gains at 80% are larger: "
+        + "; ".join(smallest)
+        + "."
+        if smallest
+        else f"With {seeds} nothing can be claimed for other seeds: {_seeds_note(level)}"
+    )
+    notes.append("More seeds are taken not to shrink the spread between examples (the cautious reading).")
+    notes += [
+        f"Our assumption, {name}: {why}."
+        for name, why in dict.fromkeys((f.claim.name, f.assumption.why) for f in assessments)
+    ]
+    notes.append(f"Gains: {assessments[0].claim.source}")
+    return notes
+
+
+def _flat(f: Assessment) -> dict[str, Any]:
+    """A finding as one row, every number at full precision."""
+    return {
+        "claim": f.claim.name,
+        "backbone": f.claim.backbone,
+        "metric": f.claim.metric,
+        "gain": f.claim.gain,
+        "cells": f.cells,
+        "examples": f.assumption.examples,
+        "seeds": f.assumption.seeds,
+        **{
+            f"{name}_{end}": value
+            for name, pair in (
+                ("sd", (f.assumption.low.deviation, f.assumption.high.deviation)),
+                ("power", f.power),
+                ("smallest", f.smallest),
+                ("power_other_seeds", f.power_other_seeds),
+                ("smallest_other_seeds", f.smallest_other_seeds),
+                ("examples_needed", f.examples_needed),
+            )
+            for end, value in zip(("low_sd", "high_sd"), pair, strict=True)
+        },
+        "largest_sd": f.largest_deviation,
+        "verdict": f.verdict,
+        "why": f.assumption.why,
+    }
+
+
+def _show(
+    title: str, headers: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str], format_: str
+) -> None:
+    if format_ == "md":
+        flat = [header.replace("\n", " ").strip() for header in headers]
+        lines = [f"**{title}**", "", *pipes(flat, rows), "", *(f"- {note}" for note in notes)]
+        write("\n".join(lines) + "\n")
+    else:
+        print_grid(title, headers, rows, notes)
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"
+
+
+def _share(value: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.0%}" if value < 0.995 else "> 99%"
+
+
+def _range(low: str, high: str) -> str:
+    return low if low == high else f"{low} – {high}"
+
+
+def _count(value: int | None) -> str:
+    return "none is enough" if value is None else f"{value:,}"
+
+
+def seed_count(count: int) -> str:
+    """1 seed, 2 seeds."""
+    return "1 seed" if count == 1 else f"{count} seeds"

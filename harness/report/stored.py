@@ -1,0 +1,58 @@
+"""The tables of a results folder."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from warmup_bench.contracts.errors import UserError
+from warmup_bench.contracts.settings import Stats
+from warmup_bench.report.build import build_tables
+from warmup_bench.report.failed import failed_cells
+from warmup_bench.report.layouts import layout, metric_keys
+from warmup_bench.report.planned import read_planned
+from warmup_bench.report.table import Table
+from warmup_bench.store.results import Result
+from warmup_bench.store.results_folder import newest_spec
+
+
+def tables_of(
+    folder: Path,
+    results: Sequence[Result],
+    baseline: str | None = None,
+    table: str = "auto",
+    metrics: Sequence[str] = (),
+) -> list[Table]:
+    """The tables of a results folder.
+
+    Args:
+        folder: Results folder of a run, or a published study.
+        results: Its finished cells, in the order of the tables.
+        baseline: Method that the others are compared with; None: that of the newest spec that ran there.
+        table: Layout, by name.
+        metrics: Metrics to show, by key or name, in any case; commas separate too. None: all.
+
+    Raises:
+        UserError: Unknown table, metric or baseline.
+        CorruptError: A stored file is damaged.
+    """
+    shape = layout(table)
+    stats = stored_stats(folder)
+    if baseline is not None:
+        known = sorted({result.cell.label for result in results})
+        if baseline not in known:
+            raise UserError(
+                f"no stored cell of method '{baseline}'",
+                origin="--baseline",
+                hint=f"Stored: {', '.join(known)}.",
+            )
+        stats = stats.model_copy(update={"baseline": baseline})
+    wanted = [name.strip() for given in metrics for name in given.split(",") if name.strip()]
+    stored = dict.fromkeys((score["key"], score["name"]) for result in results for score in result.scores)
+    keys = metric_keys(wanted, stored)
+    planned = read_planned(folder, results, failed_cells(folder))
+    return build_tables(results, stats, layout=shape, metrics=keys, planned=planned)
+
+
+def stored_stats(folder: Path) -> Stats:
+    """The statistics settings of the newest spec that ran in a folder; the defaults where there is none."""
+    spec = newest_spec(folder)
+    return Stats() if spec is None else spec.stats

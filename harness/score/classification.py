@@ -1,0 +1,233 @@
+"""Accuracy and macro-F1 of labels, generated or ranked, and how a label is read from what a model wrote.
+
+Each is given twice: for the label that the model wrote, which needs a parser, and for the option to which it
+gives the highest probability (:mod:`warmup_bench.decode.ranking`), which needs none.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
+
+import numpy as np
+
+from warmup_bench.contracts.errors import UserError
+from warmup_bench.contracts.metric import FloatArray, MetricContext
+from warmup_bench.score.inputs import check_inputs
+
+_PARSER = "strict-v1"
+"""Name of the rules of :func:`parse_label` in signatures; raise it when they change."""
+GENERATED, RANKED = "hypothesis", "ranked"
+"""Columns of the stored predictions: what was written, and the likeliest option."""
+
+
+def parse_label(text: str, labels: Sequence[str]) -> str | None:
+    """Return the label that a generated text states, or None (our choice of rules).
+
+    In this order: the text, stripped, is a label; it begins with ``(label)``; it begins with a label and
+    then something that is not part of a word, the longest label first (a single letter must not be followed
+    by a space: "A dog" states no label, "A) a dog" does); it is one letter that is a label in the other case.
+    """
+    answer = text.strip()
+    if answer in labels:
+        return answer
+    if found := _opening(tuple(labels)).match(answer):
+        return found["bracketed"] or found["plain"]
+    other_case = [label for label in labels if len(label) == 1 and label.lower() == answer.lower()]
+    return other_case[0] if len(other_case) == 1 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Accuracy:
+    """Share of right labels in 0..100, scikit-learn's ``accuracy_score``. No label read is wrong.
+
+    Attributes:
+        context: Its ``labels`` are the closed set that predictions are read against.
+        reads: Column of the predictions that holds the answer.
+    """
+
+    context: MetricContext
+    reads: str = GENERATED
+
+    def __post_init__(self) -> None:
+        _require_labels(self.name, self.context.labels)
+
+    @property
+    def name(self) -> str:
+        """Column name."""
+        return "accuracy" if self.reads == GENERATED else "ranked accuracy"
+
+    @property
+    def higher_is_better(self) -> bool:
+        """A larger accuracy is a better one."""
+        return True
+
+    @property
+    def best(self) -> float:
+        """The score of an output that is its reference."""
+        return 100.0
+
+    def segment_statistics(
+        self, hypotheses: Sequence[str], references: Sequence[Sequence[str]], sources: Sequence[str]
+    ) -> FloatArray:
+        """Return [examples, 2]: 1 where the label is right, and 1 to count the example."""
+        predicted, true = _one_hot(hypotheses, references, self.context.labels)
+        return np.stack([(predicted * true).sum(axis=1), np.ones(len(true))], axis=1)
+
+    def aggregate(self, statistics: FloatArray) -> FloatArray:
+        """Return 100 times the share of right labels of summed statistics [..., 2], with the shape [...]."""
+        return 100.0 * statistics[..., 0] / statistics[..., 1]
+
+    def signature(self) -> str:
+        """Return the number of labels and how the answer was found."""
+        return f"labels:{len(self.context.labels)}|{_answer(self.reads)}"
+
+
+@dataclass(frozen=True, slots=True)
+class MacroF1:
+    """Mean over labels of F1 in 0..100, scikit-learn's ``f1_score(average="macro", zero_division=0)``.
+
+    A text without a label counts for no predicted class.
+
+    Attributes:
+        context: Its ``labels`` are the closed set; each weighs the same, seen in the test set or not.
+        reads: Column of the predictions that holds the answer.
+    """
+
+    context: MetricContext
+    reads: str = GENERATED
+
+    def __post_init__(self) -> None:
+        _require_labels(self.name, self.context.labels)
+
+    @property
+    def name(self) -> str:
+        """Column name."""
+        return "macro-F1" if self.reads == GENERATED else "ranked macro-F1"
+
+    @property
+    def higher_is_better(self) -> bool:
+        """A larger macro-F1 is a better one."""
+        return True
+
+    @property
+    def best(self) -> float:
+        """The score of an output that is its reference."""
+        return 100.0
+
+    def segment_statistics(
+        self, hypotheses: Sequence[str], references: Sequence[Sequence[str]], sources: Sequence[str]
+    ) -> FloatArray:
+        """Return counts [examples, 3 labels]: right, predicted and true of each label."""
+        predicted, true = _one_hot(hypotheses, references, self.context.labels)
+        return np.concatenate([predicted * true, predicted, true], axis=1)
+
+    def aggregate(self, statistics: FloatArray) -> FloatArray:
+        """Return 100 times macro-F1 of summed counts [..., 3 labels], with the shape [...].
+
+        ``F1 = 2 right / (predicted + true)`` of each label, 0 where a label is neither.
+        """
+        right, predicted, true = np.split(statistics, 3, axis=-1)
+        marked = predicted + true
+        score: FloatArray = 100.0 * (2.0 * right / np.where(marked > 0, marked, 1.0)).mean(axis=-1)
+        return score
+
+    def signature(self) -> str:
+        """Return average, treatment of 0/0, number of labels and how the answer was found."""
+        return f"average:macro|zero_division:0|labels:{len(self.context.labels)}|{_answer(self.reads)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Unparsed:
+    """Share of generated texts in 0..100 that state no label: each counts as wrong in accuracy and macro-F1.
+
+    Attributes:
+        context: Its ``labels`` are the closed set that predictions are read against.
+    """
+
+    context: MetricContext
+
+    def __post_init__(self) -> None:
+        _require_labels(self.name, self.context.labels)
+
+    @property
+    def name(self) -> str:
+        """Column name."""
+        return "unparsed"
+
+    @property
+    def higher_is_better(self) -> bool:
+        """A smaller share is a better one."""
+        return False
+
+    @property
+    def best(self) -> float:
+        """The score of an output that is its reference."""
+        return 0.0
+
+    def segment_statistics(
+        self, hypotheses: Sequence[str], references: Sequence[Sequence[str]], sources: Sequence[str]
+    ) -> FloatArray:
+        """Return [examples, 2]: 1 where no label is stated, and 1 to count the example."""
+        check_inputs(hypotheses, references)
+        statistics = np.ones((len(hypotheses), 2))
+        for row, text in zip(statistics, hypotheses, strict=True):
+            row[0] = parse_label(text, self.context.labels) is None
+        return statistics
+
+    def aggregate(self, statistics: FloatArray) -> FloatArray:
+        """Return 100 times the share of summed statistics [..., 2], with the shape [...]."""
+        return 100.0 * statistics[..., 0] / statistics[..., 1]
+
+    def signature(self) -> str:
+        """Return the number of labels and the name of the parsing rules."""
+        return f"labels:{len(self.context.labels)}|{_answer(GENERATED)}"
+
+
+RankedAccuracy = partial(Accuracy, reads=RANKED)
+RankedMacroF1 = partial(MacroF1, reads=RANKED)
+
+
+def _answer(column: str) -> str:
+    """How the answer was found, for signatures."""
+    return f"parse:{_PARSER}" if column == GENERATED else "rank:log-probability"
+
+
+def _require_labels(metric: str, labels: Sequence[str]) -> None:
+    if not labels:
+        raise UserError(
+            f"{metric} needs a closed set of labels", hint="Name them in the task card's `labels`."
+        )
+
+
+def _one_hot(
+    hypotheses: Sequence[str], references: Sequence[Sequence[str]], labels: tuple[str, ...]
+) -> tuple[FloatArray, FloatArray]:
+    """Predicted and true labels as 0/1 [examples, labels]; a row of zeros where none was read."""
+    check_inputs(hypotheses, references)
+    column = {label: c for c, label in enumerate(labels)}
+    predicted, true = np.zeros((2, len(hypotheses), len(labels)))
+    for i, (hypothesis, golds) in enumerate(zip(hypotheses, references, strict=True)):
+        if len(golds) != 1 or golds[0] not in column:
+            raise UserError(
+                f"example number {i} has the references {list(golds)}, not one of the labels {list(labels)}",
+                hint="Give each example exactly one label of the task card as its reference.",
+            )
+        true[i, column[golds[0]]] = 1.0
+        label = parse_label(hypothesis, labels)
+        if label is not None:
+            predicted[i, column[label]] = 1.0
+    return predicted, true
+
+
+@lru_cache(maxsize=64)
+def _opening(labels: tuple[str, ...]) -> re.Pattern[str]:
+    """A label at the start of a text, bracketed or plain, the longest first."""
+    longest_first = sorted(labels, key=len, reverse=True)
+    bracketed = "|".join(map(re.escape, longest_first))
+    # Its last part: the label "1" is not what "1.5" states.
+    plain = "|".join(
+        re.escape(label) + (r"(?=[^\w\s])" if len(label) == 1 else r"(?!\w)") + r"(?![.,]\d)"
+        for label in longest_first
+    )
+    return re.compile(rf"\((?P<bracketed>{bracketed})\)|(?P<plain>{plain})")

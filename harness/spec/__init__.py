@@ -1,0 +1,1 @@
+"""A request: the spec of a run, and the cells that it asks for."""

@@ -1,0 +1,92 @@
+"""What the specs of a results folder ask for side by side with settings of their own for some methods."""
+
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from warmup_bench.contracts.errors import UserError
+from warmup_bench.contracts.settings import Settings
+from warmup_bench.spec.spec import RunSpec, make_settings, make_spec, read_spec
+from warmup_bench.store.results_folder import spec_paths
+
+UNREAD = {"log_every", "eval_every", "eval_examples"}
+"""Keys of ``train`` that change no number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Rows that one spec compares although their training settings differ.
+
+    Attributes:
+        backbone: Its name; "" where only the code of its file tells it.
+        rows: (label, training settings) of each; the label "" where only the code of a file tells it.
+    """
+
+    backbone: str
+    rows: tuple[tuple[str, str], ...]
+
+    def within(self, other: "Asked") -> bool:
+        """Whether another spec compares the same rows and more."""
+        return self.backbone == other.backbone and set(self.rows) < set(other.rows)
+
+    def holds(self, backbone: str, label: str, settings: str) -> bool:
+        """Whether a cell is one of these rows.
+
+        Args:
+            backbone: Its name.
+            label: Its method, and what it is matched with.
+            settings: As :func:`training_settings` gives them.
+        """
+        known = dict(self.rows)
+        own = {known[label]} if label in known else {held for name, held in self.rows if not name}
+        return self.backbone in ("", backbone) and settings in own
+
+
+def training_settings(settings: Settings) -> str:
+    """What rows of one group share: all settings but how warmups are made and how is decoded."""
+    return settings.model_dump_json(exclude={"decode": True, "warmup": True, "train": UNREAD})
+
+
+def read_specs(out: Path) -> Iterable[tuple[Path, RunSpec]]:
+    """The specs that ran in a folder, the oldest first; without those of another version of this program."""
+    for path in spec_paths(out):
+        with suppress(UserError):
+            yield path, make_spec(read_spec(path), str(path))
+
+
+def read_asked(out: Path) -> tuple[Asked, ...]:
+    """What the specs of a results folder compare with settings that differ between methods."""
+    found: dict[Asked, None] = {}
+    for path, spec in read_specs(out):
+        for reference, section in spec.backbones.items():
+            rows = tuple(
+                (
+                    "" if is_file(method) else label,
+                    training_settings(make_settings(str(path), section, spec.methods.get(method, {}))),
+                )
+                for method, label in labels(spec)
+            )
+            if len({settings for _, settings in rows}) > 1:
+                name = "" if reference.endswith(".py") else backbone_name(reference)
+                found[Asked(name, rows)] = None
+    return tuple(one for one in found if not any(one.within(other) for other in found))
+
+
+def labels(spec: RunSpec) -> list[tuple[str, str]]:
+    """(method, label) of every row that a spec asks for: the baseline, its matched rows, the others."""
+    base = spec.stats.baseline
+    own = [(base, base)] if base in spec.methods else []
+    matched = [(base, f"{base} (FLOPs of {method})") for method in spec.match]
+    return [*own, *matched, *((name, name) for name in spec.methods if name != base)]
+
+
+def backbone_name(reference: str) -> str:
+    """The name that :func:`warmup_bench.models.load.resolve_preset` gives without running code."""
+    folder = Path(reference)
+    return folder.name if (folder / "config.json").is_file() else reference.replace("/", "--")
+
+
+def is_file(reference: str) -> bool:
+    """Whether a method or task is named by its file, so that its name stands in its code alone."""
+    return ".py" in reference

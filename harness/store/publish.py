@@ -1,0 +1,265 @@
+"""Publishing: the numbers of finished cells in a folder that can be shared, without a text of any data set.
+
+What is written is a :mod:`warmup_bench.store.study`; a report of it is the report of the run. Left behind are
+texts (sources, references, outputs, warmups, options), weights, tokenizers, data and checkpoints, and what
+names the machine: absolute paths lose their folders.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from warmup_bench.contracts.errors import TrainingError, UserError
+from warmup_bench.spec.spec import read_spec
+from warmup_bench.store.failures import Failure, read_failures
+from warmup_bench.store.folders import CorruptError, check, is_done, read_json, restore_replaced, write_file
+from warmup_bench.store.portable import numbers_of, portable
+from warmup_bench.store.results import Result, read_result
+from warmup_bench.store.results_folder import spec_order, spec_paths
+from warmup_bench.store.stored import is_scored_at_all
+from warmup_bench.store.study import NUMBERS, Study, is_published, read_study, write_study
+from warmup_bench.store.training_log import read_log
+
+MACHINE = ("out", "data_dir", "address")
+"""Keys of a spec that name a place on somebody's machine."""
+
+
+@dataclass
+class _Found:
+    """What the runs hold.
+
+    Attributes:
+        study: The numbers of their finished cells.
+        left_out: Why a cell is not published, by its folder.
+    """
+
+    study: Study = field(default_factory=Study)
+    left_out: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was done.
+
+    Attributes:
+        cells: How many finished cells the runs hold.
+        added: How many of them were written, in part or whole; the others were there already.
+        left_out: Why a cell was not published, by its folder.
+    """
+
+    cells: int
+    added: int
+    left_out: dict[str, str]
+
+
+def publish(runs: Sequence[Path], dest: Path) -> Outcome:
+    """Publish the finished cells of results folders; what is there already stays, other files too.
+
+    Everything is compared before anything is written. The statistics settings of a report are those of the
+    newest spec of the last run.
+
+    Raises:
+        UserError: Nothing is finished, ``dest`` is a run's own folder, holds something else under the name of
+            what would be published, or can't be written.
+        CorruptError: What ``dest`` holds is damaged.
+    """
+    _check_places(runs, dest)
+    found = _Found()
+    for run in runs:
+        _collect(run, found)
+    new = found.study
+    if not new.cells:
+        told = "; ".join(f"{folder}: {why}" for folder, why in list(found.left_out.items())[:3])
+        raise UserError(f"{runs[0]} holds no finished cell to publish{': ' * bool(told)}{told}")
+    specs = portable_specs(runs)
+    for name, text in specs.items():
+        if (dest / name).is_file() and (dest / name).read_text(encoding="utf-8") != text:
+            raise _conflict(name, f"than {dest / name}")
+    restore_replaced(dest / NUMBERS)
+    known = read_study(dest) if is_published(dest) else Study()
+    together = Study(failures={**known.failures, **new.failures})
+    _add(known, together, "")
+    added = _add(new, together, f"than in {dest}")
+    together.failures = {name: why for name, why in together.failures.items() if name not in together.cells}
+    for name, text in specs.items():
+        if not (dest / name).is_file():
+            write_file(dest / name, text)
+    order = _spec_order(runs, dest)
+    if added or together.failures != known.failures or order != spec_order(dest):
+        write_study(dest, _sorted(together), order)
+    return Outcome(len(new.cells), len(added), found.left_out)
+
+
+def portable_specs(runs: Iterable[Path]) -> dict[str, str]:
+    """The specs of runs as YAML without what names a machine, by their place in the published folder.
+
+    Raises:
+        UserError: One can't be read.
+    """
+    found = {}
+    for run in runs:
+        for path in spec_paths(run):
+            content = {key: value for key, value in read_spec(path).items() if key not in MACHINE}
+            if isinstance(backbones := content.get("backbones"), Mapping):
+                content["backbones"] = {_backbone(name): own for name, own in backbones.items()}
+            text = yaml.safe_dump(portable(content), sort_keys=False, allow_unicode=True)
+            found[f"specs/{path.name}"] = str(text)
+    return found
+
+
+def _backbone(reference: str) -> str:
+    """A checkpoint's folder by the name that its cells have."""
+    return Path(reference).name if (Path(reference) / "config.json").is_file() else reference
+
+
+def _check_places(runs: Sequence[Path], dest: Path) -> None:
+    for run in runs:
+        if not (is_published(run) or (run / "cells").is_dir()):
+            raise UserError(
+                f"{run} is no results folder (it has no 'cells')",
+                hint="Give the folder that 'warmup-bench run' printed, then the one to publish in.",
+            )
+        if run.resolve() == dest.resolve():
+            raise UserError(f"{dest} can't be published into itself", hint="Name another folder last.")
+    if dest.exists() and not dest.is_dir():
+        raise UserError(f"{dest} is a file", hint="Name a folder last.")
+    if (dest / "cells").exists():
+        raise UserError(
+            f"{dest} is the results folder of a run", hint="Name a new folder, or one that was published."
+        )
+
+
+def _collect(run: Path, found: _Found) -> None:
+    """Add what a run holds.
+
+    Raises:
+        UserError: Another run holds something else under one of the names.
+    """
+    if is_published(run):
+        study = read_study(run)
+        found.study.failures |= study.failures
+        _add(study, found.study, f"in {run} and in another run")
+        return
+    failed = read_failures(run)
+    for folder in sorted(path for path in (run / "cells").glob("[!.]*") if path.is_dir()):
+        if not (is_done(folder / "decode") and is_scored_at_all(folder)):
+            failure = failed.get(folder.name)
+            if failure is not None:
+                found.study.failures[folder.name] = _told(failure)
+            reason = "not finished" if failure is None else f"failed: {failure.message.strip()}"
+            found.left_out[str(folder)] = reason
+            continue
+        try:
+            numbers = _numbers_of_cell(read_result(folder))
+        except CorruptError as error:
+            found.left_out[str(folder)] = str(error)
+            continue
+        _add(numbers, found.study, f"in {run} and in another run")
+
+
+def _numbers_of_cell(result: Result) -> Study:
+    """One finished cell as a study.
+
+    Raises:
+        CorruptError: A file is damaged.
+    """
+    name, run, cell = result.place.name, result.place.parent.parent, result.cell
+    decode = result.place / "decode"
+    study = Study()
+    study.cells[name] = {
+        **cell.model_dump(mode="json"),
+        "ledger": read_json(decode / "ledger.json"),
+        "facts": read_json(decode / "task.json"),
+    }
+    study.examples[name] = {**result.examples(), **result.numbers()}
+    for score in result.scores:
+        ids, values = result.statistics(score["key"])
+        if ids != study.examples[name]["id"]:
+            raise CorruptError(f"the statistics of {result.place} are not those of its predictions")
+        study.scores[name, score["key"]] = {**score, "metric": portable(score["metric"])}
+        study.statistics[name, score["key"]] = values
+    for folder in (run / "trainings" / cell.training_id, run / "warm-starts" / cell.warm_start_id):
+        if is_done(folder):
+            study.trainings[folder.name] = _training(check(folder), folder.parent.name)
+    return study
+
+
+def _training(folder: Path, kind: str) -> dict[str, Any]:
+    """Of a training or a warm start: its ledger, log and provenance."""
+    record = {"kind": kind.removesuffix("s"), "ledger": read_json(folder / "ledger.json")}
+    if (folder / "provenance.json").is_file():
+        record["provenance"] = portable(read_json(folder / "provenance.json"))
+    if lines := read_log(folder):
+        record["log"] = numbers_of(lines)
+    return record
+
+
+def _add(new: Study, study: Study, where: str) -> set[str]:
+    """Add the numbers of another study; returns the cells of which something was not there.
+
+    Raises:
+        UserError: The study holds something else under one of the names.
+    """
+    added = set()
+    for name, record in new.cells.items():
+        if name not in study.cells:
+            study.cells[name], study.examples[name] = record, new.examples[name]
+            added.add(name)
+        elif not (_equal(record, study.cells[name]) and _equal(new.examples[name], study.examples[name])):
+            raise _conflict(f"cells/{name}", where)
+    for (name, metric), score in new.scores.items():
+        values = new.statistics[name, metric]
+        if (name, metric) not in study.scores:
+            study.scores[name, metric], study.statistics[name, metric] = score, values
+            added.add(name)
+        elif not (
+            _equal(score, study.scores[name, metric])
+            and np.array_equal(values, study.statistics[name, metric])
+        ):
+            raise _conflict(f"score {metric} of cells/{name}", where)
+    for name, record in new.trainings.items():
+        # Another run may have made a warm start again: the same weights in other seconds.
+        known = study.trainings.setdefault(name, record)
+        if record["kind"] == "training" and not _equal(record, known):
+            raise _conflict(f"trainings/{name}", where)
+    return added
+
+
+def _equal(a: Any, b: Any) -> bool:
+    """Whether plain data is the same, where a NaN is the same as itself."""
+    return a == b or json.dumps(a, sort_keys=True) == json.dumps(b, sort_keys=True)
+
+
+def _sorted(study: Study) -> Study:
+    """The study in an order that does not depend on the order of the runs."""
+
+    def in_order(content: dict[Any, Any]) -> dict[Any, Any]:
+        return dict(sorted(content.items()))
+
+    return Study(**{name: in_order(content) for name, content in vars(study).items()})
+
+
+def _told(failure: Failure) -> dict[str, Any]:
+    """A failure without what may quote a text or a path: only our own words on a training that diverged."""
+    ours = failure.error == TrainingError.__name__
+    message = failure.message if ours else f"{failure.error}; the run's own folder says more"
+    return asdict(Failure(failure.stage, failure.error, message, when=failure.when))
+
+
+def _conflict(name: str, where: str) -> UserError:
+    return UserError(
+        f"{name} is another one {where}",
+        hint="It was run or scored again. Publish into a new folder, or move the older one away.",
+    )
+
+
+def _spec_order(runs: Sequence[Path], dest: Path) -> list[str]:
+    """The names of the specs in the order of their runs, after those that are there already."""
+    newest = [path.stem for run in runs for path in spec_paths(run)]
+    older = [name for name in spec_order(dest) if name not in newest]
+    return [*older, *reversed(dict.fromkeys(reversed(newest)))]

@@ -1,0 +1,351 @@
+"""Stored cells, read back: what a report knows. No model and no task is needed."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from warmup_bench.contracts.errors import UserError
+from warmup_bench.contracts.metric import FloatArray, Metric, MetricContext
+from warmup_bench.contracts.registry import metrics
+from warmup_bench.spec.cell import Cell
+from warmup_bench.store.asked import Asked, read_asked
+from warmup_bench.store.failures import read_failures
+from warmup_bench.store.folders import check, is_done, read_json, read_table
+from warmup_bench.store.stored import (
+    DIGEST,
+    EXAMPLE,
+    Facts,
+    Kind,
+    ScoreFile,
+    column,
+    counted,
+    is_scored_at_all,
+    misshapen,
+    named,
+    read_facts,
+    references_digest,
+    shaped,
+    statistics,
+    stored_scores,
+)
+from warmup_bench.store.study import StudyFiles, is_published
+from warmup_bench.store.training_log import checked_lines, read_log
+
+COLUMNS: dict[str, Kind] = {
+    "id": "text",
+    "group": "text or none",
+    "source": "text",
+    "references": "texts",
+    "hypothesis": "text",
+}
+"""Of every file of predictions."""
+MORE_COLUMNS: dict[str, Kind] = {"warmup": "text or none", "warmup_forced": "truth", "finished": "truth"}
+"""Of those that a run has written."""
+
+READ = ("ledger.json", "provenance.json", "log.jsonl")
+"""Files of a training that a report reads."""
+
+
+class Source(Protocol):
+    """Where the examples of a cell are read: a run's folder, or a published study."""
+
+    @property
+    def place(self) -> Path:
+        """As :attr:`Result.place`."""
+
+    @property
+    def has_texts(self) -> bool:
+        """As :attr:`Result.has_texts`."""
+
+    def table(self) -> tuple[Any, Path]:
+        """The examples of the cell as an arrow table, and its file."""
+
+    def statistics(self, key: str) -> tuple[list[str], FloatArray]:
+        """As :meth:`Result.statistics`."""
+
+    def training_log(self) -> list[dict[str, Any]]:
+        """As :meth:`Result.training_log`."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """One finished cell.
+
+    Attributes:
+        cell: Its coordinates and settings.
+        source: Where it is stored.
+        ledger: What it spent (training and decoding).
+        scores: One entry a metric, as it is stored: key, metric, name, score, signature, higher_is_better;
+            those of the task's card first, in its order.
+        context: What its metrics were made with.
+        provenance: Machine and versions.
+        asked: What the specs of its folder compare although training settings differ.
+    """
+
+    cell: Cell
+    source: Source
+    ledger: dict[str, Any]
+    scores: tuple[dict[str, Any], ...]
+    context: MetricContext
+    provenance: dict[str, Any]
+    asked: tuple[Asked, ...] = ()
+
+    @property
+    def place(self) -> Path:
+        """Where it is stored, by its cell's id: a folder of a run; of a published study the name in it."""
+        return self.source.place
+
+    @property
+    def has_texts(self) -> bool:
+        """Whether the predictions are stored; of a published cell only their numbers are."""
+        return self.source.has_texts
+
+    def statistics(self, key: str) -> tuple[list[str], FloatArray]:
+        """Ids and per-example statistics [examples, k] of one metric.
+
+        Raises:
+            CorruptError: The file can't be read.
+        """
+        return self.source.statistics(key)
+
+    def predictions(self, *more: str) -> dict[str, list[Any]]:
+        """The columns of the predictions that every cell has, and those named that this one has.
+
+        Raises:
+            UserError: The cell holds numbers only.
+            CorruptError: The file can't be read.
+        """
+        if not self.has_texts:
+            raise UserError(
+                f"{self.place} is published: it holds numbers, without source, reference and output texts",
+                hint="What reads texts needs the folder of the run itself.",
+            )
+        table, path = self.source.table()
+        wanted = {**COLUMNS, **{name: MORE_COLUMNS[name] for name in more if name in table.column_names}}
+        return _examples(table, wanted, path)
+
+    def examples(self) -> dict[str, list[Any]]:
+        """Of every example its ``id``, its ``group`` (document, or None) and :func:`references_digest`.
+
+        Raises:
+            CorruptError: The file can't be read.
+        """
+        if not self.has_texts:
+            table, path = self.source.table()
+            return _examples(table, EXAMPLE, path)
+        found = self.predictions()
+        digests = [references_digest(texts) for texts in found["references"]]
+        return {"id": found["id"], "group": found["group"], DIGEST: digests}
+
+    def numbers(self) -> dict[str, list[Any]]:
+        """The columns with one number or truth an example, such as ``warmup_tokens``.
+
+        Raises:
+            CorruptError: The file can't be read.
+        """
+        import pyarrow as pa
+
+        table, _ = self.source.table()
+        kinds = pa.types.is_boolean, pa.types.is_integer, pa.types.is_floating
+        return {
+            name: table.column(name).to_pylist()
+            for name, kind in zip(table.column_names, table.schema.types, strict=True)
+            if name not in EXAMPLE and any(is_kind(kind) for is_kind in kinds)
+        }
+
+    def groups(self) -> list[str] | None:
+        """The document of every example, or None where the task gives none."""
+        groups: list[str] = self.examples()["group"]
+        return None if any(group is None for group in groups) else groups
+
+    def training_log(self) -> list[dict[str, Any]]:
+        """The lines of the training's log: losses, and under ``validation`` what each evaluation found.
+
+        Raises:
+            CorruptError: It can't be read.
+        """
+        return self.source.training_log()
+
+    def metric(self, key: str) -> Metric:
+        """The metric, made as it was for scoring."""
+        reference = next(score["metric"] for score in self.scores if score["key"] == key)
+        entry = metrics().load_stored(reference)
+        metric: Metric = entry.value(self.context)
+        return metric
+
+
+@dataclass(frozen=True)
+class RunCell:
+    """A cell in the results folder of a run.
+
+    Attributes:
+        place: Its folder.
+        training: The folder of its training.
+    """
+
+    place: Path
+    training: Path
+    has_texts: bool = True
+
+    def table(self) -> tuple[Any, Path]:
+        """Its predictions, and their file."""
+        path = self.place / "decode" / "predictions.parquet"
+        return read_table(path), path
+
+    def statistics(self, key: str) -> tuple[list[str], FloatArray]:
+        """As :meth:`Result.statistics`."""
+        path = self.place / "scores" / key / "statistics.parquet"
+        return statistics(read_table(path), path)
+
+    def training_log(self) -> list[dict[str, Any]]:
+        """As :meth:`Result.training_log`."""
+        return read_log(self.training)
+
+
+@dataclass(frozen=True)
+class StudyCell:
+    """A cell of a published study.
+
+    Attributes:
+        place: Its name in the study.
+        study: The study's files.
+        training: Id of its training.
+    """
+
+    place: Path
+    study: StudyFiles
+    training: str
+    has_texts: bool = False
+
+    def table(self) -> tuple[Any, Path]:
+        """The numbers of its examples, and their file."""
+        return self.study.examples(self.place.name), self.study.examples_file
+
+    def statistics(self, key: str) -> tuple[list[str], FloatArray]:
+        """As :meth:`Result.statistics`."""
+        table, path = self.table()
+        return column(table, "id", "text", path), self.study.statistics(self.place.name, key)
+
+    def training_log(self) -> list[dict[str, Any]]:
+        """As :meth:`Result.training_log`."""
+        return checked_lines(self.study.logs.get(self.training, []), self.study.folder / "logs.parquet")
+
+
+def _examples(table: Any, wanted: Mapping[str, Kind], path: Path) -> dict[str, list[Any]]:
+    """Columns of a stored table of examples.
+
+    Raises:
+        CorruptError: One is missing or misshapen, or there is no example, or one twice.
+    """
+    found = {name: column(table, name, kind, path) for name, kind in wanted.items()}
+    if not found["id"] or len(set(found["id"])) < len(found["id"]):
+        raise misshapen(path, "it holds no example, or one twice")
+    return found
+
+
+def read_result(folder: Path, asked: tuple[Asked, ...] = ()) -> Result:
+    """Read one finished cell of a run, every file that a report reads checked against its manifest.
+
+    Raises:
+        CorruptError: A stored file is damaged; it is named, not used and not deleted.
+    """
+    check(folder / "decode")
+    context, order = read_facts(folder)
+    cell = read_cell(folder)
+    training = check(folder.parent.parent / "trainings" / cell.training_id, only=READ)
+    spent = [read_json(of / "ledger.json") for of in (training, folder / "decode")]
+    ledger = _ledger(spent[0], spent[1], training / "ledger.json")
+    scores = _in_order(stored_scores(folder), order)
+    source = RunCell(folder, training)
+    return Result(cell, source, ledger, scores, context, read_json(training / "provenance.json"), asked)
+
+
+def read_cell(folder: Path) -> Cell:
+    """The coordinates and settings of a decoded cell.
+
+    Raises:
+        CorruptError: They can't be read.
+    """
+    path = folder / "decode" / "cell.json"
+    return shaped(read_json(path), Cell, path)
+
+
+def read_results(out: Path, only: Iterable[str] | None = None) -> list[Result]:
+    """Every finished cell of a results folder (or those of the given ids), in the order of their names.
+
+    Raises:
+        UserError: No such folder, or no finished cell in it.
+        CorruptError: As :func:`read_result`.
+    """
+    wanted = None if only is None else set(only)
+    if is_published(out):
+        return _read_published(out, wanted)
+    root = out / "cells"
+    if not root.is_dir():
+        raise UserError(
+            f"{out} is no results folder (it has no 'cells')",
+            hint="Give the folder that 'warmup-bench run' printed.",
+        )
+    folders = sorted(p for p in root.iterdir() if p.is_dir() and (wanted is None or p.name in wanted))
+    finished = [folder for folder in folders if is_done(folder / "decode") and is_scored_at_all(folder)]
+    if not finished:
+        told = [
+            f"{name}: {failure.stage} failed: {failure.line}" for name, failure in read_failures(out).items()
+        ]
+        first = f" ({len(told)} failed; the first, {told[0]})" if told else ""
+        raise UserError(f"{out} holds no finished cell{first}", hint="Run 'warmup-bench run' to its end.")
+    asked = read_asked(out)
+    return [read_result(folder, asked) for folder in finished]
+
+
+def _read_published(out: Path, wanted: set[str] | None) -> list[Result]:
+    study, asked = StudyFiles(out), read_asked(out)
+    path = study.folder / "cells.parquet"
+    found = []
+    for name in sorted(name for name in study.cells if wanted is None or name in wanted):
+        record = study.cells[name]
+        coordinates = {key: value for key, value in record.items() if key not in ("ledger", "facts")}
+        cell = shaped(coordinates, Cell, path)
+        facts = shaped(record.get("facts"), Facts, path)
+        training = study.trainings.get(cell.training_id, {})
+        if not (training and name in study.scores):
+            raise misshapen(path, f"{name} has no training or no score")
+        ledger = _ledger(training.get("ledger"), record.get("ledger"), path)
+        scores = [_score(entry, study.folder / "scores.parquet") for entry in study.scores[name]]
+        found.append(
+            Result(
+                cell,
+                StudyCell(out / "cells" / name, study, cell.training_id),
+                ledger,
+                _in_order(scores, facts.metrics),
+                facts.context(),
+                training.get("provenance", {}),
+                asked,
+            )
+        )
+    if not study.cells:
+        raise misshapen(path, "it holds no cell")
+    if not found:
+        raise UserError(f"{out} holds no such cell", hint="'warmup-bench report' shows what it holds.")
+    return found
+
+
+def _score(entry: dict[str, Any], path: Path) -> dict[str, Any]:
+    named(shaped(entry, ScoreFile, path).key, path)
+    return entry
+
+
+def _in_order(scores: Iterable[dict[str, Any]], order: Iterable[str]) -> tuple[dict[str, Any], ...]:
+    """Scores with those of a task's card first."""
+    place = {metric: number for number, metric in enumerate(order)}
+    return tuple(sorted(scores, key=lambda s: (place.get(s["metric"], len(place)), s["key"])))
+
+
+def _ledger(training: Any, decoding: Any, path: Path) -> dict[str, Any]:
+    """What training and decoding spent together."""
+    try:
+        together = {**training, **decoding, "truncated": training["truncated"] + decoding["truncated"]}
+    except (KeyError, TypeError) as error:
+        raise misshapen(path, f"truncated: {error}") from error
+    return counted(together, path)

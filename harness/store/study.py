@@ -1,0 +1,275 @@
+"""A published study: the numbers of finished cells in a handful of files that pandas opens.
+
+Layout of ``numbers/`` in the study's folder, written whole or not at all::
+
+    cells.parquet        a cell a row: coordinates, settings, what decoding took, facts of its task
+    scores.parquet       a score a row: cell, metric, score, signature
+    examples.parquet     an example of a cell a row: id, document, numbers of its prediction, statistics of
+                         every metric: ``bleu.0``, ``bleu.1``, … (null in a cell without that metric)
+    trainings.parquet    a training or warm start a row: ledger, provenance
+    logs.parquet         a line of a training's log a row
+    study.json           the order of the specs, and what failed
+    DONE.json            size and SHA-256 of each
+
+Cells of an example's file stand one after the other, each with its examples in their order.
+"""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from warmup_bench.contracts.errors import UserError
+from warmup_bench.contracts.metric import FloatArray
+from warmup_bench.contracts.names import file_name
+from warmup_bench.store.folders import (
+    DONE,
+    check,
+    read_json,
+    read_table,
+    write_json,
+    write_small_table,
+    writing,
+)
+from warmup_bench.store.records import read_records, write_records
+from warmup_bench.store.stored import EXAMPLE, column, finite, misshapen, shaped
+
+NUMBERS = "numbers"
+"""The folder of a study with all that ``publish`` writes but the specs."""
+INDEX = "study.json"
+VERSION = 2
+"""Of the layout."""
+
+
+class Index(BaseModel):
+    """``study.json``: the names of the specs without their ending, the oldest first; failures by cell."""
+
+    model_config = ConfigDict(strict=True, frozen=True)
+    version: int
+    specs: list[str]
+    failures: dict[str, dict[str, Any]]
+
+
+@dataclass
+class Study:
+    """What a published study holds.
+
+    Attributes:
+        cells: Record by cell id: its coordinates and settings, ``ledger`` of decoding, ``facts`` of its task.
+        examples: Columns of a cell's examples by its id: lists of equal length.
+        scores: Record by (cell id, metric): what scoring stored.
+        statistics: By the same, [examples, k].
+        trainings: Record by id of the training or warm start: ``ledger``, ``provenance``, ``log``.
+        failures: Of cells that are not finished, as they were stored, by cell id.
+    """
+
+    cells: dict[str, dict[str, Any]] = field(default_factory=dict)
+    examples: dict[str, dict[str, list[Any]]] = field(default_factory=dict)
+    scores: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    statistics: dict[tuple[str, str], FloatArray] = field(default_factory=dict)
+    trainings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    failures: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+def is_published(out: Path) -> bool:
+    """Whether a results folder holds the numbers of a run elsewhere, not a run of its own."""
+    return (out / NUMBERS / DONE).is_file()
+
+
+def read_index(out: Path) -> Index:
+    """What ``study.json`` says.
+
+    Raises:
+        UserError: A later version wrote it.
+        CorruptError: It can't be read, or names what can't be a file.
+    """
+    path = out / NUMBERS / INDEX
+    index = shaped(read_json(path), Index, path)
+    if index.version != VERSION:
+        raise UserError(
+            f"{out} was published by another version: {index.version}, not {VERSION}",
+            hint="Use the version of warmup-bench that wrote it, or publish its run again.",
+        )
+    try:
+        for name in index.specs:
+            file_name(name, "spec")
+    except UserError as error:
+        raise misshapen(path, error.problem) from error
+    return index
+
+
+def write_study(out: Path, study: Study, specs: list[str]) -> None:
+    """Write the numbers of a study in the place of older ones.
+
+    Raises:
+        UserError: The place can't be written.
+    """
+    with writing(out / NUMBERS, replace=True) as folder:
+        rows: dict[str, list[dict[str, Any]]] = {
+            "cells": [{"id": name, **record} for name, record in study.cells.items()],
+            "scores": [{"cell": name, **record} for (name, _), record in study.scores.items()],
+            "trainings": [
+                {"id": name} | {key: value for key, value in record.items() if key != "log"}
+                for name, record in study.trainings.items()
+            ],
+            "logs": [
+                {**line, "training_id": name}
+                for name, record in study.trainings.items()
+                for line in record.get("log", ())
+            ],
+        }
+        for name, records in rows.items():
+            write_records(folder / f"{name}.parquet", records)
+        write_small_table(folder / "examples.parquet", _examples(study))
+        write_json(folder / INDEX, {"version": VERSION, "specs": specs, "failures": study.failures})
+
+
+def _examples(study: Study) -> Any:
+    import pyarrow as pa
+
+    tables = []
+    for cell, columns in study.examples.items():
+        named = {"cell": [cell] * len(columns["id"]), **columns}
+        for (of, metric), values in study.statistics.items():
+            if of == cell:
+                named |= {f"{metric}.{i}": part for i, part in enumerate(values.T)}
+        tables.append(pa.table(named))
+    return pa.concat_tables(tables, promote_options="permissive")
+
+
+class StudyFiles:
+    """The files of a published study, each read when it is asked for and once.
+
+    Raises:
+        CorruptError: A file is damaged: on making one; or it is not what it should be: on reading it.
+    """
+
+    def __init__(self, out: Path) -> None:
+        self.folder = check(out / NUMBERS)
+
+    @cached_property
+    def cells(self) -> dict[str, dict[str, Any]]:
+        """Record by cell id."""
+        return _by_id(self.folder / "cells.parquet", "id")
+
+    @cached_property
+    def trainings(self) -> dict[str, dict[str, Any]]:
+        """Record by id of the training or warm start, without their logs."""
+        return _by_id(self.folder / "trainings.parquet", "id")
+
+    @cached_property
+    def logs(self) -> dict[str, list[dict[str, Any]]]:
+        """Lines by id of the training or warm start."""
+        path = self.folder / "logs.parquet"
+        found: dict[str, list[dict[str, Any]]] = {}
+        for line in read_records(path):
+            found.setdefault(_taken(line, "training_id", path), []).append(line)
+        return found
+
+    @cached_property
+    def scores(self) -> dict[str, list[dict[str, Any]]]:
+        """Records by cell id."""
+        path = self.folder / "scores.parquet"
+        found: dict[str, list[dict[str, Any]]] = {}
+        for record in read_records(path):
+            own = found.setdefault(_taken(record, "cell", path), [])
+            if any(other.get("key") == record.get("key") for other in own):
+                raise misshapen(path, f"the score {record.get('key')} of a cell is there twice")
+            own.append(record)
+        return found
+
+    @property
+    def examples_file(self) -> Path:
+        """The file of the examples."""
+        return self.folder / "examples.parquet"
+
+    @cached_property
+    def _table(self) -> Any:
+        return read_table(self.examples_file)
+
+    @cached_property
+    def _rows(self) -> dict[str, slice]:
+        """The rows of every cell."""
+        names: NDArray[Any] = np.array(column(self._table, "cell", "text", self.examples_file), dtype=object)
+        starts = [0, *(np.flatnonzero(names[1:] != names[:-1]) + 1).tolist()][: len(names)]
+        rows = {names[a]: slice(a, b) for a, b in pairwise([*starts, len(names)])}
+        if len(rows) < len(starts) or set(rows) != set(self.cells):
+            raise misshapen(self.examples_file, "it holds other cells than cells.parquet")
+        return rows
+
+    def examples(self, cell: str) -> Any:
+        """The columns of a cell's examples that it has, as a table; without statistics of metrics."""
+        part = self._slice(cell)
+        own = [
+            name
+            for name, values in zip(part.column_names, part.columns, strict=True)
+            if name != "cell" and "." not in name and (name in EXAMPLE or values.null_count < len(values))
+        ]
+        return part.select(own)
+
+    def statistics(self, cell: str, metric: str) -> FloatArray:
+        """The statistics [examples, k] of a cell under a metric."""
+        values = self._statistics(metric)[self._rows[cell]]
+        if not len(values) or np.isnan(values).any():
+            raise misshapen(self.examples_file, f"it has no statistics of {metric} of {cell}")
+        return values
+
+    def _slice(self, cell: str) -> Any:
+        rows = self._rows[cell]
+        return self._table.slice(rows.start, rows.stop - rows.start)
+
+    def _statistics(self, metric: str) -> FloatArray:
+        """The statistics [rows, k] of all cells under a metric; NaN where a cell does not have it."""
+        if metric not in self._made:
+            names = [name for name in self._table.column_names if name.rpartition(".")[0] == metric]
+            if names != [f"{metric}.{i}" for i in range(len(names))] or not names:
+                raise misshapen(self.examples_file, f"it has no statistics of {metric}")
+            parts = [finite(self._table.column(name), name, self.examples_file) for name in names]
+            self._made[metric] = np.stack(parts, axis=1)
+        return self._made[metric]
+
+    @cached_property
+    def _made(self) -> dict[str, FloatArray]:
+        return {}
+
+
+def read_study(out: Path) -> Study:
+    """All that a published study holds.
+
+    Raises:
+        CorruptError: It is damaged.
+    """
+    files = StudyFiles(out)
+    study = Study(cells=files.cells, failures=read_index(out).failures)
+    for id_, record in files.trainings.items():
+        log = files.logs.get(id_)
+        study.trainings[id_] = record | ({"log": log} if log else {})
+    for cell in files.cells:
+        study.examples[cell] = files.examples(cell).to_pydict()
+        for record in files.scores.get(cell, []):
+            study.scores[cell, record["key"]] = record
+            study.statistics[cell, record["key"]] = files.statistics(cell, record["key"])
+    return study
+
+
+def _by_id(path: Path, key: str) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for record in read_records(path):
+        name = _taken(record, key, path)
+        if name in found:
+            raise misshapen(path, f"{name[:80]} is there twice")
+        found[name] = record
+    return found
+
+
+def _taken(record: dict[str, Any], key: str, path: Path) -> str:
+    """Take a text out of a record."""
+    name = record.pop(key, None)
+    if not isinstance(name, str):
+        raise misshapen(path, f"a row without {key}")
+    return name

@@ -1,0 +1,165 @@
+"""What a warmup model does with its warmups, measured on validation inputs while it trains."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from warmup_bench.models.base import Backbone
+from warmup_bench.models.batching import Batch, Encoded, collate
+from warmup_bench.models.rollout import Warmups, concatenate, lay_out, no_warmups, score
+from warmup_bench.train.fit import Fit
+from warmup_bench.train.loss import Loss, Turn, batch_loss
+from warmup_bench.train.objective import Objective
+from warmup_bench.train.rounds import Memory
+
+_FIGURES = (
+    *("loss_direct", "loss", "loss_shuffled", "ess", "entropy", "warmup_length", "forced", "distinct"),
+    *("overlap_target", "overlap_source"),
+)
+"""Summed over inputs; a method without warmups has the first two."""
+
+
+def diagnose(
+    backbone: Backbone,
+    items: Sequence[Encoded],
+    objective: Objective,
+    seed: int,
+    batch_size: int,
+    *,
+    fit: Fit | None = None,
+    dtype: str = "float32",
+) -> dict[str, float]:
+    """Figures of one evaluation, means over the inputs; the model's weights and gradients stay as they are.
+
+    Args:
+        backbone: The model.
+        items: Encoded validation inputs, with their warmups where the method gives them.
+        objective: The method and its settings.
+        seed: Of the warmups that are sampled here.
+        batch_size: Inputs among which warmups change places for ``loss_shuffled``.
+        fit: What may stand in memory at once, which changes figures by rounding only; None: a whole batch.
+        dtype: Of the computation, as in training.
+
+    Returns:
+        ``loss``: -log p(y|x) a target token, marginal over the samples; ``loss_direct``: without one; and,
+        where there are warmups: ``loss_shuffled``: with those of another input; ``ess``: effective sample
+        size; ``entropy``: of p(c|x) in nats, the mean of -lc over the samples; ``warmup_length``, ``forced``;
+        ``overlap_target``, ``overlap_source``: share of a warmup's tokens that stand in the target or source;
+        ``distinct``: share of distinct samples; ``grad_norm_a``, ``grad_norm_b``: norms of the gradient's two
+        parts (the sampler's credit and the output's likelihood).
+    """
+    generator = torch.Generator().manual_seed(seed)
+    method, n, cap = objective.method, objective.samples, objective.warmup.max_tokens
+    warms = method.warmup != "none"
+    fit = fit or Fit(batch_size, n)
+    trained = [p for p in backbone.model.parameters() if p.requires_grad]
+    kept = [None if p.grad is None else p.grad.clone() for p in trained]
+    parts = {key: [torch.zeros_like(p) for p in trained] for key in (("a", "b") if warms else ())}
+    sums = dict.fromkeys(_FIGURES if warms else _FIGURES[:2], 0.0)
+    targets = sum(len(item.target) for item in items)
+    backbone.model.eval()
+    for start in range(0, len(items), batch_size):
+        together = items[start : start + batch_size]
+        draws = torch.rand((len(together), n, cap + 1), generator=generator).to(backbone.device)
+        found = []
+        for first in range(0, len(together), fit.inputs):
+            part = together[first : first + fit.inputs]
+            batch = collate(part, backbone.tokens.pad, backbone.device)
+            with torch.no_grad(), backbone.autocast(dtype):
+                sums["loss_direct"] -= float(_direct(backbone, batch).sum())
+            with backbone.autocast(dtype):
+                loss = _loss(backbone, batch, objective, draws[first : first + fit.inputs], fit.rows)
+            sums["loss"] -= float((loss.rollout.ly.logsumexp(dim=1) - torch.tensor(float(n)).log()).sum())
+            if warms:
+                _add_figures(sums, part, loss)
+                _add_gradients(parts, trained, loss)
+                found.append(loss.warmups)
+            del loss  # and its graph
+        if not warms:
+            continue
+        others = _of_another(concatenate(found), n)
+        for first in range(0, len(together), fit.inputs):
+            batch = collate(together[first : first + fit.inputs], backbone.tokens.pad, backbone.device)
+            rows = torch.arange(first * n, (first + batch.size) * n, device=batch.source.device)
+            with torch.no_grad(), backbone.autocast(dtype):
+                ly = _with_warmups(backbone, batch, others.select(rows), n, fit)
+            sums["loss_shuffled"] -= float(ly.sum())
+    for parameter, before in zip(trained, kept, strict=True):
+        parameter.grad = before
+    backbone.model.train()
+    figures = {
+        key: value / (targets if key.startswith("loss") else len(items)) for key, value in sums.items()
+    }
+    for key, summed in parts.items():
+        figures[f"grad_norm_{key}"] = float(torch.stack([g.norm() for g in summed]).norm()) / targets
+    return figures
+
+
+def overlap(c: Sequence[int], other: Sequence[int]) -> float:
+    """Share of the tokens of ``c`` that stand in ``other``, as often as there; 0 without tokens."""
+    return sum((Counter(c) & Counter(other)).values()) / len(c) if c else 0.0
+
+
+def _direct(backbone: Backbone, batch: Batch) -> Tensor:
+    """log p(y|x) on the path without a warmup, [batch]."""
+    empty = no_warmups(batch.size, batch.source.device)
+    sequences = lay_out(backbone, empty, batch.target, batch.target_lengths, direct=True)
+    return score(backbone, backbone.encode(batch.source, batch.mask), sequences)[1]
+
+
+def _loss(backbone: Backbone, batch: Batch, objective: Objective, draws: Tensor, rows: int) -> Loss:
+    """The loss with n warmups for every input, whatever the method's sampler; ``rows`` of them at once."""
+    if rows >= objective.samples:
+        return batch_loss(backbone, batch, objective, draws)
+    plain = replace(objective, method=replace(objective.method, sampler=None))
+    return batch_loss(backbone, batch, plain, draws, turn=Turn(1.0, (), Memory(), rows))
+
+
+def _add_figures(sums: dict[str, float], part: Sequence[Encoded], loss: Loss) -> None:
+    """Add what the warmups of some inputs are like, summed over the inputs."""
+    rollout, n = loss.rollout, loss.rollout.samples
+    sums["ess"] += float(rollout.effective_sample_size.sum())
+    for key, values in (
+        ("entropy", -rollout.lc),
+        ("warmup_length", rollout.lengths.float()),
+        ("forced", rollout.forced.float()),
+        ("distinct", rollout.distinct.float()),
+    ):
+        sums[key] += float(values.mean(dim=1).sum())
+    rows = zip(loss.warmups.tokens.tolist(), loss.warmups.lengths.tolist(), strict=True)
+    warmups = [row[:length] for row, length in rows]
+    for i, item in enumerate(part):
+        for c in warmups[i * n : (i + 1) * n]:
+            sums["overlap_target"] += overlap(c, item.target) / n
+            sums["overlap_source"] += overlap(c, item.source) / n
+
+
+def _add_gradients(parts: dict[str, list[Tensor]], trained: Sequence[Tensor], loss: Loss) -> None:
+    """Add the gradients of the two parts of a loss; its graph is gone afterwards."""
+    for key, term in (("a", loss.credit), ("b", loss.likelihood)):
+        gradients = torch.autograd.grad(term, trained, retain_graph=key == "a", allow_unused=True)
+        for total, gradient in zip(parts[key], gradients, strict=True):
+            if gradient is not None:
+                total.add_(gradient)
+
+
+def _of_another(warmups: Warmups, n: int) -> Warmups:
+    """For every input the n warmups of the one before it, for the first those of the last."""
+    rows = torch.arange(warmups.lengths.shape[0], device=warmups.lengths.device)
+    return warmups.select(rows.roll(n))
+
+
+def _with_warmups(backbone: Backbone, batch: Batch, warmups: Warmups, n: int, fit: Fit) -> Tensor:
+    """log of the mean of p(y|x, c) over n warmups of each input, [batch]; as many rows at once as fit."""
+    state = backbone.encode(batch.source, batch.mask)
+    inputs = torch.arange(batch.size, device=batch.source.device).repeat_interleave(n)
+    parts = []
+    for rows in torch.split(torch.arange(len(inputs), device=inputs.device), fit.inputs * fit.rows):
+        of = inputs[rows]
+        targets = batch.target[of], batch.target_lengths[of]
+        sequences = lay_out(backbone, warmups.select(rows), *targets, direct=False)
+        parts.append(score(backbone, state.select(of), sequences)[1])
+    return torch.cat(parts).view(-1, n).logsumexp(dim=1) - torch.tensor(float(n)).log()

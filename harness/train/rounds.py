@@ -1,0 +1,298 @@
+"""The warmups of a batch in rounds: drawn, given or recalled, and each round scored in one pass.
+
+Without a sampler there is one round with n warmups an input. A :class:`warmup_bench.contracts.method.Sampler`
+may begin with fewer, go on with some inputs only, and take warmups of an earlier step from memory.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from warmup_bench.models.base import Backbone
+from warmup_bench.models.batching import Batch
+from warmup_bench.models.costs import IntArray
+from warmup_bench.models.rollout import (
+    Warmups,
+    concatenate,
+    lay_out,
+    merge_equals,
+    no_warmups,
+    sample_warmups,
+    score,
+)
+from warmup_bench.models.state import State
+from warmup_bench.train.objective import Objective
+
+
+@dataclass(slots=True)
+class Memory:
+    """The warmups that each training input drew when it was last met, with their log p(c|x) then."""
+
+    kept: dict[int, Warmups] = field(default_factory=dict)
+
+    def knows(self, keys: Sequence[int]) -> Tensor:
+        """Which of the inputs have been met, [inputs]."""
+        return torch.tensor([key in self.kept for key in keys], dtype=torch.bool)
+
+    def recall(self, keys: Sequence[int]) -> Warmups:
+        """What the inputs drew, one after the other; ``logp`` is that of then."""
+        return concatenate([self.kept[key] for key in keys])
+
+    def of(self, keys: Sequence[int]) -> dict[int, Warmups]:
+        """What is kept of the inputs that have been met; for :meth:`put_back`."""
+        return {key: self.kept[key] for key in keys if key in self.kept}
+
+    def put_back(self, keys: Sequence[int], before: Mapping[int, Warmups]) -> None:
+        """Make the memory of some inputs what it was, as if they had not been met since."""
+        for key in keys:
+            if key in before:
+                self.kept[key] = before[key]
+            else:
+                self.kept.pop(key, None)
+
+    def remember(self, keys: Sequence[int], warmups: Warmups, lc: Tensor) -> None:
+        """Keep the warmups of the inputs, as many for each, with their log-probabilities now."""
+        each = warmups.lengths.shape[0] // max(1, len(keys))
+        now = Warmups(warmups.tokens, warmups.lengths, warmups.ended, lc.detach())
+        for place, key in enumerate(keys):
+            rows = torch.arange(place * each, (place + 1) * each, device=lc.device)
+            self.kept[key] = now.select(rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """Scored warmups.
+
+    Attributes:
+        inputs: The input of each row, [rows], the rows of an input together.
+        warmups: The warmups.
+        lc, ly: Their log-probabilities with their graph, [rows].
+        lc_reference: log p(c|x) under the reference, [rows]; None unless asked for.
+        kept: The rows that were scored; the others equal one of them.
+        ratio: Truncated importance weight of each row, [rows]; None: drawn from the model as it is.
+    """
+
+    inputs: Tensor
+    warmups: Warmups
+    lc: Tensor
+    ly: Tensor
+    lc_reference: Tensor | None
+    kept: Tensor
+    ratio: Tensor | None = None
+
+
+def scored_round(
+    backbone: Backbone,
+    state: State,
+    batch: Batch,
+    inputs: Tensor,
+    warmups: Warmups,
+    *,
+    each: int,
+    direct: bool,
+    merge: bool,
+    temperature: float,
+    rows_at_once: int | None = None,
+    reference: tuple[Backbone, State] | None = None,
+) -> Round:
+    """Score ``each`` warmups of every one of some inputs.
+
+    Args:
+        backbone: The model.
+        state: The encoded inputs of the batch; stays as it is.
+        batch: For the targets.
+        inputs: The input of each row, [rows], ``each`` rows an input, together.
+        warmups: The warmups of the rows.
+        each: Warmups an input.
+        direct: True for the path without a warmup.
+        merge: Whether equal warmups of an input are scored once: exact, unless dropout draws anew for each.
+        temperature: Of the policy that drew them.
+        rows_at_once: Rows whose activations stand in memory at once; where there are more, each part is
+            scored without them and computed again in the backward pass, for the same gradient.
+        reference: The frozen reference and its encoding of the batch.
+    """
+    every = torch.arange(inputs.shape[0], device=inputs.device)
+    kept, place = merge_equals(warmups, each) if merge and each > 1 else (every, every)
+    rows, scored = inputs[kept], warmups.select(kept)
+
+    def part(model: Backbone, start_state: State, first: int, end: int) -> tuple[Tensor, Tensor]:
+        picked = torch.arange(first, end, device=inputs.device)
+        of = rows[first:end]
+        sequences = lay_out(
+            model, scored.select(picked), batch.target[of], batch.target_lengths[of], direct=direct
+        )
+        return score(model, start_state.select(of), sequences, temperature=temperature)
+
+    count = rows.shape[0]
+    if rows_at_once is None or count <= rows_at_once:
+        lc, ly = part(backbone, state, 0, count)
+    else:
+        parts = [
+            checkpoint(part, backbone, state, k, min(k + rows_at_once, count), use_reentrant=False)
+            for k in range(0, count, rows_at_once)
+        ]
+        lc, ly = (torch.cat(values) for values in zip(*parts, strict=True))
+    lc_reference = None
+    if reference is not None:
+        with torch.no_grad():
+            lc_reference = part(*reference, 0, count)[0][place]
+    return Round(inputs, warmups, lc[place], ly[place], lc_reference, kept)
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Where training stands when it asks for a loss; a method's sampler goes by it.
+
+    Attributes:
+        share: Share of the budget that is spent.
+        keys: The training inputs of the batch, [batch].
+        memory: What they drew when they were last met.
+        rows_at_once: See :func:`warmup_bench.train.rounds.scored_round`.
+    """
+
+    share: float
+    keys: Sequence[int]
+    memory: Memory
+    rows_at_once: int | None = None
+
+
+@dataclass(slots=True)
+class Rounds:
+    """The rounds of one batch so far, and what they have cost.
+
+    Attributes:
+        backbone, batch, objective, turn, dropout: As :func:`warmup_bench.train.loss.batch_loss` has them.
+        state: The encoded inputs.
+        reference: The frozen reference and its encoding of the inputs.
+        source: Tokens of each input, [batch].
+        scored: The rounds.
+        flops: Floating-point operations of drawing and scoring.
+    """
+
+    backbone: Backbone
+    batch: Batch
+    objective: Objective
+    state: State
+    reference: tuple[Backbone, State] | None
+    source: IntArray
+    dropout: float
+    turn: Turn | None
+    scored: list[Round] = field(default_factory=list)
+    flops: float = 0.0
+    _plain: State | None = None
+
+    def score(self, inputs: Tensor, warmups: Warmups, each: int, *, then: Tensor | None = None) -> Round:
+        """Score ``each`` warmups of every input, [inputs]; ``then``: their log-probabilities when drawn."""
+        method = self.objective.method
+        part = self._pass(inputs, warmups, each, direct=method.warmup == "none", reference=self.reference)
+        if then is not None and method.sampler is not None:
+            part = replace(part, ratio=(part.lc.detach() - then).exp().clamp(max=method.sampler.clip))
+        self.scored.append(part)
+        return part
+
+    def score_direct(self) -> Tensor:
+        """log p(y | x) of every input without a warmup, [batch]; none of the rounds."""
+        every = torch.arange(self.batch.size, device=self.batch.source.device)
+        nothing = no_warmups(self.batch.size, every.device)
+        return self._pass(every, nothing, 1, direct=True, reference=None).ly
+
+    def _pass(
+        self,
+        inputs: Tensor,
+        warmups: Warmups,
+        each: int,
+        *,
+        direct: bool,
+        reference: tuple[Backbone, State] | None,
+    ) -> Round:
+        costs = self.backbone.costs
+        part = scored_round(
+            self.backbone,
+            self.state,
+            self.batch,
+            inputs.repeat_interleave(each),
+            warmups,
+            each=each,
+            direct=direct,
+            merge=self.dropout == 0,
+            temperature=self.objective.warmup.temperature,
+            rows_at_once=None if self.turn is None else self.turn.rows_at_once,
+            reference=reference,
+        )
+        rows, warmups = part.inputs[part.kept], part.warmups.select(part.kept)
+        target, gap = self.batch.target_lengths[rows], 0 if direct else 1
+        per_row = self.source[rows.cpu().numpy()]
+        fed = (warmups.lengths + target + gap - 1).cpu().numpy()
+        positions = float((target + warmups.lengths + warmups.ended).sum())
+        once = costs.advance(per_row, fed) + costs.predict(positions)
+        self.flops += once * (costs.backward + (reference is not None))
+        return part
+
+    def draw(self, inputs: Tensor, draws: Tensor) -> Round:
+        """Draw warmups for some inputs, [k], from uniform draws [k, each, cap], and score them."""
+        model, costs, state = self.backbone.model, self.backbone.costs, self.state
+        training = model.training
+        model.eval()
+        if self.dropout > 0:
+            if self._plain is None:
+                with torch.no_grad():
+                    self._plain = self.backbone.encode(self.batch.source, self.batch.mask)
+                self.flops += costs.encode(self.source)
+            state = self._plain
+        each = draws.shape[1]
+        warmups = sample_warmups(
+            self.backbone,
+            state if inputs.shape[0] == self.batch.size else state.select(inputs),
+            draws.flatten(0, 1),
+            temperature=self.objective.warmup.temperature,
+        )
+        model.train(training)
+        written = (warmups.lengths + warmups.ended).cpu().numpy()  # the last one drawn is never fed back
+        per_row = self.source[inputs.cpu().numpy()].repeat(each)
+        self.flops += costs.advance(per_row, written - 1) + costs.predict(float(written.sum()))
+        return self.score(inputs, warmups, each)
+
+
+def draw_rounds(rounds: Rounds, draws: Tensor) -> None:
+    """Draw what the method's sampler asks for; without one, or out of training, n warmups for every input.
+
+    Args:
+        rounds: Of the batch; filled.
+        draws: Uniform draws, [batch, n, cap].
+    """
+    n, turn = draws.shape[1], rounds.turn
+    every = torch.arange(draws.shape[0], device=draws.device)
+    sampler = rounds.objective.method.sampler
+    if turn is None or sampler is None:
+        rounds.draw(every, draws)
+        return
+    count = min(n, sampler.first(turn.share, n))
+    old = int(sampler.replayed * count)
+    fresh = rounds.draw(every, draws[:, : count - old])
+    if old:
+        _recall(rounds, turn, draws[:, count - old : count], fresh, old)
+    going = every
+    while sampler.more is not None and count < n:
+        so_far = [part.ly.detach()[torch.isin(part.inputs, going)] for part in rounds.scored]
+        goes_on, each = sampler.more(torch.cat([ly.view(len(going), -1) for ly in so_far], dim=1), n)
+        going, each = going[goes_on], min(each, n - count)
+        if each <= 0 or going.numel() == 0:
+            break
+        rounds.draw(going, draws[going, count : count + each])
+        count += each
+
+
+def _recall(rounds: Rounds, turn: Turn, draws: Tensor, fresh: Round, old: int) -> None:
+    """``old`` warmups an input from its last visit, or drawn where it had none; keep the fresh ones."""
+    every = torch.arange(draws.shape[0], device=draws.device)
+    met = turn.memory.knows(turn.keys).to(draws.device)
+    if bool(met.any()):
+        recalled = turn.memory.recall([turn.keys[i] for i in every[met].tolist()])
+        rounds.score(every[met], recalled, old, then=recalled.logp)
+    if not bool(met.all()):
+        rounds.draw(every[~met], draws[~met])
+    rows = torch.arange(fresh.inputs.shape[0], device=draws.device).view(len(every), -1)[:, :old].flatten()
+    turn.memory.remember(turn.keys, fresh.warmups.select(rows), fresh.lc[rows])

@@ -1,0 +1,48 @@
+"""What the README shows must run as it stands."""
+
+import ast
+import inspect
+import re
+from pathlib import Path
+
+import warmup_bench as wb
+from warmup_bench.contracts.registry import KINDS, tasks
+from warmup_bench.contracts.task import LoadRequest
+
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_task_of_a_dozen_lines_is_a_task(tmp_path: Path) -> None:
+    _, code = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    path = tmp_path / "reverse.py"
+    path.write_text(code, encoding="utf-8")
+    task = tasks().load(str(path)).value
+    splits = task.load(LoadRequest("all", "mini"))
+    assert task.card.name == "reverse"
+    assert [len(s) for s in (splits.train, splits.validation, splits.test)] == [2400, 100, 500]
+    assert len(code.splitlines()) < 15
+
+
+def test_every_folder_and_task_that_is_named_is_there() -> None:
+    root = Path(__file__).parents[2]
+    for target in re.findall(r"\]\(([\w./-]+)\)", README):
+        assert (root / target).exists() or (root / "harness" / target).exists(), target
+    named = set(re.findall(r"--task ([\w-]+)", README)) | set(
+        re.findall(r"^\| `([\w-]+)`", README, flags=re.MULTILINE)
+    )
+    assert named == set(KINDS["tasks"]().names())
+
+
+def test_what_a_script_calls_is_there() -> None:
+    """Each call of the README's script binds to the function's parameters; that they work: tests/test_api.py."""
+    code, _ = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    seen: list[str] = []
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            assert isinstance(node.func.value, ast.Name)
+            owner = {"wb": wb, "results": wb.Results}[node.func.value.id]
+            given = [None] * (len(node.args) + (owner is wb.Results))
+            named = {str(keyword.arg): None for keyword in node.keywords}
+            inspect.signature(getattr(owner, node.func.attr)).bind(*given, **named)
+            seen.append(node.func.attr)
+    assert seen == ["run", "comparisons", "plot", "report", "compare", "power"]
