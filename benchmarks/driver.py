@@ -19,7 +19,7 @@ from typing import Any
 from unittest.mock import patch
 
 from rich.console import Console
-from warmup_bench.cli.progress import ProgressDisplay
+from warmup_bench.report.progress import ProgressDisplay
 
 from benchmarks.record import Options, Record, judge
 from benchmarks.stored import TestSet, store_cell, unsynced

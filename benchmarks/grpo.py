@@ -33,9 +33,9 @@ from warmup_bench.contracts.settings import Train, Warmup
 from warmup_bench.models.batching import Batch
 from warmup_bench.models.costs import BACKWARD, Costs
 from warmup_bench.models.families import DecoderOnly
-from warmup_bench.train.loop import make_optimizer
 from warmup_bench.train.loss import batch_loss
 from warmup_bench.train.objective import Objective
+from warmup_bench.train.optimizer import make_optimizer
 
 LEARNING_RATE, MAX_NORM = 1e-5, 1.0
 SCRIPT = Path(__file__).with_name("trl_side.py")

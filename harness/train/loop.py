@@ -1,10 +1,11 @@
-"""The one training loop, for the warm start and for every method."""
+"""The one training loop, for the warm start and for every method: a step, a checkpoint, a loop."""
 
 import json
 import math
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -23,10 +24,13 @@ from warmup_bench.train.fit import Fit, halved
 from warmup_bench.train.ledger import NOTHING, Ledger, Outlay, peak_memory, reset_peak_memory
 from warmup_bench.train.loss import batch_loss
 from warmup_bench.train.objective import Objective
+from warmup_bench.train.optimizer import make_optimizer, rate
 from warmup_bench.train.rounds import Memory, Turn
 
 MAX_SKIPPED = 20
 """Steps with a non-finite loss or gradient that a cell may skip; at one more it gives up."""
+OF_WARMUPS = ("ess", "warmup_length", "forced", "samples")
+"""Figures that a method without warmups has nothing to say with."""
 
 Report = Callable[[int, int, dict[str, float]], None]
 """Called with (step, steps, figures) after every step."""
@@ -71,9 +75,8 @@ def train(
             nor its time count. It gets the micro-batch in force; where memory runs out it is called again
             with less, and training goes on with its own.
         checkpoints: Folder of this training's checkpoints (:mod:`warmup_bench.train.checkpoint`). Where it
-        has
-            one, training goes on from it and ends as if it had never stopped. Writing them is no training
-            time.
+            has one, training goes on from it and ends as if it had never stopped. Writing them is no
+            training time.
         group: The ranks that share every batch; all call this with the same arguments. Rank 0 alone writes,
             evaluates and reports. With dropout a rank has a stream of its own, a function of seed, step and
             rank.
@@ -88,156 +91,246 @@ def train(
         UserError: A checkpoint can't be written, the ranks see different ones, or the outlay alone takes the
             budget.
     """
-    from accelerate import Accelerator
-
     budget = budget.in_steps(len(items), settings.batch_size)
-    device = backbone.device
-    # Accelerate fixes one precision a process, and a worker meets cells of several: ours is the autocast.
-    accelerator = Accelerator(cpu=device.type == "cpu", mixed_precision="no")
-    optimizer = make_optimizer(backbone, settings, learning_rate)
-    optimizer = accelerator.prepare(optimizer)
-    order = training_order(items, settings.batch_size, seed)
-    generator = torch.Generator().manual_seed(seed + 1_000_003)  # apart from the data order's stream
-    cap, n = objective.warmup.max_tokens, objective.samples
-    ledger = Ledger(parameters=backbone.costs.parameters, trainable=backbone.costs.trainable)
-    backbone.model.train()
-    reset_peak_memory(device.type)
-    started = time.perf_counter()
-    paused = 0.0
-    fit = Fit(settings.micro_batch_size or -(-min(settings.batch_size, len(items)) // group.size), n)
-    ledger.micro_batch_size, ledger.rows_at_once = fit.inputs, fit.rows
-    watched = fit  # what fits while it is evaluated
-    origin = f"training of {objective.method.name}"
-    memory = Memory()
-    window: list[dict[str, float]] = []
-    share = warm_share = seconds = before = 0.0
-    group.start_alike(backbone.model)
-    snapshot = None if checkpoints is None else _latest(checkpoints, group)
-    if snapshot is None:
-        outlay = replace(outlay, seconds=group.of_first(outlay.seconds))
-        ledger.train_flops, before = outlay.flops, outlay.seconds
-        share = _share_of(outlay, budget, origin)
-    else:
-        window = restore(snapshot, backbone, optimizer, generator, memory)
-        ledger = Ledger(**snapshot.values["ledger"])
-        fit = Fit(ledger.micro_batch_size, ledger.rows_at_once)
-        share, warm_share, before = (snapshot.values[key] for key in ("share", "warm_share", "seconds"))
-        order = islice(order, ledger.steps, None)
-        started = time.perf_counter()
+    training = _Training(backbone, items, objective, settings, budget, learning_rate, seed, group)
+    begun = training.begin(checkpoints, outlay)
     pace = Pace(settings.checkpoint_every)
 
-    def write_checkpoint() -> float:
-        """Write one of this moment; returns how long it took."""
-        assert checkpoints is not None
-        began = time.perf_counter()
-        ledger.peak_memory = max(ledger.peak_memory, peak_memory(device.type))
-        counted = {"share": share, "warm_share": warm_share, "seconds": seconds}
-        values = {"ledger": ledger.to_dict(), **counted}
-        snapshot = capture(backbone, optimizer, generator, memory, window, values, log_text(log))
-        save(checkpoints, ledger.steps, snapshot)
-        pace.wrote(cost := time.perf_counter() - began)
-        return cost
+    def write_checkpoint(folder: Path) -> None:
+        with training.clock.paused() as took:
+            save(folder, training.ledger.steps, training.snapshot(log_text(log)))
+        pace.wrote(took[0])
 
     with (log if group.first else Path(os.devnull)).open("w", encoding="utf-8") as file:
-        file.write("" if snapshot is None else snapshot.log)
+        file.write(begun)
         file.flush()
-        while share < 1:
-            step = ledger.steps + 1
-            if step <= settings.lr_warmup_steps + 1:
-                warm_share = share
-            rate = learning_rate * _rate(step - 1, share, warm_share, settings)
-            for weights in optimizer.param_groups:
-                weights["lr"] = rate
-            keys = next(order)
-            own = group.share(len(keys))
-            # Draws are made on the CPU for the whole batch: the same for every device and micro-batch size.
-            draws = torch.rand((len(keys), n, cap + 1), generator=generator)
-            tokens = sum(len(items[i].target) for i in keys)
-            if group.size > 1:
-                torch.manual_seed((seed * 1_000_003 + step) * group.size + group.rank)  # dropout's
-            remembered = memory.of(keys)
-            while True:
-                try:
-                    spent = _accumulate(
-                        backbone,
-                        [items[i] for i in keys[own]],
-                        draws[own],
-                        objective,
-                        settings,
-                        Turn(share, keys[own], memory, fit.rows if fit.rows < n else None),
-                        fit.inputs,
-                        accelerator.backward,
-                        inputs=len(keys),
-                        tokens=tokens,
-                    )
-                    break
-                except torch.OutOfMemoryError as error:
-                    optimizer.zero_grad()
-                    memory.put_back(keys, remembered)  # micro-batches before the one that failed have written
-                    fit = halved(fit, error, origin)
-                    ledger.micro_batch_size, ledger.rows_at_once = fit.inputs, fit.rows
-            group.sum_gradients(backbone.model.parameters())
-            spent = _summed([_Spent(**of_rank) for of_rank in group.gather(asdict(spent))])
-            figures = spent.figures
-            ledger.train_flops += spent.flops
-            ledger.warmup_tokens += spent.warmup_tokens
-            norm = float(accelerator.clip_grad_norm_(backbone.model.parameters(), settings.max_grad_norm))
-            figures["grad_norm"] = norm
-            if math.isfinite(norm) and math.isfinite(figures["loss"]):
-                optimizer.step()
-            else:
-                ledger.skipped_steps += 1
-                if ledger.skipped_steps > MAX_SKIPPED:
-                    raise TrainingError(
-                        f"the loss was not finite in {ledger.skipped_steps} of {step} steps",
-                        origin=origin,
-                        hint="Lower train.learning_rate, or set train.dtype=float32.",
-                        diagnostics={"learning_rate": rate, "last_steps": [*window, figures][-5:]}
-                        | ledger.to_dict(),
-                    )
-            figures["learning_rate"] = rate
-            optimizer.zero_grad()
-            ledger.steps, ledger.target_tokens = step, ledger.target_tokens + tokens
-            seconds = group.of_first(before + time.perf_counter() - started - paused)
-            share = budget.share(
-                steps=step, flops=ledger.train_flops, seconds=seconds, tokens=ledger.target_tokens
-            )
-            window.append(figures)
-            if step % settings.log_every == 0 or share >= 1:
-                means = {key: float(np.mean([w[key] for w in window])) for key in figures}
-                # JSON has no NaN: a window with a skipped step shows null.
-                line = {key: mean if math.isfinite(mean) else None for key, mean in means.items()}
-                line |= {"step": step, "seconds": seconds, "flops": ledger.train_flops}
-                if objective.method.warmup == "none":
-                    for key in ("ess", "warmup_length", "forced", "samples"):
-                        del line[key]
-                file.write(json.dumps(line) + "\n")
-                window.clear()
-            if (
-                evaluate is not None
-                and group.first
-                and (step == 1 or step % settings.eval_every == 0 or share >= 1)
-            ):
-                began = time.perf_counter()
-                validation, watched = _evaluated(evaluate, step, fit.within(watched), f"evaluation, {origin}")
+        while training.share < 1:
+            figures = training.step()
+            step, over = training.ledger.steps, training.share >= 1
+            if step % settings.log_every == 0 or over:
+                file.write(json.dumps(training.line()) + "\n")
+            if evaluate and group.first and (step == 1 or step % settings.eval_every == 0 or over):
+                with training.clock.paused():
+                    validation = training.evaluated(evaluate)
                 file.write(json.dumps({"step": step, "validation": validation}) + "\n")
-                paused += time.perf_counter() - began
             file.flush()
-            if checkpoints is not None and group.first and share < 1 and pace.due(step):
-                paused += write_checkpoint()
+            if checkpoints is not None and group.first and not over and pace.due(step):
+                write_checkpoint(checkpoints)
             total = budget.steps or 1000
             try:
-                report(min(total, round(total * share)), total, figures)
+                report(min(total, round(total * training.share)), total, figures)
             except KeyboardInterrupt:
                 if checkpoints is not None and group.first:
-                    write_checkpoint()
+                    write_checkpoint(checkpoints)
                 raise
-    ledger.train_seconds = before + time.perf_counter() - started - paused
-    peaks = group.gather([max(ledger.peak_memory, peak_memory(device.type)), -fit.inputs, -fit.rows])
-    ledger.peak_memory, inputs, rows = (max(column) for column in zip(*peaks, strict=True))
-    ledger.micro_batch_size, ledger.rows_at_once = -inputs, -rows  # a rank may have halved them alone
-    backbone.model.eval()
-    return ledger
+    return training.end()
+
+
+class _Clock:
+    """Wall seconds of a training: those before it went on, and those since without its pauses."""
+
+    def __init__(self, before: float = 0.0) -> None:
+        self.before, self.started, self.pauses = before, time.perf_counter(), 0.0
+
+    def seconds(self) -> float:
+        """Until now."""
+        return self.before + time.perf_counter() - self.started - self.pauses
+
+    @contextmanager
+    def paused(self) -> Iterator[list[float]]:
+        """Don't count what is done in the block; yields a list that then holds its seconds."""
+        took: list[float] = []
+        began = time.perf_counter()
+        yield took
+        took.append(time.perf_counter() - began)
+        self.pauses += took[0]
+
+
+class _Training:
+    """A training between two steps: what a checkpoint holds, and what makes the next step.
+
+    Attributes:
+        ledger: What is spent.
+        share: Of the budget that is; ``warm_share``: that was when the learning rate's warm-up ended.
+        seconds: At the last step, rank 0's.
+        window: Figures of the steps since the last line of the log.
+        fit: What fits into memory; ``watched``: while it is evaluated.
+    """
+
+    fit: Fit
+    clock: _Clock
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        items: Sequence[Encoded],
+        objective: Objective,
+        settings: Train,
+        budget: Budget,
+        learning_rate: float,
+        seed: int,
+        group: Group,
+    ) -> None:
+        self.backbone, self.items, self.objective, self.settings = backbone, items, objective, settings
+        self.budget, self.learning_rate, self.seed, self.group = budget, learning_rate, seed, group
+        self.origin = f"training of {objective.method.name}"
+        self.optimizer = make_optimizer(backbone, settings, learning_rate)
+        self.order = training_order(items, settings.batch_size, seed)
+        self.generator = torch.Generator().manual_seed(seed + 1_000_003)  # apart from the data order's stream
+        self.memory, self.window = Memory(), list[dict[str, float]]()
+        inputs = settings.micro_batch_size or -(-min(settings.batch_size, len(items)) // group.size)
+        self.ledger = Ledger(parameters=backbone.costs.parameters, trainable=backbone.costs.trainable)
+        self._fit_in(Fit(inputs, objective.samples))
+        self.watched = self.fit
+        self.share = self.warm_share = self.seconds = 0.0
+
+    def begin(self, checkpoints: Path | None, outlay: Outlay) -> str:
+        """Start anew, or where the last checkpoint stands; returns the log so far.
+
+        Raises:
+            UserError: The ranks see different checkpoints, or the outlay alone takes the budget.
+        """
+        self.backbone.model.train()
+        reset_peak_memory(self.backbone.device.type)
+        self.clock = _Clock()
+        self.group.start_alike(self.backbone.model)
+        snapshot = None if checkpoints is None else _latest(checkpoints, self.group)
+        if snapshot is None:
+            outlay = replace(outlay, seconds=self.group.of_first(outlay.seconds))
+            self.ledger.train_flops, self.clock.before = outlay.flops, outlay.seconds
+            self.share = _share_of(outlay, self.budget, self.origin)
+            return ""
+        self.window = restore(snapshot, self.backbone, self.optimizer, self.generator, self.memory)
+        self.ledger = Ledger(**snapshot.values["ledger"])
+        self.fit = Fit(self.ledger.micro_batch_size, self.ledger.rows_at_once)
+        self.share, self.warm_share = snapshot.values["share"], snapshot.values["warm_share"]
+        self.order = islice(self.order, self.ledger.steps, None)
+        self.clock = _Clock(snapshot.values["seconds"])
+        return snapshot.log
+
+    def step(self) -> dict[str, float]:
+        """Take one step and return its figures.
+
+        Raises:
+            TrainingError: The loss or its gradient was not finite for more than ``MAX_SKIPPED`` steps.
+        """
+        settings, group, ledger = self.settings, self.group, self.ledger
+        step = ledger.steps + 1
+        if step <= settings.lr_warmup_steps + 1:
+            self.warm_share = self.share
+        learning_rate = self.learning_rate * rate(step - 1, self.share, self.warm_share, settings)
+        for weights in self.optimizer.param_groups:
+            weights["lr"] = learning_rate
+        keys = next(self.order)
+        tokens = sum(len(self.items[i].target) for i in keys)
+        spent = self._gradient(step, keys, tokens)
+        group.sum_gradients(self.backbone.model.parameters())
+        spent = _summed([_Spent(**of_rank) for of_rank in group.gather(asdict(spent))])
+        ledger.train_flops += spent.flops
+        ledger.warmup_tokens += spent.warmup_tokens
+        figures = spent.figures
+        parameters = self.backbone.model.parameters()
+        figures["grad_norm"] = float(torch.nn.utils.clip_grad_norm_(parameters, settings.max_grad_norm))
+        if math.isfinite(figures["grad_norm"]) and math.isfinite(figures["loss"]):
+            self.optimizer.step()
+        else:
+            self._skip(step, figures, learning_rate)
+        figures["learning_rate"] = learning_rate
+        self.optimizer.zero_grad()
+        ledger.steps, ledger.target_tokens = step, ledger.target_tokens + tokens
+        self.seconds = group.of_first(self.clock.seconds())
+        self.share = self.budget.share(
+            steps=step, flops=ledger.train_flops, seconds=self.seconds, tokens=ledger.target_tokens
+        )
+        self.window.append(figures)
+        return figures
+
+    def _gradient(self, step: int, keys: Sequence[int], tokens: int) -> "_Spent":
+        """Add the gradient of this rank's share of a batch, with less at once where memory runs out."""
+        n, own = self.objective.samples, self.group.share(len(keys))
+        # Draws are made on the CPU for the whole batch: the same for every device and micro-batch size.
+        width = self.objective.warmup.max_tokens + 1
+        draws = torch.rand((len(keys), n, width), generator=self.generator)
+        if self.group.size > 1:
+            torch.manual_seed((self.seed * 1_000_003 + step) * self.group.size + self.group.rank)  # dropout's
+        remembered = self.memory.of(keys)
+        while True:
+            rows = self.fit.rows if self.fit.rows < n else None
+            try:
+                return _accumulate(
+                    self.backbone,
+                    [self.items[i] for i in keys[own]],
+                    draws[own],
+                    self.objective,
+                    self.settings,
+                    Turn(self.share, keys[own], self.memory, rows),
+                    self.fit.inputs,
+                    inputs=len(keys),
+                    tokens=tokens,
+                )
+            except torch.OutOfMemoryError as error:
+                self.optimizer.zero_grad()
+                self.memory.put_back(keys, remembered)  # earlier micro-batches have written
+                self._fit_in(halved(self.fit, error, self.origin))
+
+    def _fit_in(self, fit: Fit) -> None:
+        self.fit = fit
+        self.ledger.micro_batch_size, self.ledger.rows_at_once = fit.inputs, fit.rows
+
+    def _skip(self, step: int, figures: dict[str, float], learning_rate: float) -> None:
+        self.ledger.skipped_steps += 1
+        if self.ledger.skipped_steps > MAX_SKIPPED:
+            last = {"learning_rate": learning_rate, "last_steps": [*self.window, figures][-5:]}
+            raise TrainingError(
+                f"the loss was not finite in {self.ledger.skipped_steps} of {step} steps",
+                origin=self.origin,
+                hint="Lower train.learning_rate, or set train.dtype=float32.",
+                diagnostics=last | self.ledger.to_dict(),
+            )
+
+    def line(self) -> dict[str, float | None]:
+        """The next line of the log: means since the last one."""
+        means = {key: float(np.mean([figures[key] for figures in self.window])) for key in self.window[-1]}
+        # JSON has no NaN: a window with a skipped step shows null.
+        line = {key: mean if math.isfinite(mean) else None for key, mean in means.items()}
+        line |= {"step": self.ledger.steps, "seconds": self.seconds, "flops": self.ledger.train_flops}
+        self.window.clear()
+        unsaid = OF_WARMUPS if self.objective.method.warmup == "none" else ()
+        return {key: value for key, value in line.items() if key not in unsaid}
+
+    def evaluated(self, evaluate: Evaluate) -> dict[str, float]:
+        """Figures of the model as it is, with less at once where memory runs out.
+
+        Raises:
+            UserError: One warmup of one input is too much.
+        """
+        self.watched = self.fit.within(self.watched)
+        while True:
+            try:
+                return evaluate(self.ledger.steps, self.watched)
+            except torch.OutOfMemoryError as error:
+                self.watched = halved(self.watched, error, f"evaluation, {self.origin}")
+
+    def snapshot(self, log: str) -> Snapshot:
+        """What a training needs that goes on from here; ``log`` is the log so far."""
+        self._note_peak()
+        counted = {"share": self.share, "warm_share": self.warm_share, "seconds": self.seconds}
+        values = {"ledger": self.ledger.to_dict(), **counted}
+        return capture(self.backbone, self.optimizer, self.generator, self.memory, self.window, values, log)
+
+    def end(self) -> Ledger:
+        """What all ranks have spent together."""
+        ledger = self.ledger
+        ledger.train_seconds = self.clock.seconds()
+        self._note_peak()
+        peaks = self.group.gather([ledger.peak_memory, -self.fit.inputs, -self.fit.rows])
+        ledger.peak_memory, inputs, rows = (max(column) for column in zip(*peaks, strict=True))
+        ledger.micro_batch_size, ledger.rows_at_once = -inputs, -rows  # a rank may have halved them alone
+        self.backbone.model.eval()
+        return ledger
+
+    def _note_peak(self) -> None:
+        self.ledger.peak_memory = max(self.ledger.peak_memory, peak_memory(self.backbone.device.type))
 
 
 def _share_of(outlay: Outlay, budget: Budget, origin: str) -> float:
@@ -275,7 +368,6 @@ def _accumulate(
     settings: Train,
     turn: Turn,
     micro: int,
-    backward: Callable[[Tensor], None],
     *,
     inputs: int,
     tokens: int,
@@ -297,7 +389,7 @@ def _accumulate(
                 dropout=settings.dropout,
                 turn=replace(turn, keys=turn.keys[start : start + micro]),
             )
-        backward(loss.value / tokens)
+        torch.autograd.backward(loss.value / tokens)
         spent.flops += loss.flops
         spent.warmup_tokens += loss.warmup_tokens
         for rollout in loss.rollouts:
@@ -337,43 +429,3 @@ def _latest(checkpoints: Path, group: Group) -> Snapshot | None:
             hint="Give a folder that all machines share.",
         )
     return snapshot
-
-
-def _evaluated(evaluate: Evaluate, step: int, fit: Fit, origin: str) -> tuple[dict[str, float], Fit]:
-    """The figures of an evaluation, and what fitted into memory for it.
-
-    Raises:
-        UserError: One warmup of one input does not.
-    """
-    while True:
-        try:
-            return evaluate(step, fit), fit
-        except torch.OutOfMemoryError as error:
-            fit = halved(fit, error, origin)
-
-
-def make_optimizer(backbone: Backbone, settings: Train, learning_rate: float) -> torch.optim.Optimizer:
-    """AdamW, or Adafactor (Shazeer and Stern 2018) with steps relative to the size of each weight matrix.
-
-    T5's initialisation gives embeddings a deviation of 1 and queries one of 0.02: with one absolute step size
-    for both, a T5 from scratch learns slowly.
-    """
-    parameters = [p for p in backbone.model.parameters() if p.requires_grad]
-    if settings.optimizer == "adafactor":
-        return torch.optim.Adafactor(parameters, lr=learning_rate, weight_decay=settings.weight_decay)
-    return torch.optim.AdamW(
-        parameters, lr=learning_rate, weight_decay=settings.weight_decay, betas=(0.9, 0.98)
-    )
-
-
-def _rate(step: int, share: float, warm_share: float, settings: Train) -> float:
-    """Linear warm-up of the learning rate to its peak, then constant or linear to 0.
-
-    ``step`` counts from 0; ``share`` of the budget is spent, ``warm_share`` was when the warm-up ended.
-    """
-    warm = settings.lr_warmup_steps
-    if step < warm:
-        return (step + 1) / (warm + 1)
-    if settings.schedule == "constant":
-        return 1.0
-    return max(0.0, (1 - share) / (1 - warm_share))

@@ -9,6 +9,7 @@ from torch import Tensor
 from warmup_bench.contracts.method import Rollout
 from warmup_bench.models.base import Backbone
 from warmup_bench.models.batching import Batch
+from warmup_bench.models.costs import Meter
 from warmup_bench.models.rollout import Warmups, concatenate, first_of_equals, given_warmups, no_warmups
 from warmup_bench.train.objective import Objective
 from warmup_bench.train.rounds import Rounds, Turn, draw_rounds
@@ -78,21 +79,22 @@ def batch_loss(
     method = objective.method
     source = batch.mask.sum(dim=1).cpu().numpy().astype(np.int64)
     state = backbone.encode(batch.source, batch.mask)
-    flops = backbone.costs.backward * backbone.costs.encode(source)
+    meter = Meter(backbone.costs)
+    meter.read(source, backbone.costs.backward)
     reference = None
     if method.reference:
         if objective.reference is None:
             raise ValueError(f"method {method.name} needs the frozen reference")
         with torch.no_grad():
             reference = objective.reference, objective.reference.encode(batch.source, batch.mask)
-        flops += backbone.costs.encode(source)
-    rounds = Rounds(backbone, batch, objective, state, reference, source, dropout, turn)
+        meter.read(source)
+    rounds = Rounds(backbone, batch, objective, state, reference, source, dropout, turn, meter)
     if method.warmup == "sampled":
         draw_rounds(rounds, draws[..., :-1])
     else:
         rounds.score(torch.arange(batch.size, device=draws.device), _one_each(backbone, batch, objective), 1)
     direct = -rounds.score_direct().sum() if objective.direct_weight else None
-    return _weighed(rounds, draws[..., -1], direct, flops + rounds.flops)
+    return _weighed(rounds, draws[..., -1], direct)
 
 
 def _one_each(backbone: Backbone, batch: Batch, objective: Objective) -> Warmups:
@@ -105,7 +107,7 @@ def _one_each(backbone: Backbone, batch: Batch, objective: Objective) -> Warmups
     return given_warmups(batch.given, objective.warmup.max_tokens, backbone.tokens.pad, device)
 
 
-def _weighed(found: Rounds, noise: Tensor, direct: Tensor | None, flops: float) -> Loss:
+def _weighed(found: Rounds, noise: Tensor, direct: Tensor | None) -> Loss:
     """The coefficients of the method on all rounds; inputs with one number of warmups go to it together."""
     objective, rounds = found.objective, found.scored
     method = objective.method
@@ -141,4 +143,4 @@ def _weighed(found: Rounds, noise: Tensor, direct: Tensor | None, flops: float) 
         rollouts.append(rollout)
     weight = 0.0 if direct is None else objective.direct_weight
     direct = lc.new_zeros(()) if direct is None else direct
-    return Loss(credit, likelihood, direct, weight, tuple(rollouts), warmups, flops)
+    return Loss(credit, likelihood, direct, weight, tuple(rollouts), warmups, found.meter.flops)

@@ -13,7 +13,7 @@ from torch.utils.checkpoint import checkpoint
 
 from warmup_bench.models.base import Backbone
 from warmup_bench.models.batching import Batch
-from warmup_bench.models.costs import IntArray
+from warmup_bench.models.costs import IntArray, Meter
 from warmup_bench.models.rollout import (
     Warmups,
     concatenate,
@@ -168,8 +168,8 @@ class Rounds:
         state: The encoded inputs.
         reference: The frozen reference and its encoding of the inputs.
         source: Tokens of each input, [batch].
+        meter: Of the operations of the batch.
         scored: The rounds.
-        flops: Floating-point operations of drawing and scoring.
     """
 
     backbone: Backbone
@@ -180,8 +180,8 @@ class Rounds:
     source: IntArray
     dropout: float
     turn: Turn | None
+    meter: Meter
     scored: list[Round] = field(default_factory=list)
-    flops: float = 0.0
     _plain: State | None = None
 
     def score(self, inputs: Tensor, warmups: Warmups, each: int, *, then: Tensor | None = None) -> Round:
@@ -208,7 +208,6 @@ class Rounds:
         direct: bool,
         reference: tuple[Backbone, State] | None,
     ) -> Round:
-        costs = self.backbone.costs
         part = scored_round(
             self.backbone,
             self.state,
@@ -227,20 +226,20 @@ class Rounds:
         per_row = self.source[rows.cpu().numpy()]
         fed = (warmups.lengths + target + gap - 1).cpu().numpy()
         positions = float((target + warmups.lengths + warmups.ended).sum())
-        once = costs.advance(per_row, fed) + costs.predict(positions)
-        self.flops += once * (costs.backward + (reference is not None))
+        times = self.backbone.costs.backward + (reference is not None)
+        self.meter.write(per_row, fed, positions, times)
         return part
 
     def draw(self, inputs: Tensor, draws: Tensor) -> Round:
         """Draw warmups for some inputs, [k], from uniform draws [k, each, cap], and score them."""
-        model, costs, state = self.backbone.model, self.backbone.costs, self.state
+        model, state = self.backbone.model, self.state
         training = model.training
         model.eval()
         if self.dropout > 0:
             if self._plain is None:
                 with torch.no_grad():
                     self._plain = self.backbone.encode(self.batch.source, self.batch.mask)
-                self.flops += costs.encode(self.source)
+                self.meter.read(self.source)
             state = self._plain
         each = draws.shape[1]
         warmups = sample_warmups(
@@ -252,7 +251,7 @@ class Rounds:
         model.train(training)
         written = (warmups.lengths + warmups.ended).cpu().numpy()  # the last one drawn is never fed back
         per_row = self.source[inputs.cpu().numpy()].repeat(each)
-        self.flops += costs.advance(per_row, written - 1) + costs.predict(float(written.sum()))
+        self.meter.write(per_row, written - 1, float(written.sum()))
         return self.score(inputs, warmups, each)
 
 

@@ -27,7 +27,7 @@ from warmup_bench.contracts.method import Coefficients, Method
 from warmup_bench.contracts.settings import Budget, Train, Warmup
 from warmup_bench.models.batching import Encoded, training_order
 from warmup_bench.models.state import SpecialTokens
-from warmup_bench.train import loop
+from warmup_bench.train import loop, optimizer
 from warmup_bench.train import rounds as rounds_module
 from warmup_bench.train.fit import Fit
 from warmup_bench.train.ledger import NOTHING, Outlay
@@ -262,7 +262,7 @@ def test_the_log_says_what_happened(method, extra, tmp_path, monkeypatch):
 )
 def test_learning_rate_schedules(schedule, expected):
     settings = Train(lr_warmup_steps=1, schedule=schedule)
-    assert [loop._rate(step, step / 4, 1 / 4, settings) for step in range(4)] == pytest.approx(expected)
+    assert [optimizer.rate(step, step / 4, 1 / 4, settings) for step in range(4)] == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
