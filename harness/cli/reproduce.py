@@ -12,7 +12,7 @@ from warmup_bench.contracts.errors import UserError
 from warmup_bench.spec.request import collect_spec
 
 if TYPE_CHECKING:
-    from warmup_bench.plan.forecast import Device
+    from warmup_bench.plan.costs import Device
 
 
 def reproduce_command(
@@ -53,8 +53,7 @@ def reproduce_command(
         )
     if not declared:
         return run_command(options, study.path, assignments, dry_run=dry_run)
-    from warmup_bench.plan.estimate import UTILISATION
-    from warmup_bench.plan.forecast import A100_TFLOPS, Device
+    from warmup_bench.plan.costs import A100_TFLOPS, UTILISATION, Device
 
     share = UTILISATION if utilisation is None else utilisation
     _print_forecast(study, options, assignments, Device(A100_TFLOPS if tflops is None else tflops, share))
@@ -93,7 +92,8 @@ def _print_forecast(
     from rich.table import Table
 
     from warmup_bench.models.load import quiet_transformers
-    from warmup_bench.plan.forecast import WRITING, forecast
+    from warmup_bench.plan.costs import WRITING
+    from warmup_bench.plan.forecast import forecast
     from warmup_bench.report.numbers import count, flops
 
     console = Console()

@@ -17,6 +17,7 @@ from torch import Tensor
 from warmup_bench.decode.loop import Decoded, Written, gathered
 from warmup_bench.models.base import Backbone
 from warmup_bench.models.batching import Encoded, collate
+from warmup_bench.models.costs import Meter
 from warmup_bench.models.parallel import ALONE, Group
 from warmup_bench.models.state import State
 
@@ -157,31 +158,13 @@ def beam_outputs(
         cs = [prefixes[i][:-1] for i in picked]
         forced = [warmups is not None and len(c) >= warmup_cap for c in cs]
         lengths = np.array([len(sources[i]) for i in picked])
-        flops = backbone.costs.encode(lengths) + search_flops(
-            backbone, lengths, width, np.array(found.steps), beams
-        )
-        return list(zip(cs, forced, found.outputs, found.finished, strict=True)), flops
+        meter = Meter(backbone.costs)
+        meter.read(lengths)
+        meter.search(lengths, width, np.array(found.steps), beams)
+        return list(zip(cs, forced, found.outputs, found.finished, strict=True)), meter.flops
 
     batches = _batches(sources, prefixes, max(1, batch_size // beams))
     return gathered(group, batches, work, len(sources), report)
-
-
-def search_flops(
-    backbone: Backbone,
-    lengths: np.ndarray[tuple[int], np.dtype[np.int64]],
-    width: int,
-    steps: np.ndarray[tuple[int], np.dtype[np.int64]],
-    beams: int,
-) -> float:
-    """Operations of reading ``width`` tokens and then searching for ``steps`` steps, both after the encoding.
-
-    The first step predicts from one row an input, every later one from ``beams`` rows that were fed a token.
-    """
-    costs, prefix = backbone.costs, np.full_like(lengths, width)
-    read = costs.advance(lengths, prefix)
-    later = steps - 1
-    searched = beams * (costs.advance(lengths, prefix + later) - read)
-    return read + searched + costs.predict(float((1 + beams * later).sum()))
 
 
 def _batches(sources: Sequence[list[int]], prefixes: Sequence[list[int]], size: int) -> list[list[int]]:

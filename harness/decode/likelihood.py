@@ -8,6 +8,7 @@ import torch
 
 from warmup_bench.models.base import Backbone
 from warmup_bench.models.batching import Encoded, collate
+from warmup_bench.models.costs import Meter
 from warmup_bench.models.parallel import ALONE, Group
 from warmup_bench.models.rollout import given_warmups, lay_out, no_warmups, score
 
@@ -84,8 +85,7 @@ def _flops(backbone: Backbone, sources: Sequence[list[int]], claims: Sequence[Cl
     lengths = np.array([len(sources[claim.input]) for claim in claims])
     targets = np.array([len(claim.target) for claim in claims])
     prefixes = np.array([0 if claim.warmup is None else len(claim.warmup) + 1 for claim in claims])
-    return (
-        backbone.costs.encode(encoded)
-        + backbone.costs.advance(lengths, prefixes + targets - 1)
-        + backbone.costs.predict(float(targets.sum()))
-    )
+    meter = Meter(backbone.costs)
+    meter.read(encoded)
+    meter.write(lengths, prefixes + targets - 1, float(targets.sum()))
+    return meter.flops

@@ -13,6 +13,7 @@ import torch
 
 from warmup_bench.models.base import Backbone
 from warmup_bench.models.batching import Encoded, collate
+from warmup_bench.models.costs import Meter
 from warmup_bench.models.parallel import ALONE, Group
 from warmup_bench.models.token_logp import policy_logits
 
@@ -150,10 +151,11 @@ def decode_all(
         gap = 1 if warmup_cap > 0 else 0
         # The last token written, eos or the one at the cap, is never fed back.
         fed = np.array([len(d.warmup) + gap + len(d.output) - (not d.finished) for d in decoded])
-        flops = backbone.costs.encode(lengths) + backbone.costs.advance(lengths, fed)
         read = 0 if given is None else sum(len(d.warmup) + gap for d in decoded)  # nothing is predicted there
-        flops += backbone.costs.predict(float((fed + 1).sum() - read))
-        return [d.plain for d in decoded], flops
+        meter = Meter(backbone.costs)
+        meter.read(lengths)
+        meter.write(lengths, fed, float((fed + 1).sum() - read))
+        return [d.plain for d in decoded], meter.flops
 
     batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
     return gathered(group, batches, work, len(sources), report)

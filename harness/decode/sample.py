@@ -9,6 +9,7 @@ from torch import Tensor
 
 from warmup_bench.models.base import Backbone
 from warmup_bench.models.batching import Encoded, collate
+from warmup_bench.models.costs import Meter
 from warmup_bench.models.parallel import ALONE, Group
 from warmup_bench.models.rollout import sample_warmups
 from warmup_bench.models.state import SpecialTokens
@@ -73,9 +74,10 @@ def draw(
         lengths = np.array([len(sources[i]) for i in picked])
         # Each token drawn is a prediction, its end included; the last one is never fed back.
         predicted = np.minimum(np.array(counts) + 1, cap)
-        flops = backbone.costs.encode(lengths) + backbone.costs.predict(float(predicted.sum()))
-        flops += backbone.costs.advance(lengths.repeat(n), predicted - 1)
-        return [ids[place * n : (place + 1) * n] for place in range(len(picked))], flops
+        meter = Meter(backbone.costs)
+        meter.read(lengths)
+        meter.write(lengths.repeat(n), predicted - 1, float(predicted.sum()))
+        return [ids[place * n : (place + 1) * n] for place in range(len(picked))], meter.flops
 
     batches = [order[start : start + size] for start in range(0, len(order), size)]
     found = group.spread(batches, work, lambda done: None)

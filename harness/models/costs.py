@@ -69,6 +69,40 @@ class Costs:
         return 2.0 * self.head * positions
 
 
+@dataclass(slots=True)
+class Meter:
+    """Counts the operations of what is done with a model: training and decoding alike count with one.
+
+    Attributes:
+        costs: Of the model.
+        flops: Counted so far.
+    """
+
+    costs: Costs
+    flops: float = 0.0
+
+    def read(self, source: IntArray, times: float = 1.0) -> None:
+        """Inputs of ``source`` tokens were encoded, [batch]; ``times``: a backward pass counts more."""
+        self.flops += times * self.costs.encode(source)
+
+    def write(self, source: IntArray, fed: IntArray, predicted: float, times: float = 1.0) -> None:
+        """Rows with inputs of ``source`` tokens were fed ``fed`` tokens, both [rows]; logits were read at
+        ``predicted`` positions of all of them.
+        """
+        self.flops += times * (self.costs.advance(source, fed) + self.costs.predict(predicted))
+
+    def search(self, source: IntArray, width: int, steps: IntArray, beams: int) -> None:
+        """``width`` tokens were read behind each input, and ``steps`` steps of beam search followed, [batch].
+
+        The first step predicts from one row an input, every later one from ``beams`` rows that were fed a
+        token.
+        """
+        prefix, later = np.full_like(source, width), steps - 1
+        read = self.costs.advance(source, prefix)
+        searched = beams * (self.costs.advance(source, prefix + later) - read)
+        self.flops += read + searched + self.costs.predict(float((1 + beams * later).sum()))
+
+
 def measure_costs(model: Any, *, start: int = 1) -> Costs:
     """Read :class:`Costs` off a transformers model (encoder-decoder or decoder-only)."""
     config = model.config

@@ -6,58 +6,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from warmup_bench.contracts.method import Method
-from warmup_bench.contracts.settings import Budget, Decode, Lora, Settings
-from warmup_bench.models.costs import Costs, IntArray
+from warmup_bench.contracts.settings import Lora
+from warmup_bench.models.costs import Costs
+from warmup_bench.plan.costs import (
+    UTILISATION,
+    Operations,
+    PerExample,
+    disk_bytes,
+    per_example,
+    training_operations,
+    warm_start_operations,
+)
 from warmup_bench.plan.matches import spent_by
 from warmup_bench.plan.plan import Plan
 from warmup_bench.spec.cell import Cell
-
-UTILISATION = 0.35
-"""Share of a matrix rate that training reaches (our choice; printed with every estimate)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Operations:
-    """Floating-point operations by how they run.
-
-    Attributes:
-        scored: Of whole sequences at once: training, forward and backward.
-        written: Token by token: sampling warmups, decoding the test set.
-    """
-
-    scored: float = 0.0
-    written: float = 0.0
-
-    def __add__(self, other: "Operations") -> "Operations":
-        return Operations(self.scored + other.scored, self.written + other.written)
-
-    def __mul__(self, times: float) -> "Operations":
-        return Operations(times * self.scored, times * self.written)
-
-    @property
-    def total(self) -> float:
-        """All of them."""
-        return self.scored + self.written
-
-
-@dataclass(frozen=True, slots=True)
-class PerExample:
-    """Mean operations of one example, for one method.
-
-    Attributes:
-        plain: Of training on it without a warmup.
-        training: Of training on it as the method does.
-        drafting: Of what the warm start writes of it, before the training, for a method that gives drafts.
-        decoding: Of decoding it.
-        target_tokens: Its target's length.
-    """
-
-    plain: Operations
-    training: Operations
-    drafting: Operations
-    decoding: Operations
-    target_tokens: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,133 +31,6 @@ class Estimate:
     disk: int
     rate: float
     """Floating-point operations a second that the estimate assumes."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Passes:
-    """Mean forward operations of one example, by what is read or written.
-
-    Attributes:
-        read: The source.
-        answer: The output, without a warmup.
-        write: A warmup, token by token.
-        given: A warmup that is there already, with nothing predicted.
-        after: The output behind a warmup.
-    """
-
-    read: float
-    answer: float
-    write: float
-    given: float
-    after: float
-
-
-def _passes(costs: Costs, cap: int, source: IntArray, target: IntArray) -> _Passes:
-    import numpy as np
-
-    count, c = len(source), np.full_like(source, cap)
-    given = costs.advance(source, c) / count
-    predicted = costs.predict(target.sum())
-    return _Passes(
-        read=costs.encode(source) / count,
-        answer=(costs.advance(source, target) + predicted) / count,
-        write=given + costs.predict(c.sum()) / count,
-        given=given,
-        after=(costs.advance(source, c + target) + predicted) / count - given,
-    )
-
-
-def per_example(
-    costs: Costs, settings: Settings, method: Method, source: IntArray, target: IntArray
-) -> PerExample:
-    """Operations of an example from a model's shape, a method, and the lengths of some examples.
-
-    Every warmup counts at its longest, and no two warmups or outputs drawn for an input are equal: an upper
-    bound, and what a sampler that never ends one early spends. An output is as long as its target.
-
-    Args:
-        costs: Of the model.
-        settings: Number and length of the warmups, and how outputs are written.
-        method: Whose training and decoding is counted.
-        source, target: Tokens of the examples, [examples].
-    """
-    one = _passes(costs, settings.warmup.max_tokens, source, target)
-    plain = Operations(scored=costs.backward * (one.read + one.answer))
-    drafting = Operations(written=one.read + one.write if method.drafts else 0.0)
-    return PerExample(
-        plain=plain,
-        training=plain if method.warmup == "none" else _training(costs, settings, method, one),
-        drafting=drafting,
-        decoding=_decoding(settings.decode, method, one)
-        + (drafting if method.given_at_inference else Operations()),
-        target_tokens=float(target.mean()),
-    )
-
-
-def _training(costs: Costs, settings: Settings, method: Method, one: _Passes) -> Operations:
-    """Of training on an example with n drawn warmups or a given one, as the ledger counts a step."""
-    sampled = method.warmup == "sampled"
-    n = settings.warmup.samples if sampled else 1
-    scored = one.read + n * (one.write + one.after)
-    direct = one.answer if settings.warmup.direct_weight else 0.0
-    return Operations(
-        scored=costs.backward * (scored + direct) + (scored if method.reference else 0.0),
-        written=n * one.write if sampled else 0.0,
-    )
-
-
-def _decoding(decode: Decode, method: Method, one: _Passes) -> Operations:
-    """Of decoding an example, as :func:`warmup_bench.decode.infer` does."""
-    drawn = decode.samples if decode.warmup == "sampled" else 0
-    if method.warmup == "none" or decode.warmup == "none":
-        written = one.read + (drawn or decode.beams) * one.answer
-        rescored = drawn * one.answer
-    else:
-        # Beams and given warmups take a pass of their own behind the warmup.
-        behind = one.read + one.given + decode.beams * one.after
-        rescored = drawn**2 * (one.given + one.after)  # every output under every warmup
-        if drawn:
-            written = one.read + drawn * (one.write + behind)
-        elif method.gives_at_inference:
-            written = behind
-        elif decode.beams > 1 or decode.warmup == "shuffled":
-            written = one.read + one.write + behind
-        else:
-            written = one.read + one.write + one.after
-    if drawn and decode.select == "marginal":
-        return Operations(scored=one.read + rescored, written=written)
-    return Operations(written=written)
-
-
-def warm_start_operations(each: PerExample, settings: Settings) -> Operations:
-    """Operations of a warm start."""
-    return each.plain * (settings.warm_start.steps * settings.train.batch_size)
-
-
-def training_operations(
-    each: PerExample, settings: Settings, *, train: int, rate: float, matched: bool = False
-) -> Operations:
-    """Operations of a training.
-
-    Args:
-        each: Operations of one example.
-        settings: Of the training.
-        train: Examples of the training split.
-        rate: Operations a second: what a budget in seconds buys.
-        matched: Whether plain training is given these operations.
-    """
-    step, batch = each.training, settings.train.batch_size
-    steps = _steps(
-        settings.budget.in_steps(train, batch), batch * step.total, batch * each.target_tokens, rate
-    )
-    spent = step * (batch * steps) + each.drafting * train
-    return Operations(scored=spent.total) if matched else spent
-
-
-def disk_bytes(costs: Costs, lora: Lora, *, starts: int = 0, trainings: int = 0, decoded: int = 0) -> int:
-    """Bytes that models (fp32) and predictions (about 300 for each decoded example) take."""
-    kept = costs.trainable if lora.rank else costs.parameters
-    return 4 * (trainings * kept + starts * costs.parameters) + 300 * decoded
 
 
 def estimate(
@@ -278,15 +113,6 @@ def _backbone(plan: Plan, preset: str, subset: str, lora: Lora) -> Any:
         languages=(card.source_language, card.target_language),
         lora=lora,
     )
-
-
-def _steps(budget: Budget, step: float, tokens: float, rate: float) -> float:
-    """Steps that a budget buys where one costs ``step`` operations and trains on ``tokens`` tokens."""
-    if budget.flops is not None:
-        return budget.flops / step
-    if budget.seconds is not None:
-        return budget.seconds * rate / step
-    return budget.tokens / tokens if budget.tokens is not None else float(budget.steps or 0)
 
 
 def _matrix_rate(device: str) -> float:

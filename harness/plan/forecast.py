@@ -15,7 +15,8 @@ from warmup_bench.contracts.settings import Settings
 from warmup_bench.models.costs import Costs
 from warmup_bench.models.load import resolve_preset
 from warmup_bench.models.shapes import shape_costs
-from warmup_bench.plan.estimate import (
+from warmup_bench.plan.costs import (
+    Device,
     Operations,
     PerExample,
     disk_bytes,
@@ -25,29 +26,6 @@ from warmup_bench.plan.estimate import (
 )
 from warmup_bench.plan.selection import choose_scale, choose_subsets
 from warmup_bench.spec.spec import RunSpec, make_settings
-
-A100_TFLOPS = 312.0
-"""Dense bfloat16 peak of an NVIDIA A100, by its data sheet."""
-WRITING = 0.1
-"""Utilisation of sampling and decoding, token by token, as a share of training's (our choice)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Device:
-    """A declared rate.
-
-    Attributes:
-        tflops: Peak, in 10¹² operations a second.
-        utilisation: Share of it that training reaches.
-    """
-
-    tflops: float
-    utilisation: float
-
-    def hours(self, spent: Operations) -> float:
-        """Hours of one such device."""
-        rate = self.tflops * 1e12 * self.utilisation
-        return (spent.scored + spent.written / WRITING) / rate / 3600
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,15 +24,16 @@ from warmup_bench.contracts.method import Method
 from warmup_bench.contracts.settings import Lora, Settings
 from warmup_bench.models.costs import Costs
 from warmup_bench.models.shapes import shape_costs
-from warmup_bench.plan.estimate import (
+from warmup_bench.plan.costs import (
+    A100_TFLOPS,
     UTILISATION,
+    WRITING,
     Operations,
     PerExample,
     per_example,
     training_operations,
     warm_start_operations,
 )
-from warmup_bench.plan.forecast import A100_TFLOPS, WRITING
 from warmup_bench.plan.matches import spent_by
 from warmup_bench.plan.plan import Plan
 from warmup_bench.spec.cell import Cell

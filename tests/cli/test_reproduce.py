@@ -23,7 +23,8 @@ from warmup_bench.contracts.registry import tasks
 from warmup_bench.contracts.settings import Lora
 from warmup_bench.models.presets import T5_BASE
 from warmup_bench.models.shapes import shape_costs
-from warmup_bench.plan.forecast import WRITING, Device, forecast
+from warmup_bench.plan.costs import WRITING, Device
+from warmup_bench.plan.forecast import forecast
 from warmup_bench.plan.selection import choose_scale, choose_subsets
 from warmup_bench.report.numbers import flops
 from warmup_bench.spec.spec import make_spec

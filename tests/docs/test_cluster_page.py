@@ -6,7 +6,8 @@ from pathlib import Path
 from command import invoke
 from warmup_bench.cli.reproduce import hours
 from warmup_bench.comparison.paper import read_lengths, read_study, study_names
-from warmup_bench.plan.forecast import Device, forecast
+from warmup_bench.plan.costs import Device
+from warmup_bench.plan.forecast import forecast
 from warmup_bench.report.numbers import flops
 
 PAGE = (Path(__file__).parents[2] / "docs" / "cluster.md").read_text(encoding="utf-8")

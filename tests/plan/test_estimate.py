@@ -12,7 +12,8 @@ from plugin_files import write_plugins
 from warmup_bench.contracts.resolve import resolve_method
 from warmup_bench.contracts.settings import Settings
 from warmup_bench.models.costs import Costs
-from warmup_bench.plan.estimate import estimate, per_example, training_operations
+from warmup_bench.plan.costs import per_example, training_operations
+from warmup_bench.plan.estimate import estimate
 from warmup_bench.plan.plan import Plan, make_plan
 from warmup_bench.spec.cell import Cell
 from warmup_bench.spec.spec import make_spec
