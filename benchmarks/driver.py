@@ -19,7 +19,6 @@ from typing import Any
 from unittest.mock import patch
 
 from rich.console import Console
-from warmup_bench.report.progress import ProgressDisplay
 
 from benchmarks.record import Options, Record, judge
 from benchmarks.stored import TestSet, store_cell, unsynced
@@ -30,6 +29,7 @@ from warmup_bench.execution.runner import execute
 from warmup_bench.plan.jobs import Work, outstanding
 from warmup_bench.plan.plan import Plan, make_plan
 from warmup_bench.plan.preflight import require
+from warmup_bench.report.progress import ProgressDisplay
 from warmup_bench.spec.spec import make_spec
 
 METHODS = (

@@ -19,6 +19,7 @@ from warmup_bench.store.failures import FAILED
 if TYPE_CHECKING:
     from warmup_bench.plan.jobs import Work
     from warmup_bench.plan.plan import Plan
+    from warmup_bench.plan.shards import Shard
     from warmup_bench.spec.cell import Cell
     from warmup_bench.store.failures import Failure
 
@@ -45,23 +46,16 @@ def run_command(
 
         shard = parse_shard(cells)
     console = Console()
-    told: list[str] = []
     with console.status("Reading data and planning …"):
-        from warmup_bench.execution.runner import prepare, spec_text
+        from warmup_bench.execution.runner import prepare
         from warmup_bench.plan.jobs import outstanding
         from warmup_bench.plan.preflight import require
 
-        plan = prepare(spec)
+        plan, of_shard = prepare(spec), list[str]()
         if shard is not None:
-            plan, told = take_shard(plan, shard)
+            plan, of_shard = take_shard(plan, shard)
         work = outstanding(plan)
-    console.print(Text(spec_text(plan), style="dim"), end="")
-    # Of a model from scratch on made sentences a learned metric says nothing: at scale mini it isn't missed.
-    missed = () if plan.spec.scale == "mini" else plan.left_out
-    for sentence in (*missed, *filter(None, [plan.other_data])):
-        console.print(Text(sentence, style="yellow"))
-    for sentence in told:
-        console.print(Text(sentence))
+    _announce(console, plan, of_shard)
     if not plan.cells:
         return 0
     if dry_run:
@@ -76,32 +70,47 @@ def run_command(
     else:
         console.print(f"All {len(work.done)} cells are stored already; nothing is trained.")
     finished = [cell.id for cell in plan.cells if cell.id not in failures]
-    failed = [cell for cell in plan.cells if cell.id in failures]
-    unscored: list[str] = []
-    if finished and plan.learned:
-        from warmup_bench.cli.score import score_with_progress
-        from warmup_bench.execution.runner import score_learned_metrics
-
-        score = partial(score_learned_metrics, plan, finished, None)
-        unscored = score_with_progress(console, plan.out, len(plan.learned), score)
+    unscored = _score(console, plan, finished)
     if finished:
-        from warmup_bench.report.build import build_tables
-        from warmup_bench.report.planned import planned_of
         from warmup_bench.report.render import print_tables
-        from warmup_bench.store.results import read_results
+        from warmup_bench.report.stored import tables_of_run
 
-        missing = [
-            planned_of(cell, f"failed: {failures[cell.id].message.strip().splitlines()[-1]}")
-            for cell in failed
-        ]
-        order = {cell.id: place for place, cell in enumerate(plan.cells)}
-        results = sorted(read_results(plan.out, finished), key=lambda result: order[result.cell.id])
-        print_tables(build_tables(results, plan.spec.stats, planned=missing), console)
+        print_tables(tables_of_run(plan, failures), console)
+    failed = [cell for cell in plan.cells if cell.id in failures]
     print_failed(console, failed, failures)
+    _say_what_is_next(console, plan, shard, len(failed))
+    return 1 if failed or unscored else 0
+
+
+def _announce(console: Console, plan: "Plan", of_shard: Sequence[str]) -> None:
+    """Print the resolved spec, and what a reader must know of the plan."""
+    from warmup_bench.execution.runner import spec_text
+
+    console.print(Text(spec_text(plan), style="dim"), end="")
+    # Of a model from scratch on made sentences a learned metric says nothing: at scale mini it isn't missed.
+    missed = () if plan.spec.scale == "mini" else plan.left_out
+    for sentence in (*missed, *filter(None, [plan.other_data])):
+        console.print(Text(sentence, style="yellow"))
+    for sentence in of_shard:
+        console.print(Text(sentence))
+
+
+def _score(console: Console, plan: "Plan", finished: Sequence[str]) -> list[str]:
+    """Score finished cells with the learned metrics; returns the names of those that failed."""
+    from warmup_bench.cli.score import score_with_progress
+    from warmup_bench.execution.runner import score_learned_metrics
+
+    if not (finished and plan.learned):
+        return []
+    score = partial(score_learned_metrics, plan, finished, None)
+    return score_with_progress(console, plan.out, len(plan.learned), score)
+
+
+def _say_what_is_next(console: Console, plan: "Plan", shard: "Shard | None", failed: int) -> None:
     shown = escape(str(plan.out))
     if failed:
         console.print(
-            f"{len(failed)} of {len(plan.cells)} cells failed; {shown}/cells/*/{FAILED} say more. "
+            f"{failed} of {len(plan.cells)} cells failed; {shown}/cells/*/{FAILED} say more. "
             "The same command tries them again.",
             highlight=False,
         )
@@ -116,7 +125,6 @@ def run_command(
         f"it, the table of all: {following}",
         highlight=False,
     )
-    return 1 if failed or unscored else 0
 
 
 def carry_out(console: Console, plan: "Plan", work: "Work", failures: "dict[str, Failure]") -> int | None:

@@ -16,7 +16,9 @@ from warmup_bench.cli.run import carry_out, print_counts, print_failed, print_pl
 from warmup_bench.spec.request import collect_spec
 
 if TYPE_CHECKING:
+    from warmup_bench.plan.jobs import Work
     from warmup_bench.plan.tuning import Sweep, Tried
+    from warmup_bench.spec.spec import RunSpec
     from warmup_bench.store.failures import Failure
     from warmup_bench.store.results import Result
 
@@ -49,57 +51,72 @@ def tune_command(
     here = collect_spec({**study, **machine}, spec_file, assignments)
     console = Console()
     with console.status("Reading data and planning …"):
-        from warmup_bench.execution.runner import save_spec
         from warmup_bench.models.load import quiet_transformers
         from warmup_bench.plan.jobs import outstanding
-        from warmup_bench.plan.preflight import require
-        from warmup_bench.plan.tuning import choose, chosen_text, make_sweep, metric_of, name_of, record
-        from warmup_bench.store.folders import require_writable, write_file
-        from warmup_bench.store.locks import hold
-        from warmup_bench.store.portable import portable_command
+        from warmup_bench.plan.tuning import make_sweep, metric_of, name_of
 
         quiet_transformers()
         sweep = make_sweep(here, out)
-        plan = sweep.plan
         metric = metric_of(sweep)
-        work = outstanding(plan)
+        work = outstanding(sweep.plan)
     for number, point in enumerate(sweep.points, 1):
         console.print(Text(f"point {number}: {name_of(point)}", style="dim"))
     if dry_run:
-        print_plan(console, plan, work)
+        print_plan(console, sweep.plan, work)
         return 0
+    if work.pending and (stopped := _run_sweep(console, sweep, work)) is not None:
+        return stopped
+    _choose(console, spec, sweep, metric)
+    return 0
+
+
+def _run_sweep(console: Console, sweep: "Sweep", work: "Work") -> int | None:
+    """Do what is outstanding; the exit code where it ended early or a cell failed."""
+    from warmup_bench.execution.runner import save_spec
+    from warmup_bench.plan.preflight import require
+    from warmup_bench.store.folders import require_writable
+    from warmup_bench.store.locks import hold
+
+    plan = sweep.plan
+    require(plan, work)
+    print_counts(console, work)
+    require_writable(plan.out)
+    with hold(plan.out / "locks" / "setup.lock"):
+        for each in sweep.plans:
+            save_spec(each)
     failures: dict[str, Failure] = {}
-    if work.pending:
-        require(plan, work)
-        print_counts(console, work)
-        require_writable(plan.out)
-        with hold(plan.out / "locks" / "setup.lock"):
-            for each in sweep.plans:
-                save_spec(each)
-        if (stopped := carry_out(console, plan, work, failures)) is not None:
-            return stopped
-    if failed := [cell for cell in plan.cells if cell.id in failures]:
-        print_failed(console, failed, failures)
-        console.print(
-            f"{len(failed)} of {len(plan.cells)} cells failed: nothing is chosen until every method has "
-            "every point. The same command tries them again.",
-            highlight=False,
-        )
-        return 1
+    if (stopped := carry_out(console, plan, work, failures)) is not None:
+        return stopped
+    failed = [cell for cell in plan.cells if cell.id in failures]
+    if not failed:
+        return None
+    print_failed(console, failed, failures)
+    console.print(
+        f"{len(failed)} of {len(plan.cells)} cells failed: nothing is chosen until every method has "
+        "every point. The same command tries them again.",
+        highlight=False,
+    )
+    return 1
+
+
+def _choose(console: Console, spec: "RunSpec", sweep: "Sweep", metric: str) -> None:
+    """Choose for every method, print the scores, write them and the spec that follows from them."""
+    from warmup_bench.plan.tuning import choose, chosen_text, record
+    from warmup_bench.store.folders import write_file
+    from warmup_bench.store.portable import portable_command
+
+    out = sweep.plan.out
     results = _scored(console, sweep, metric)
-    key = _key(results, metric)
-    entry = next(score for score in results[0].scores if score["key"] == key)
-    tried = choose(sweep, results, key)
+    # All cells of a sweep are scored alike.
+    entry = next(score for score in results[0].scores if score["metric"] == metric)
+    tried = choose(sweep, results, entry["key"])
     _print_table(console, sweep, tried, entry["name"])
     command = shlex.join(["warmup-bench", *portable_command(sys.argv[1:])])
     content = {"command": command, **record(sweep, tried, entry)}
-    write_file(plan.out / RECORD, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
-    write_file(plan.out / CHOSEN, chosen_text(spec, sweep, tried, entry["name"]))
-    console.print(
-        f"\nScores: {plan.out / RECORD}. No test example was decoded.", highlight=False, markup=False
-    )
-    console.print(Text(f"Next: warmup-bench run --spec {plan.out / CHOSEN}", style="bold"), soft_wrap=True)
-    return 0
+    write_file(out / RECORD, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    write_file(out / CHOSEN, chosen_text(spec, sweep, tried, entry["name"]))
+    console.print(f"\nScores: {out / RECORD}. No test example was decoded.", highlight=False, markup=False)
+    console.print(Text(f"Next: warmup-bench run --spec {out / CHOSEN}", style="bold"), soft_wrap=True)
 
 
 def _scored(console: Console, sweep: "Sweep", metric: str) -> "list[Result]":
@@ -114,11 +131,6 @@ def _scored(console: Console, sweep: "Sweep", metric: str) -> "list[Result]":
         score = partial(score_learned_metrics, plan, names, [metric])
         score_with_progress(console, plan.out, 1, score)
     return read_results(plan.out, names)
-
-
-def _key(results: "Sequence[Result]", metric: str) -> str:
-    """The key of a metric's score; all cells of a sweep are scored alike."""
-    return str(next(s["key"] for s in results[0].scores if s["metric"] == metric))
 
 
 def _print_table(console: Console, sweep: "Sweep", tried: "Sequence[Tried]", metric: str) -> None:

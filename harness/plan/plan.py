@@ -2,22 +2,19 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
-from typing import Any
 
 from warmup_bench.contracts.errors import UserError
-from warmup_bench.contracts.learned_metric import is_learned
 from warmup_bench.contracts.method import Method
-from warmup_bench.contracts.metric import MetricContext
 from warmup_bench.contracts.preset import Preset
-from warmup_bench.contracts.registry import Entry, metrics, tasks
-from warmup_bench.contracts.resolve import resolve_method
-from warmup_bench.contracts.settings import Score, Settings
+from warmup_bench.contracts.registry import Entry
+from warmup_bench.contracts.settings import Limit, Settings
 from warmup_bench.contracts.task import LoadRequest, Scale, Splits, Task, TaskCard
-from warmup_bench.models.load import resolve_preset
 from warmup_bench.plan.layers import backbone_section, decoded, resolve
 from warmup_bench.plan.matches import Coordinates, matchable, with_matches
-from warmup_bench.plan.selection import choose_scale, choose_subsets, find_data_dir, is_offline
+from warmup_bench.plan.names import Names, resolve_names
+from warmup_bench.plan.selection import find_data_dir, is_offline
 from warmup_bench.spec.cell import NO_NUMBER, Cell
 from warmup_bench.spec.spec import RunSpec
 from warmup_bench.store.examples import limited
@@ -89,85 +86,27 @@ def make_plan(spec: RunSpec, data: Mapping[str, Splits] | None = None) -> Plan:
             hint="Run 'warmup-bench tune' and then the spec that it writes, or pass --set tune=null.",
         )
     require_trackers(spec.track)
-    task: Entry[Task] = tasks().load(spec.task)
-    card = task.value.card
-    scale = choose_scale(card, spec.scale)
-    subsets = choose_subsets(card, spec.subsets)
-    plain, learned, left_out = _choose_metrics(card, subsets, spec.score)
-    chosen_methods = _by_name(resolve_method(reference) for reference in spec.methods)
-    if len(chosen_methods) < len(spec.methods):
-        raise UserError("two methods have one name", origin="--method", hint="Rename one of them.")
-    for name in (name for name, sections in spec.decodings.items() if sections):
-        _require_chosen(name, chosen_methods, f"decodings.{name}")
-    scale_card = card.scales[scale]
-    references = spec.backbones or {scale_card.backbone: {}}
-    resolved = {reference: resolve_preset(reference) for reference in references}
-    _require_own_names(resolved)
-    elsewhere = spec.executor != "local"
-    device = choose_device(spec.device, elsewhere=elsewhere)
-    devices = choose_devices(spec.devices, device, elsewhere=elsewhere)
-    if not elsewhere:
-        check_workers(spec.workers, devices, device)
-    for method in chosen_methods.values():
-        _check_devices(method, devices)
-    shared: dict[str, Settings] = {}
-    own: dict[tuple[str, str], list[Settings]] = {}
-    for reference, entry in resolved.items():
-        layers = scale_card.settings, entry.value.settings, spec.sections(), references[reference]
-        shared[reference] = resolve(f"settings of {reference}", device, *layers)
-        for (name, method), section in zip(chosen_methods.items(), spec.methods.values(), strict=True):
-            origin = f"settings of {reference}, methods.{name}"
-            own[reference, name] = decoded(spec, method.value, resolve(origin, device, *layers, section))
-    limits = {settings.limit for settings in (*shared.values(), *(held[0] for held in own.values()))}
-    if len(limits) > 1:
-        raise UserError(
-            "backbones and methods of one run must share their limits", hint="Give 'limit' at the top level."
-        )
-    limit = limits.pop()
-    data_dir = find_data_dir(spec.data_dir)
-    offline = is_offline(spec.offline)
+    names = resolve_names(spec)
+    device, devices = _choose_devices(spec, names)
+    settings = _merge_settings(spec, names, device)
+    data_dir, offline = find_data_dir(spec.data_dir), is_offline(spec.offline)
     if data is None:
-        data = {s: load_data(task, LoadRequest(s, scale, data_dir, offline), limit) for s in subsets}
-    else:
-        data = {s: limited(data[s], limit) for s in subsets}
+        requests = {subset: LoadRequest(subset, names.scale, data_dir, offline) for subset in names.subsets}
+        data = {subset: names.task.value.load(request) for subset, request in requests.items()}
+    data = {subset: limited(data[subset], settings.limit) for subset in names.subsets}
+    for splits in data.values():
+        require_examples(names.task, splits)
     fingerprints = {subset: splits.fingerprint() for subset, splits in data.items()}
-    trained_on = {
-        subset: splits.training_fingerprint() if card.subsets[subset].trained_as else ""
-        for subset, splits in data.items()
-    }
-    out = spec.out or Path("runs") / f"{card.name}-{scale}"
-    matched = _matched(spec, chosen_methods)
-    cells = with_matches(
-        Cell(
-            task=card.name,
-            task_version=card.version,
-            subset=subset,
-            scale=scale,
-            backbone=preset.name,
-            method=method.name,
-            warmup=method.value.warmup,
-            seed=seed,
-            matched=match,
-            settings=settings,
-            data=fingerprints[subset],
-            trained_as=card.subsets[subset].trained_as,
-            training_data=trained_on[subset],
-            code={"task": task.code, "backbone": preset.code, "method": method.code},
-        )
-        for subset in subsets
-        for reference, preset in resolved.items()
-        for seed in spec.seeds
-        for method, match in [*((m, "") for m in chosen_methods.values()), *matched]
-        for settings in own[reference, method.name][: 1 if match else None]
-    )
+    cells = with_matches(_cells(spec, names, settings, data, fingerprints))
     require_one_start(cells)
-    full = spec.model_copy(
+    out = spec.out or Path("runs") / f"{names.card.name}-{names.scale}"
+    resolved = spec.model_copy(
         update={
-            "scale": scale,
-            "subsets": tuple(subsets),
+            "scale": names.scale,
+            "subsets": names.subsets,
             "backbones": {
-                reference: backbone_section(settings, scale_card.settings, resolved[reference].value.settings)
-                for reference, settings in shared.items()
+                reference: backbone_section(shared, names.scale_card.settings, preset.value.settings)
+                for (reference, preset), shared in zip(names.presets.items(), settings.shared, strict=True)
             },
             **{name: {} for name in Settings.model_fields},
             "out": out,
@@ -177,21 +116,111 @@ def make_plan(spec: RunSpec, data: Mapping[str, Splits] | None = None) -> Plan:
         }
     )
     return Plan(
-        spec=full,
+        spec=resolved,
         out=out,
         device=device,
-        task=task,
-        presets=dict(resolved),
-        methods=chosen_methods,
-        data=dict(data),
+        task=names.task,
+        presets=names.presets,
+        methods=names.methods,
+        data=data,
         fingerprints=fingerprints,
         cells=cells,
-        metrics=plain,
-        learned=learned,
-        left_out=left_out,
-        other_data=_other_data(card, scale, fingerprints),
+        metrics=names.metrics,
+        learned=names.learned,
+        left_out=names.left_out,
+        other_data=_other_data(names.card, names.scale, fingerprints),
         devices=devices,
     )
+
+
+@dataclass(frozen=True)
+class _Merged:
+    """Settings of a run.
+
+    Attributes:
+        shared: Of each backbone, in order, without what a method sets.
+        own: Of each backbone and method, by their references and names: one a way to decode.
+        limit: Of the examples, the same for all.
+    """
+
+    shared: list[Settings]
+    own: dict[tuple[str, str], list[Settings]]
+    limit: Limit
+
+
+def _merge_settings(spec: RunSpec, names: Names, device: str) -> _Merged:
+    """Merge the layers of settings for every backbone and method.
+
+    Raises:
+        UserError: A value that makes no sense, or limits that differ.
+    """
+    shared: list[Settings] = []
+    own: dict[tuple[str, str], list[Settings]] = {}
+    for reference, preset in names.presets.items():
+        section = spec.backbones.get(reference, {})
+        layers = names.scale_card.settings, preset.value.settings, spec.sections(), section
+        shared.append(resolve(f"settings of {reference}", device, *layers))
+        for (name, method), of_method in zip(names.methods.items(), spec.methods.values(), strict=True):
+            origin = f"settings of {reference}, methods.{name}"
+            merged = resolve(origin, device, *layers, of_method)
+            own[reference, name] = decoded(spec, method.value, merged)
+    limits = {settings.limit for settings in (*shared, *(ways[0] for ways in own.values()))}
+    if len(limits) > 1:
+        raise UserError(
+            "backbones and methods of one run must share their limits", hint="Give 'limit' at the top level."
+        )
+    return _Merged(shared, own, limits.pop())
+
+
+def _cells(
+    spec: RunSpec,
+    names: Names,
+    settings: _Merged,
+    data: Mapping[str, Splits],
+    fingerprints: Mapping[str, str],
+) -> Iterator[Cell]:
+    """The cells in the order in which they run; the matched ones without what they are matched with."""
+    card = names.card
+    trained_on = {
+        subset: splits.training_fingerprint() if card.subsets[subset].trained_as else ""
+        for subset, splits in data.items()
+    }
+    rows = [*((method, "") for method in names.methods.values()), *names.matched(spec)]
+    for subset, (reference, preset), seed in product(names.subsets, names.presets.items(), spec.seeds):
+        for method, match in rows:
+            for way in settings.own[reference, method.name][: 1 if match else None]:
+                yield Cell(
+                    task=card.name,
+                    task_version=card.version,
+                    subset=subset,
+                    scale=names.scale,
+                    backbone=preset.name,
+                    method=method.name,
+                    warmup=method.value.warmup,
+                    seed=seed,
+                    matched=match,
+                    settings=way,
+                    data=fingerprints[subset],
+                    trained_as=card.subsets[subset].trained_as,
+                    training_data=trained_on[subset],
+                    code={"task": names.task.code, "backbone": preset.code, "method": method.code},
+                )
+
+
+def _choose_devices(spec: RunSpec, names: Names) -> tuple[str, int]:
+    """The device of every cell, and how many of them a cell has.
+
+    Raises:
+        UserError: They are not there, or a method can't share its batches among several.
+    """
+    elsewhere = spec.executor != "local"
+    device = choose_device(spec.device, elsewhere=elsewhere)
+    devices = choose_devices(spec.devices, device, elsewhere=elsewhere)
+    if not elsewhere:
+        check_workers(spec.workers, devices, device)
+    for method in names.methods.values():
+        _check_devices(method, devices)
+    return device, devices
 
 
 def _other_data(card: TaskCard, scale: Scale, fingerprints: Mapping[str, str]) -> str:
@@ -231,35 +260,6 @@ def require_one_start(cells: Sequence[Cell]) -> None:
         )
 
 
-def _choose_metrics(
-    card: TaskCard, subsets: Sequence[str], settings: Score
-) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
-    """Plain metrics, learned ones that can score here, and why others of the card can't.
-
-    Raises:
-        UserError: An unknown metric, or a learned one that was asked for and can't score here: better said
-            now than after the training.
-    """
-    plain, learned, left_out = [], [], []
-    for reference in dict.fromkeys((*card.metrics, *settings.metrics)):
-        entry = metrics().load(reference)
-        made = [
-            entry.value(MetricContext(card.subsets[subset].target_language, card.labels, settings=settings))
-            for subset in subsets
-        ]
-        if not is_learned(made[0]):
-            plain.append(reference)
-            continue
-        reason = next((reason for metric in made if (reason := metric.missing())), "")
-        if reason and reference in settings.metrics:
-            raise UserError(f"metric '{reference}' can't score here: {reason}", origin="score.metrics")
-        if reason:
-            left_out.append(f"{made[0].name} is left out: {reason}.")
-        else:
-            learned.append(reference)
-    return tuple(plain), tuple(learned), tuple(left_out)
-
-
 def _check_devices(method: Entry[Method], devices: int) -> None:
     """See that a method can share its batches among devices.
 
@@ -273,42 +273,6 @@ def _check_devices(method: Entry[Method], devices: int) -> None:
             "have been to another one",
             origin="--devices",
             hint="Use --devices 1, or a sampler without replay.",
-        )
-
-
-def _matched(spec: RunSpec, chosen: dict[str, Entry[Method]]) -> list[tuple[Entry[Method], str]]:
-    """The baseline, once for each method whose FLOPs it is to be given.
-
-    Raises:
-        UserError: The baseline or such a method is not among the methods of the run.
-    """
-    for name in (spec.stats.baseline, *spec.match) if spec.match else ():
-        _require_chosen(name, chosen, "--match")
-    return [(chosen[spec.stats.baseline], name) for name in spec.match]
-
-
-def _require_own_names(resolved: Mapping[str, Entry[Preset]]) -> None:
-    """See that every backbone has a name of its own: rows and jobs are told apart by it.
-
-    Raises:
-        UserError: Two have one, as checkpoint folders of one name in two places have.
-    """
-    references: dict[str, str] = {}
-    for reference, entry in resolved.items():
-        if (other := references.setdefault(entry.name, reference)) != reference:
-            raise UserError(
-                f"two backbones have one name: {other} and {reference} are both '{entry.name}'",
-                origin="--backbone",
-                hint="Rename one of them, or run them one at a time.",
-            )
-
-
-def _require_chosen(name: str, chosen: Mapping[str, Entry[Method]], origin: str) -> None:
-    if name not in chosen:
-        raise UserError(
-            f"'{name}' is not among the methods of this run",
-            origin=origin,
-            hint=f"The methods are: {', '.join(chosen)}.",
         )
 
 
@@ -330,13 +294,12 @@ def choose_device(wish: str, *, elsewhere: bool = False) -> str:
     return "cuda" if present and wish != "cpu" else "cpu"
 
 
-def load_data(task: Entry[Task], request: LoadRequest, limit: Any) -> Splits:
-    """Load a subset and apply the limits.
+def require_examples(task: Entry[Task], splits: Splits) -> None:
+    """See that every split has examples, each once.
 
     Raises:
-        UserError: The loader's own, an empty split, or ids that repeat.
+        UserError: One is empty or repeats an id.
     """
-    splits = limited(task.value.load(request), limit)
     for name in ("train", "validation", "test"):
         ids = [example.id for example in getattr(splits, name)]
         if not ids:
@@ -347,8 +310,3 @@ def load_data(task: Entry[Task], request: LoadRequest, limit: Any) -> Splits:
                 origin=task.origin,
                 hint="Ids must be unique.",
             )
-    return splits
-
-
-def _by_name(entries: Iterator[Entry[Method]]) -> dict[str, Entry[Method]]:
-    return {entry.value.name: entry for entry in entries}

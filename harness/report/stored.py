@@ -1,16 +1,18 @@
 """The tables of a results folder."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from warmup_bench.contracts.errors import UserError
 from warmup_bench.contracts.settings import Stats
+from warmup_bench.plan.plan import Plan
 from warmup_bench.report.build import build_tables
 from warmup_bench.report.failed import failed_cells
 from warmup_bench.report.layouts import layout, metric_keys
-from warmup_bench.report.planned import read_planned
+from warmup_bench.report.planned import planned_of, read_planned
 from warmup_bench.report.table import Table
-from warmup_bench.store.results import Result
+from warmup_bench.store.failures import Failure
+from warmup_bench.store.results import Result, read_results
 from warmup_bench.store.results_folder import newest_spec
 
 
@@ -56,3 +58,20 @@ def stored_stats(folder: Path) -> Stats:
     """The statistics settings of the newest spec that ran in a folder; the defaults where there is none."""
     spec = newest_spec(folder)
     return Stats() if spec is None else spec.stats
+
+
+def tables_of_run(plan: Plan, failures: Mapping[str, Failure]) -> list[Table]:
+    """The tables of the cells of a plan that are finished, in its order; those that failed are missing.
+
+    Args:
+        plan: The plan.
+        failures: By cell id.
+    """
+    missing = [
+        planned_of(cell, f"failed: {failures[cell.id].message.strip().splitlines()[-1]}")
+        for cell in plan.cells
+        if cell.id in failures
+    ]
+    order = {cell.id: place for place, cell in enumerate(plan.cells) if cell.id not in failures}
+    results = sorted(read_results(plan.out, order), key=lambda result: order[result.cell.id])
+    return build_tables(results, plan.spec.stats, planned=missing)

@@ -52,50 +52,73 @@ def diagnose(
         parts (the sampler's credit and the output's likelihood).
     """
     generator = torch.Generator().manual_seed(seed)
-    method, n, cap = objective.method, objective.samples, objective.warmup.max_tokens
-    warms = method.warmup != "none"
-    fit = fit or Fit(batch_size, n)
-    trained = [p for p in backbone.model.parameters() if p.requires_grad]
+    n, cap = objective.samples, objective.warmup.max_tokens
+    look = _Look(backbone, objective, fit or Fit(batch_size, n), dtype)
+    trained = look.trained
     kept = [None if p.grad is None else p.grad.clone() for p in trained]
-    parts = {key: [torch.zeros_like(p) for p in trained] for key in (("a", "b") if warms else ())}
-    sums = dict.fromkeys(_FIGURES if warms else _FIGURES[:2], 0.0)
-    targets = sum(len(item.target) for item in items)
     backbone.model.eval()
     for start in range(0, len(items), batch_size):
         together = items[start : start + batch_size]
         draws = torch.rand((len(together), n, cap + 1), generator=generator).to(backbone.device)
-        found = []
-        for first in range(0, len(together), fit.inputs):
-            part = together[first : first + fit.inputs]
-            batch = collate(part, backbone.tokens.pad, backbone.device)
-            with torch.no_grad(), backbone.autocast(dtype):
-                sums["loss_direct"] -= float(_direct(backbone, batch).sum())
-            with backbone.autocast(dtype):
-                loss = _loss(backbone, batch, objective, draws[first : first + fit.inputs], fit.rows)
-            sums["loss"] -= float((loss.rollout.ly.logsumexp(dim=1) - torch.tensor(float(n)).log()).sum())
-            if warms:
-                _add_figures(sums, part, loss)
-                _add_gradients(parts, trained, loss)
-                found.append(loss.warmups)
-            del loss  # and its graph
-        if not warms:
-            continue
-        others = _of_another(concatenate(found), n)
-        for first in range(0, len(together), fit.inputs):
-            batch = collate(together[first : first + fit.inputs], backbone.tokens.pad, backbone.device)
-            rows = torch.arange(first * n, (first + batch.size) * n, device=batch.source.device)
-            with torch.no_grad(), backbone.autocast(dtype):
-                ly = _with_warmups(backbone, batch, others.select(rows), n, fit)
-            sums["loss_shuffled"] -= float(ly.sum())
+        found = look.own(together, draws)
+        if found:
+            look.shuffled(together, _of_another(concatenate(found), n))
     for parameter, before in zip(trained, kept, strict=True):
         parameter.grad = before
     backbone.model.train()
-    figures = {
-        key: value / (targets if key.startswith("loss") else len(items)) for key, value in sums.items()
-    }
-    for key, summed in parts.items():
-        figures[f"grad_norm_{key}"] = float(torch.stack([g.norm() for g in summed]).norm()) / targets
-    return figures
+    return look.figures(len(items), sum(len(item.target) for item in items))
+
+
+class _Look:
+    """Figures of an evaluation, summed over the inputs so far."""
+
+    def __init__(self, backbone: Backbone, objective: Objective, fit: Fit, dtype: str) -> None:
+        self.backbone, self.objective, self.fit, self.dtype = backbone, objective, fit, dtype
+        self.warms = objective.method.warmup != "none"
+        self.sums = dict.fromkeys(_FIGURES if self.warms else _FIGURES[:2], 0.0)
+        self.trained = [p for p in backbone.model.parameters() if p.requires_grad]
+        sides = ("a", "b") if self.warms else ()
+        self.gradients = {side: [torch.zeros_like(p) for p in self.trained] for side in sides}
+
+    def own(self, items: Sequence[Encoded], draws: Tensor) -> list[Warmups]:
+        """Add the figures of some inputs with their own warmups; returns the warmups, if there are any."""
+        warmups = []
+        for first in range(0, len(items), self.fit.inputs):
+            part = items[first : first + self.fit.inputs]
+            batch = collate(part, self.backbone.tokens.pad, self.backbone.device)
+            with torch.no_grad(), self.backbone.autocast(self.dtype):
+                self.sums["loss_direct"] -= float(_direct(self.backbone, batch).sum())
+            with self.backbone.autocast(self.dtype):
+                own = draws[first : first + self.fit.inputs]
+                loss = _loss(self.backbone, batch, self.objective, own, self.fit.rows)
+            marginal = loss.rollout.ly.logsumexp(dim=1) - torch.tensor(float(self.objective.samples)).log()
+            self.sums["loss"] -= float(marginal.sum())
+            if self.warms:
+                _add_figures(self.sums, part, loss)
+                _add_gradients(self.gradients, self.trained, loss)
+                warmups.append(loss.warmups)
+            del loss  # and its graph
+        return warmups
+
+    def shuffled(self, items: Sequence[Encoded], others: Warmups) -> None:
+        """Add the loss of some inputs with the warmups of others."""
+        n = self.objective.samples
+        for first in range(0, len(items), self.fit.inputs):
+            part = items[first : first + self.fit.inputs]
+            batch = collate(part, self.backbone.tokens.pad, self.backbone.device)
+            rows = torch.arange(first * n, (first + batch.size) * n, device=batch.source.device)
+            with torch.no_grad(), self.backbone.autocast(self.dtype):
+                ly = _with_warmups(self.backbone, batch, others.select(rows), n, self.fit)
+            self.sums["loss_shuffled"] -= float(ly.sum())
+
+    def figures(self, inputs: int, targets: int) -> dict[str, float]:
+        """Means over the inputs, of losses over their target tokens."""
+        means = {
+            key: value / (targets if key.startswith("loss") else inputs) for key, value in self.sums.items()
+        }
+        for side, summed in self.gradients.items():
+            means[f"grad_norm_{side}"] = float(torch.stack([g.norm() for g in summed]).norm()) / targets
+        return means
 
 
 def overlap(c: Sequence[int], other: Sequence[int]) -> float:
