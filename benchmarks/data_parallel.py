@@ -22,7 +22,7 @@ from benchmarks.record import Options, Record, UnavailableError, judge
 from warmup_bench.baselines import sft, warmup
 from warmup_bench.contracts.settings import Budget, Train, Warmup
 from warmup_bench.models.batching import Encoded
-from warmup_bench.models.parallel import ALONE, Group, joined, rendezvous
+from warmup_bench.models.parallel import ALONE, RankGroup, joined, rendezvous
 from warmup_bench.train.loop import train
 from warmup_bench.train.objective import Objective
 
@@ -125,7 +125,7 @@ def _be_rank(
 
 
 def steps_of(
-    group: Group, size: str, name: str, options: Options, folder: Path
+    group: RankGroup, size: str, name: str, options: Options, folder: Path
 ) -> tuple[float, int, list[float]]:
     """Train for some steps as one rank; what :func:`_run` returns."""
     chosen, steps = SIZES[size], STEPS.get(size, 10)

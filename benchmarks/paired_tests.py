@@ -192,7 +192,7 @@ def main() -> None:
     arguments.add_argument("--part", choices=PARTS, help="one part in this process (used by the benchmark)")
     options = arguments.parse_args()
     if options.part:
-        PARTS[options.part](8)  # imports and tables are no part of the work
+        PARTS[options.part](8)  # imports and tables are not part of the work
         found = PARTS[options.part](options.segments)
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print(json.dumps({**found, "memory": memory}))

@@ -105,7 +105,7 @@ def _text(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise UserError(
-            f"page {path.name} of the package is no UTF-8 text",
+            f"page {path.name} of the package is not UTF-8 text",
             origin="warmup-bench data build libreoffice-help",
         ) from error
 
@@ -114,7 +114,7 @@ def paragraphs(html: str) -> Paragraphs:
     """The texts of the paragraphs and headings of a page that have an id, in order, white space reduced.
 
     Raises:
-        UserError: It is no HTML at all.
+        UserError: It is not HTML at all.
     """
     reader = _Reader()
     try:
@@ -122,7 +122,7 @@ def paragraphs(html: str) -> Paragraphs:
         reader.close()
     except AssertionError as error:  # the library's parser, on some declarations
         raise UserError(
-            f"a page of the package is no HTML: {error}", origin="warmup-bench data build libreoffice-help"
+            f"a page of the package is not HTML: {error}", origin="warmup-bench data build libreoffice-help"
         ) from error
     return reader.found
 

@@ -95,7 +95,7 @@ def parquet_rows(paths: Iterable[Path], columns: Sequence[str]) -> list[Row]:
     """The rows of one or more parquet files, one after the other, with these columns alone.
 
     Raises:
-        UserError: A file is no parquet or lacks a column.
+        UserError: A file is not parquet or lacks a column.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq

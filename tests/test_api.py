@@ -139,7 +139,7 @@ def test_names_in_a_notebook_are_escaped(tmp_path: Path) -> None:
 
 
 def test_what_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(wb.UserError, match="is no results folder"):
+    with pytest.raises(wb.UserError, match="is not a results folder"):
         wb.load(tmp_path / "nowhere")
 
 

@@ -199,7 +199,7 @@ def test_links_out_of_a_package_are_not_read(tmp_path: Path) -> None:
     (root / "folder").symlink_to(tmp_path / "elsewhere")
     assert list(read_pages(tmp_path / "package")) == ["own.html"]
     (root / "latin.html").write_bytes(b"\xff")
-    with pytest.raises(UserError, match=r"latin\.html of the package is no UTF-8"):
+    with pytest.raises(UserError, match=r"latin\.html of the package is not UTF-8"):
         read_pages(tmp_path / "package")
 
 
@@ -229,11 +229,11 @@ def test_names_are_no_markup_of_the_terminal(tmp_path: Path) -> None:
     [
         (["--seeds", "1000000000000"], "at most 10,000 seeds"),
         (["--seeds", "0,99999999999999"], "a seed is a number"),
-        (["--seeds", ""], "are no seeds"),
-        (["--limit", "²"], "is no key=value"),
-        (["--set", "train.batch_size=2001-99-99"], "is no YAML value"),
+        (["--seeds", ""], "are not seeds"),
+        (["--limit", "²"], "is not of the form KEY=VALUE"),
+        (["--set", "train.batch_size=2001-99-99"], "is not a YAML value"),
         (["--set", "budget.epochs=.inf"], "finite number"),
-        (["--set", f"score.comet.model={'[' * 900}"], "is no YAML value"),
+        (["--set", f"score.comet.model={'[' * 900}"], "is not a YAML value"),
         (["--task", "x" * 5000 + ".py"], "does not exist"),
     ],
 )

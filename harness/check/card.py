@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from warmup_bench.check.finding import Finding
+from warmup_bench.check.finding import CheckResult
 from warmup_bench.contracts.task import ScaleCard, TaskCard
 
 NOTHING = ("", "-", "?", "n/a", "na", "none", "nil", "tba", "tbd", "todo", "fixme", "unknown", "x", "xxx")
@@ -11,7 +11,7 @@ NOTHING = ("", "-", "?", "n/a", "na", "none", "nil", "tba", "tbd", "todo", "fixm
 REVISION = re.compile(r"\b[0-9a-f]{7,40}\b")
 
 
-def check_card(card: TaskCard, scale: str) -> Iterator[Finding]:
+def check_card(card: TaskCard, scale: str) -> Iterator[CheckResult]:
     """Findings ``card``, ``languages`` and ``revision``."""
     licence = card.licence_of(scale)  # type: ignore[arg-type]
     told = {"title": card.title, "licence": licence, "citation": card.citation}
@@ -20,14 +20,14 @@ def check_card(card: TaskCard, scale: str) -> Iterator[Finding]:
     if _says_nothing(scale_card.data):
         blank.append(f"scales['{scale}'].data")
     if blank:
-        yield Finding(
+        yield CheckResult(
             "card",
             "failed",
             f"the card says nothing under {', '.join(blank)}",
             "Say whose the data are and what may be done with them: others will publish numbers on them.",
         )
     else:
-        yield Finding("card", "ok", f"{card.title}; licence {licence}")
+        yield CheckResult("card", "ok", f"{card.title}; licence {licence}")
     yield _languages(card)
     yield _revision(card, scale, scale_card)
 
@@ -36,7 +36,7 @@ def _says_nothing(text: str) -> bool:
     return text.strip().strip(".").lower() in NOTHING
 
 
-def _languages(card: TaskCard) -> Finding:
+def _languages(card: TaskCard) -> CheckResult:
     """Codes that CLDR knows, and a direction's name that says what its languages are."""
     from babel.core import get_global
 
@@ -44,7 +44,7 @@ def _languages(card: TaskCard) -> Finding:
     for name, subset in card.subsets.items():
         codes = (subset.source_language, subset.target_language)
         if strange := [code for code in codes if code not in known]:
-            return Finding(
+            return CheckResult(
                 "languages",
                 "failed",
                 f"subset {name} has the language '{strange[0]}', which CLDR does not know",
@@ -52,23 +52,25 @@ def _languages(card: TaskCard) -> Finding:
             )
         parts = tuple(name.split("-"))
         if len(parts) == 2 and set(parts) <= known and parts != codes:
-            return Finding(
+            return CheckResult(
                 "languages",
                 "failed",
                 f"subset {name} is said to be {codes[0]} to {codes[1]}",
                 "Give Subset both languages: metrics choose their tokenizers by the target's.",
             )
     pairs = sorted({f"{s.source_language} to {s.target_language}" for s in card.subsets.values()})
-    return Finding("languages", "ok", "; ".join(pairs))
+    return CheckResult("languages", "ok", "; ".join(pairs))
 
 
-def _revision(card: TaskCard, scale: str, scale_card: ScaleCard) -> Finding:
+def _revision(card: TaskCard, scale: str, scale_card: ScaleCard) -> CheckResult:
     """A scale with data from elsewhere has to say which state of them."""
     if scale == "mini":
-        return Finding("revision", "ok", f"version {card.version}; made data are pinned by their fingerprint")
+        return CheckResult(
+            "revision", "ok", f"version {card.version}; made data are pinned by their fingerprint"
+        )
     if REVISION.search(scale_card.data):
-        return Finding("revision", "ok", f"version {card.version}; {scale_card.data}")
-    return Finding(
+        return CheckResult("revision", "ok", f"version {card.version}; {scale_card.data}")
+    return CheckResult(
         "revision",
         "warning",
         f"the data at scale {scale} are not pinned: {scale_card.data}",

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from warmup_bench.check.finding import Finding, by_share, percent, some
+from warmup_bench.check.finding import CheckResult, by_share, percent, some
 from warmup_bench.check.subject import NAMES, Subject
 from warmup_bench.contracts.task import Example
 
@@ -14,21 +14,21 @@ CUT_WARNS, CUT_FAILS = 0.01, 0.5
 """Shares of texts over a limit (our choice): a warning, and more than half of them."""
 
 
-def check_sizes(subject: Subject) -> Finding:
+def check_sizes(subject: Subject) -> CheckResult:
     """Finding ``data``: how many examples, and their fingerprint."""
     sizes = {name: len(getattr(subject.splits, name)) for name in NAMES}
     shown = ", ".join(f"{size:,} {name}" for name, size in sizes.items())
     if empty := [name for name, size in sizes.items() if not size]:
-        return Finding(
+        return CheckResult(
             "data",
             "failed",
             f"no example in {', '.join(empty)} ({shown})",
             "Training reads train, choices read validation, tables read test: each needs examples.",
         )
-    return Finding("data", "ok", f"{shown}; fingerprint {subject.splits.fingerprint()}")
+    return CheckResult("data", "ok", f"{shown}; fingerprint {subject.splits.fingerprint()}")
 
 
-def check_ids(subject: Subject) -> Iterator[Finding]:
+def check_ids(subject: Subject) -> Iterator[CheckResult]:
     """Finding ``ids``: unique within a split, as every paired test needs."""
     repeated = [
         f"{name}: {identity}"
@@ -37,17 +37,17 @@ def check_ids(subject: Subject) -> Iterator[Finding]:
         if count > 1
     ]
     if repeated:
-        yield Finding(
+        yield CheckResult(
             "ids",
             "failed",
             f"{len(repeated):,} ids stand for several examples of a split ({some(repeated)})",
             "Number the examples (warmup_bench.numbered), or keep the ids of the data where they are unique.",
         )
     else:
-        yield Finding("ids", "ok", "unique in every split")
+        yield CheckResult("ids", "ok", "unique in every split")
 
 
-def check_fields(subject: Subject) -> Iterator[Finding]:
+def check_fields(subject: Subject) -> Iterator[CheckResult]:
     """Finding ``fields``: no source, target or reference is empty; labels are the card's."""
     empty = [
         f"{name}: {example.id}"
@@ -56,14 +56,14 @@ def check_fields(subject: Subject) -> Iterator[Finding]:
         if not all(text.strip() for text in (example.source, example.target, *example.references))
     ]
     if empty:
-        yield Finding(
+        yield CheckResult(
             "fields",
             "failed",
             f"{len(empty):,} examples have an empty source, target or reference ({some(empty)})",
             "Drop them in the loader, or find out why the text is missing.",
         )
     else:
-        yield Finding("fields", "ok", "no source, target or reference is empty")
+        yield CheckResult("fields", "ok", "no source, target or reference is empty")
     labels = set(subject.card.labels)
     if not labels:
         return
@@ -75,27 +75,27 @@ def check_fields(subject: Subject) -> Iterator[Finding]:
         if gold not in (example.options or labels)
     ]
     if strange:
-        yield Finding(
+        yield CheckResult(
             "labels",
             "failed",
-            f"{len(strange):,} targets are no label of the card or no option ({some(strange)})",
+            f"{len(strange):,} targets are neither labels of the card nor options ({some(strange)})",
             "Targets of a classification task are its labels, letter for letter.",
         )
     else:
         counts = Counter(example.target for example in subject.splits.test)
         shown = ", ".join(f"{label} {counts[label]:,}" for label in subject.card.labels)
-        yield Finding("labels", "ok", f"targets of the test split: {shown}")
+        yield CheckResult("labels", "ok", f"targets of the test split: {shown}")
 
 
-def check_groups(subject: Subject) -> Iterator[Finding]:
+def check_groups(subject: Subject) -> Iterator[CheckResult]:
     """Finding ``documents``: all test examples or none have one, and none is trained on."""
     test = [example.group for example in subject.splits.test]
     groups = {group for group in test if group is not None}
     if not groups:
-        yield Finding("documents", "ok", "no groups: every example is resampled by itself")
+        yield CheckResult("documents", "ok", "no groups: every example is resampled by itself")
         return
     if None in test:
-        yield Finding(
+        yield CheckResult(
             "documents",
             "failed",
             f"{test.count(None):,} of {len(test):,} test examples have no group, so that groups are not used",
@@ -104,17 +104,17 @@ def check_groups(subject: Subject) -> Iterator[Finding]:
         return
     shared = sorted(groups & {example.group for example in subject.splits.train})
     if shared:
-        yield Finding(
+        yield CheckResult(
             "documents",
             "warning",
             f"{len(shared):,} of {len(groups):,} test documents have examples in train ({some(shared)})",
             "Split by document.",
         )
     else:
-        yield Finding("documents", "ok", f"{len(groups):,} in test, none of them in train")
+        yield CheckResult("documents", "ok", f"{len(groups):,} in test, none of them in train")
 
 
-def check_lengths(subject: Subject) -> Iterator[Finding]:
+def check_lengths(subject: Subject) -> Iterator[CheckResult]:
     """Finding ``lengths``: shares of texts that are cut, by the tokenizer of the scale's backbone."""
     count, tokenizer = _token_counter(subject)
     train, limits = subject.settings.train, subject.settings.decode
@@ -146,7 +146,7 @@ def check_lengths(subject: Subject) -> Iterator[Finding]:
         worst = max(worst, share)
         said.append(f"{percent(share)} of {name} over {limit} tokens (longest {max(lengths, default=0):,})")
         keys += [key] if share >= CUT_WARNS else []
-    yield Finding(
+    yield CheckResult(
         "lengths",
         by_share(worst, warn=CUT_WARNS, fail=CUT_FAILS),
         f"{', '.join(said)}, {tokenizer}",

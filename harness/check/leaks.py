@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from warmup_bench.check.finding import Finding, by_share, percent
+from warmup_bench.check.finding import CheckResult, by_share, percent
 from warmup_bench.check.overlap import NEAR, ORDER, Pair, exact_duplicates, near_duplicates
 from warmup_bench.check.subject import Subject
 
@@ -12,12 +12,12 @@ NEAR_WARNS, NEAR_FAILS = 0.01, 0.2
 """The same of sources that nearly stand in train; data as published often have a few."""
 
 
-def check_leaks(subject: Subject) -> Iterator[Finding]:
+def check_leaks(subject: Subject) -> Iterator[CheckResult]:
     """Findings ``train/test`` (source and target alike) and ``near duplicates`` (sources)."""
     train, test = subject.splits.train, subject.splits.test
     exact = exact_duplicates(train, test)
     share = len(exact) / len(test)
-    yield Finding(
+    yield CheckResult(
         "train/test",
         by_share(share, warn=0.0, fail=EXACT_FAILS),
         _counted(exact, len(test), "stand in train, source and target alike")
@@ -28,7 +28,7 @@ def check_leaks(subject: Subject) -> Iterator[Finding]:
     near = near_duplicates(train, test)
     share = len(near) / len(test)
     state = by_share(share, warn=NEAR_WARNS, fail=NEAR_FAILS)
-    yield Finding(
+    yield CheckResult(
         "near duplicates",
         state,
         _counted(near, len(test), f"share {NEAR:.0%} or more of their {ORDER}-grams with a training source")
@@ -38,7 +38,7 @@ def check_leaks(subject: Subject) -> Iterator[Finding]:
     )
     repeated = len(test) - len({(example.source, example.golds) for example in test})
     if repeated:
-        yield Finding(
+        yield CheckResult(
             "repetitions",
             "warning",
             f"{repeated:,} test examples repeat another ({percent(repeated / len(test))})",

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from warmup_bench.check.finding import Finding
+from warmup_bench.check.finding import CheckResult
 from warmup_bench.check.subject import Subject
 from warmup_bench.contracts.registry import tasks
 from warmup_bench.contracts.settings import Limit
@@ -15,7 +15,7 @@ from warmup_bench.contracts.task import LoadRequest
 from warmup_bench.store.examples import limited
 
 
-def check_repeatable(subject: Subject) -> Iterator[Finding]:
+def check_repeatable(subject: Subject) -> Iterator[CheckResult]:
     """Finding ``repeatable``: a second process with another hash seed gives the same fingerprint."""
     request = subject.request
     asked = {
@@ -33,13 +33,13 @@ def check_repeatable(subject: Subject) -> Iterator[Finding]:
     advice = "Draw from random.Random(seed), sort what comes from a set, and read no clock."
     if done.returncode:
         reason = (done.stderr.strip() or "no reason given").splitlines()[-1]
-        yield Finding("repeatable", "failed", f"a second process could not load it: {reason}", advice)
+        yield CheckResult("repeatable", "failed", f"a second process could not load it: {reason}", advice)
     elif (other := done.stdout.split()[-1]) != (here := subject.splits.fingerprint()):
-        yield Finding(
+        yield CheckResult(
             "repeatable", "failed", f"a second process made other examples: {other}, not {here}", advice
         )
     else:
-        yield Finding("repeatable", "ok", "a second process made the same examples")
+        yield CheckResult("repeatable", "ok", "a second process made the same examples")
 
 
 def main() -> None:

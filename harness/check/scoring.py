@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 
-from warmup_bench.check.finding import Finding
+from warmup_bench.check.finding import CheckResult
 from warmup_bench.check.subject import Subject
 from warmup_bench.contracts.errors import UserError
 from warmup_bench.contracts.learned_metric import is_learned
@@ -15,7 +15,7 @@ SAMPLE = 1000
 """Test examples that are scored, evenly spaced."""
 
 
-def check_scores(subject: Subject) -> Iterator[Finding]:
+def check_scores(subject: Subject) -> Iterator[CheckResult]:
     """One finding a metric of the card.
 
     A metric that declares its ``best`` has to give it. Any other has to prefer an example's own reference to
@@ -31,17 +31,17 @@ def check_scores(subject: Subject) -> Iterator[Finding]:
         try:
             metric: Metric = metrics().load(key).value(context)
         except UserError as error:
-            yield Finding(name, "failed", error.problem, error.hint)
+            yield CheckResult(name, "failed", error.problem, error.hint)
             continue
         if is_learned(metric):
-            yield Finding(name, "ok", f"{metric.name} asks a model; it is not asked here")
+            yield CheckResult(name, "ok", f"{metric.name} asks a model; it is not asked here")
             continue
         try:
             yield _one(name, metric, test)
         except UserError as error:
-            yield Finding(name, "warning", f"not scored: {error.problem}", error.hint)
+            yield CheckResult(name, "warning", f"not scored: {error.problem}", error.hint)
         except Exception as error:
-            yield Finding(
+            yield CheckResult(
                 name,
                 "failed",
                 f"scoring the references failed: {type(error).__name__}: {error}",
@@ -49,7 +49,7 @@ def check_scores(subject: Subject) -> Iterator[Finding]:
             )
 
 
-def _one(name: str, metric: Metric, test: Sequence[Example]) -> Finding:
+def _one(name: str, metric: Metric, test: Sequence[Example]) -> CheckResult:
     golds = [example.golds for example in test]
     own = [options[0] for options in golds]
     # Another example's reference: the next one that differs.
@@ -59,7 +59,7 @@ def _one(name: str, metric: Metric, test: Sequence[Example]) -> Finding:
     best: float | None = getattr(metric, "best", None)
     said = f"{metric.name} of the references against themselves is {score:.2f}"
     if best is not None and not math.isclose(score, best, abs_tol=1e-6):
-        return Finding(
+        return CheckResult(
             name,
             "failed",
             f"{said}, not {best:g}",
@@ -67,13 +67,13 @@ def _one(name: str, metric: Metric, test: Sequence[Example]) -> Finding:
             "choose another metric.",
         )
     if best is None and not (score > wrong if metric.higher_is_better else score < wrong):
-        return Finding(
+        return CheckResult(
             name,
             "warning" if score == wrong else "failed",
             f"{said}, and {wrong:.2f} for another example's",
             "A metric that does not prefer the right text measures something else: see that it belongs here.",
         )
-    return Finding(name, "ok", f"{said} ({wrong:.2f} for another example's)")
+    return CheckResult(name, "ok", f"{said} ({wrong:.2f} for another example's)")
 
 
 def _score(

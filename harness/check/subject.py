@@ -3,7 +3,7 @@
 import traceback
 from dataclasses import dataclass
 
-from warmup_bench.check.finding import Finding
+from warmup_bench.check.finding import CheckResult
 from warmup_bench.contracts.errors import UserError
 from warmup_bench.contracts.preset import Preset
 from warmup_bench.contracts.registry import Entry, tasks
@@ -56,23 +56,23 @@ def make_subject(reference: str, request: LoadRequest, splits: Splits) -> Subjec
     return Subject(reference, entry, request, limited(splits, settings.limit), preset, settings)
 
 
-def load_splits(entry: Entry[Task], request: LoadRequest) -> Splits | Finding:
+def load_splits(entry: Entry[Task], request: LoadRequest) -> Splits | CheckResult:
     """The examples, or why there are none: a loader's own error, or one that it did not foresee."""
     try:
         splits = entry.value.load(request)
     except UserError as error:
         where = f" (from {error.origin})" if error.origin else ""
-        return Finding("data", "failed", f"{error.problem}{where}", error.hint or "Mend the loader.")
+        return CheckResult("data", "failed", f"{error.problem}{where}", error.hint or "Mend the loader.")
     except Exception as error:
         last = traceback.extract_tb(error.__traceback__)[-1]
-        return Finding(
+        return CheckResult(
             "data",
             "failed",
             f"the loader failed: {type(error).__name__}: {error}",
             f"Mend {last.filename}, line {last.lineno}; raise UserError where the user has to do something.",
         )
     if reason := _wrong_shape(splits):
-        return Finding(
+        return CheckResult(
             "data",
             "failed",
             reason,
@@ -82,7 +82,7 @@ def load_splits(entry: Entry[Task], request: LoadRequest) -> Splits | Finding:
 
 
 def _wrong_shape(splits: object) -> str:
-    """Why an object is no splits of examples, or an empty string."""
+    """Why an object is not splits of examples, or an empty string."""
     if not isinstance(splits, Splits):
         return f"the loader returned {type(splits).__name__}, no Splits"
     for name in NAMES:
@@ -91,5 +91,5 @@ def _wrong_shape(splits: object) -> str:
                 return f"{name}[{number}] is {type(example).__name__}, no Example"
             texts = (example.id, example.source, example.target, *example.references, example.group or "")
             if not isinstance(example.references, tuple) or not all(isinstance(text, str) for text in texts):
-                return f"{name}[{number}] holds something else than text, or references that are no tuple"
+                return f"{name}[{number}] holds something else than text, or references that are not a tuple"
     return ""

@@ -6,7 +6,7 @@ from typing import Any
 
 from warmup_bench.check.card import check_card
 from warmup_bench.check.examples import check_fields, check_groups, check_ids, check_lengths, check_sizes
-from warmup_bench.check.finding import Finding
+from warmup_bench.check.finding import CheckResult
 from warmup_bench.check.leaks import check_leaks
 from warmup_bench.check.repeat import check_repeatable
 from warmup_bench.check.scoring import check_scores
@@ -16,7 +16,7 @@ from warmup_bench.contracts.errors import UserError
 from warmup_bench.contracts.registry import Entry, tasks
 from warmup_bench.contracts.task import LoadRequest, Scale, Splits, Task
 
-Check = Callable[[Subject], Iterator[Finding]]
+Check = Callable[[Subject], Iterator[CheckResult]]
 
 CHECKS: tuple[tuple[str, Check], ...] = (
     ("ids", check_ids),
@@ -39,7 +39,7 @@ def check_task(
     data_dir: Path | None = None,
     offline: bool = False,
     started: Callable[[str], Any] = lambda what: None,
-) -> Iterator[Finding]:
+) -> Iterator[CheckResult]:
     """Check one subset of a task at one scale; findings come as they are made.
 
     Args:
@@ -60,7 +60,7 @@ def check_task(
     request = LoadRequest(wanted, chosen, find_data_dir(data_dir), is_offline(offline))
     started("card")
     if entry.name != card.name:
-        yield Finding(
+        yield CheckResult(
             "card",
             "failed",
             f"the task is registered as '{entry.name}', but its card says '{card.name}'",
@@ -69,7 +69,7 @@ def check_task(
     yield from check_card(card, chosen)
     started("data")
     splits = load_splits(entry, request)
-    if isinstance(splits, Finding):
+    if isinstance(splits, CheckResult):
         yield splits
     else:
         yield from check_splits(reference, request, splits, started=started)
@@ -82,7 +82,7 @@ def check_splits(
     *,
     checks: Sequence[tuple[str, Check]] = CHECKS,
     started: Callable[[str], Any] = lambda what: None,
-) -> Iterator[Finding]:
+) -> Iterator[CheckResult]:
     """Check the examples that a task has loaded, as many of them as a run of the scale uses.
 
     Raises:
@@ -91,7 +91,9 @@ def check_splits(
     try:
         subject = make_subject(reference, request, splits)
     except UserError as error:
-        yield Finding("settings", "failed", f"the card at scale {request.scale}: {error.problem}", error.hint)
+        yield CheckResult(
+            "settings", "failed", f"the card at scale {request.scale}: {error.problem}", error.hint
+        )
         return
     yield (sizes := check_sizes(subject))
     if sizes.state == "failed":

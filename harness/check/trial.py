@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from warmup_bench.check import backbone
-from warmup_bench.check.finding import Finding
+from warmup_bench.check.finding import CheckResult
 from warmup_bench.check.subject import Subject
 from warmup_bench.contracts.errors import UserError
 
@@ -14,29 +14,29 @@ STEPS, TRAIN, TEST = 5, 32, 4
 """Optimiser steps of the warm start and of each method; examples of the splits."""
 
 
-def check_trial(subject: Subject) -> Iterator[Finding]:
+def check_trial(subject: Subject) -> Iterator[CheckResult]:
     """Finding ``5-step run``: the default methods trained, decoded and scored on a few examples."""
     name = f"{STEPS}-step run"
     with tempfile.TemporaryDirectory() as place:
         try:
             rows, failures = _run(subject, Path(place))
         except UserError as error:
-            yield Finding(name, "failed", error.problem, error.hint)
+            yield CheckResult(name, "failed", error.problem, error.hint)
             return
     if failures:
         reason = failures[0].strip().splitlines()
-        yield Finding(name, "failed", reason[0], "Run it by hand with a small --limit to see all of it.")
+        yield CheckResult(name, "failed", reason[0], "Run it by hand with a small --limit to see all of it.")
         return
     if strange := sorted(
         {metric for scores in rows.values() for metric, x in scores.items() if not math.isfinite(x)}
     ):
-        yield Finding(
-            name, "failed", f"{', '.join(strange)} is no number", "Mend aggregate(): it must be finite."
+        yield CheckResult(
+            name, "failed", f"{', '.join(strange)} is not a number", "Mend aggregate(): it must be finite."
         )
     else:
         (scores, *_) = rows.values()
         done = f"trained, decoded {len(subject.splits.test[:TEST])} examples, scored by {', '.join(scores)}"
-        yield Finding(name, "ok", f"{' and '.join(rows)}: {done}")
+        yield CheckResult(name, "ok", f"{' and '.join(rows)}: {done}")
 
 
 def _run(subject: Subject, out: Path) -> tuple[dict[str, dict[str, float]], list[str]]:

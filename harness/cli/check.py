@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from warmup_bench.check.finding import Finding, State
+from warmup_bench.check.finding import CheckResult, State
 from warmup_bench.contracts.errors import UserError
 from warmup_bench.contracts.registry import tasks
 
@@ -37,7 +37,7 @@ def check_command(
             hint="Use 'warmup-bench check task NAME'.",
         )
     console = Console()
-    found: list[Finding] = []
+    found: list[CheckResult] = []
     with console.status("Loading …") as status:
         from warmup_bench.check.task import check_task
         from warmup_bench.plan.selection import choose_scale, choose_subsets
@@ -65,7 +65,7 @@ def check_command(
     return 1 if counts["failed"] else 0
 
 
-def _line(finding: Finding) -> Table:
+def _line(finding: CheckResult) -> Table:
     grid = Table.grid(padding=(0, 2), expand=False)
     grid.add_column(width=max(map(len, STYLES)))
     grid.add_column(width=16, overflow="fold")

@@ -81,7 +81,7 @@ def _check_name(kind: str, name: str) -> None:
     if not NAME.fullmatch(name) or len(name) > MOST:
         near = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:MOST].strip("-")
         raise UserError(
-            f"'{name}' is no name for a plugin",
+            f"'{name}' is not a name for a plugin",
             origin="warmup-bench new",
             hint=f"Use at most {MOST} lowercase letters and digits, with single - _ . between them"
             + (f", such as '{near}'." if near else "."),

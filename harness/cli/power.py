@@ -145,7 +145,7 @@ def _numbers(text: str) -> list[int]:
         numbers = []
     if not numbers or numbers[0] < 1 or numbers[-1] > MOST_SEEDS:
         raise UserError(
-            f"'{text}' are no numbers of seeds",
+            f"'{text}' are not numbers of seeds",
             origin="--seeds",
             hint=f"Give 3, or 1,3,5; at most {MOST_SEEDS:,}.",
         )

@@ -7,7 +7,13 @@ from rich.console import Console
 from rich.text import Text
 
 from warmup_bench.cli.run import run_command
-from warmup_bench.comparison.paper import SCALES, Study, read_lengths, read_study, study_names
+from warmup_bench.comparison.paper import (
+    SCALES,
+    PaperTable,
+    paper_table_names,
+    read_lengths,
+    read_paper_table,
+)
 from warmup_bench.contracts.errors import UserError
 from warmup_bench.spec.request import collect_spec
 
@@ -43,7 +49,7 @@ def reproduce_command(
     if table is None:
         print_studies(Console())
         return 0
-    study = read_study(table, scale)
+    study = read_paper_table(table, scale)
     declared = dry_run and scale != "mini"
     if (tflops is not None or utilisation is not None) and not declared:
         raise UserError(
@@ -65,9 +71,9 @@ def print_studies(console: Console) -> None:
     from rich.table import Table
 
     grid = Table("table", "scale", "task", "backbone", "cells", "spec", header_style="bold", box=None)
-    for name in study_names():
+    for name in paper_table_names():
         for scale in SCALES:
-            study = read_study(name, scale)
+            study = read_paper_table(name, scale)
             spec = study.spec
             cells = len(spec.subsets) * len(spec.backbones) * len(spec.methods) * len(spec.seeds)
             row = (
@@ -87,7 +93,7 @@ def print_studies(console: Console) -> None:
 
 
 def _print_forecast(
-    study: Study, options: Mapping[str, Any], assignments: Sequence[str], device: "Device"
+    study: PaperTable, options: Mapping[str, Any], assignments: Sequence[str], device: "Device"
 ) -> None:
     from rich.table import Table
 

@@ -118,7 +118,7 @@ def read_claims(path: Path = PUBLISHED / "claims.yaml") -> list[Claim]:
     """Every published gain, in the order of the file.
 
     Raises:
-        UserError: The file is missing or is no list of claims.
+        UserError: The file is missing or is not a list of claims.
     """
     content = _read(path, _ClaimsFile)
     return [

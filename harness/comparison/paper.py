@@ -17,7 +17,7 @@ SCALES: tuple[Scale, ...] = ("mini", "small", "paper")
 
 
 @dataclass(frozen=True)
-class Study:
+class PaperTable:
     """One table of the paper at one scale.
 
     Attributes:
@@ -42,18 +42,18 @@ class Lengths:
     why: str
 
 
-def study_names() -> tuple[str, ...]:
+def paper_table_names() -> tuple[str, ...]:
     """Every table, in the order of the claims."""
     return tuple(dict.fromkeys(claim.name for claim in read_claims()))
 
 
-def read_study(name: str, scale: str) -> Study:
+def read_paper_table(name: str, scale: str) -> PaperTable:
     """The study of a table at a scale.
 
     Raises:
         UserError: There is none.
     """
-    if name not in (names := study_names()):
+    if name not in (names := paper_table_names()):
         near = difflib.get_close_matches(name, names, n=1)
         meant = f"Did you mean {near[0]}?" if near else f"Tables: {', '.join(names)}."
         raise UserError(f"the paper has no table '{name}'", origin="warmup-bench reproduce", hint=meant)
@@ -61,19 +61,21 @@ def read_study(name: str, scale: str) -> Study:
         raise UserError(f"unknown scale '{scale}'", origin="--scale", hint=f"Scales: {', '.join(SCALES)}.")
     path = PUBLISHED / "specs" / f"{name}-{scale}.yaml"
     claims = tuple(claim for claim in read_claims() if claim.name == name)
-    return Study(name, path, make_spec(read_spec(path), str(path)), claims)
+    return PaperTable(name, path, make_spec(read_spec(path), str(path)), claims)
 
 
 @lru_cache(maxsize=1)
-def paper_studies() -> tuple[Study, ...]:
+def paper_tables() -> tuple[PaperTable, ...]:
     """The four tables at scale ``paper``."""
-    return tuple(read_study(name, "paper") for name in study_names())
+    return tuple(read_paper_table(name, "paper") for name in paper_table_names())
 
 
 @lru_cache(maxsize=1)
-def smaller_studies() -> tuple[Study, ...]:
+def smaller_tables() -> tuple[PaperTable, ...]:
     """The same tables at the other scales."""
-    return tuple(read_study(name, scale) for name in study_names() for scale in SCALES if scale != "paper")
+    return tuple(
+        read_paper_table(name, scale) for name in paper_table_names() for scale in SCALES if scale != "paper"
+    )
 
 
 def read_lengths(name: str, path: Path = PUBLISHED / "lengths.yaml") -> Lengths:

@@ -2,7 +2,7 @@
 
 Model of a paired difference on example i under seed s, in score points: ``effect + u_s + v_i + e_si`` with
 independent parts of variance ``seeds``, ``examples`` and ``residual``. The mean over k seeds and n examples
-then has the variance ``seeds / k + (examples + residual / k) / n``. For a metric that is no mean over
+then has the variance ``seeds / k + (examples + residual / k) / n``. For a metric that is not a mean over
 examples (BLEU, macro-F1) jackknife pseudo-values take the place of the examples' differences (Efron 1982):
 their variance over n is the variance of the corpus difference.
 

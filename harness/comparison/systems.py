@@ -222,7 +222,7 @@ def read_lines(path: Path) -> list[str]:
     try:
         text = path.read_bytes().decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no UTF-8 text"
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise UserError(f"can't read {path}: {reason}") from error
     lines = text.replace("\r\n", "\n").split("\n")
     return lines[:-1] if lines[-1] == "" else lines
@@ -333,7 +333,7 @@ def _cell_at(path: Path) -> "Result":
         raise UserError(f"{path} is a text file", hint="Name its references with --ref.")
     if not (path / "scores").is_dir():
         raise UserError(
-            f"{path} is no stored cell",
+            f"{path} is not a stored cell",
             hint="Name a folder under cells/, or all seeds of a method as DIR:METHOD.",
         )
     return read_result(path)

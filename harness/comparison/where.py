@@ -22,7 +22,9 @@ def choose(cells: Sequence[Cell], where: Sequence[str], name: str) -> list[Cell]
         key, equals, wanted = condition.partition("=")
         if not equals:
             raise UserError(
-                f"'{condition}' is no condition", origin="--where", hint="Write KEY=VALUE, as subset=de-en."
+                f"'{condition}' is not a condition",
+                origin="--where",
+                hint="Write KEY=VALUE, as subset=de-en.",
             )
         if key not in known:
             raise UserError(

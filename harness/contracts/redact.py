@@ -22,7 +22,7 @@ _ENDINGS = (
 _PLAIN = re.compile(
     r"(?:^|_)(?:pad|eos|bos|unk|sep|cls|mask|end|start|next|each|per|a|the|answer|separator|special)_token$"
 )
-"""Tokens of a vocabulary, which are no secrets."""
+"""Tokens of a vocabulary, which are not secrets."""
 _USER = re.compile(
     r"(\b[a-zA-Z][a-zA-Z0-9+.-]{0,30}://)(?:[^\s/?#@]{1,2000}|[^\s/@:]{0,500}:[^\s@]{0,2000})@"
 )

@@ -56,7 +56,7 @@ class Registry(Generic[T]):
         Args:
             kind: The singular noun ("task").
             variable: The name that a plugin file must define.
-            wrong: Why a plugin object is none of this kind ("is no warmup_bench.Task"), or an empty string.
+            wrong: Why a plugin object is none of this kind ("is not a warmup_bench.Task"); empty: it is.
         """
         self.kind, self.group, self.variable, self.wrong = kind, f"warmup_bench.{kind}s", variable, wrong
 
@@ -245,7 +245,7 @@ def backbones() -> "Registry[Any]":
 
 
 def _unless(right: bool, what: str) -> str:
-    return "" if right else f"is no {what}"
+    return "" if right else f"is not a {what}"
 
 
 def samplers() -> "Registry[Any]":

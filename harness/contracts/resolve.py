@@ -19,8 +19,8 @@ def resolve_method(reference: str) -> Entry[Method]:
     """Load a method and set its options; its name then carries them.
 
     Raises:
-        UserError: An unknown method, sampler or option, a value that is no number, a sampler for a method
-            that does not sample, or a plugin that is no method.
+        UserError: An unknown method, sampler or option, a value that is not a number, a sampler for a method
+            that does not sample, or a plugin that is not a method.
     """
     base, *assignments = reference.split(":")
     split = next((i for i, a in enumerate(assignments) if a.startswith(SAMPLER)), len(assignments))
@@ -31,7 +31,7 @@ def resolve_method(reference: str) -> Entry[Method]:
     elif assignments[:split]:
         raise UserError(f"method '{base}' has no options", origin=reference, hint=f"Ask for '{base}'.")
     if not isinstance(made, Method):
-        raise UserError(f"method '{base}' is no warmup_bench.Method", origin=entry.origin)
+        raise UserError(f"method '{base}' is not a warmup_bench.Method", origin=entry.origin)
     if made.warmup == "given" and made.give is None:
         raise UserError(f"method '{base}' says its warmups are given, but has no 'give'", origin=entry.origin)
     sampler, code = made.sampler, entry.code
@@ -52,7 +52,7 @@ def _sampler(reference: str, chosen: str, options: list[str], code: str) -> tupl
     entry = samplers().load(chosen.removeprefix(SAMPLER))
     made = _made("sampler", reference, entry, options)
     if not isinstance(made, Sampler):
-        raise UserError(f"sampler '{entry.name}' is no warmup_bench.Sampler", origin=entry.origin)
+        raise UserError(f"sampler '{entry.name}' is not a warmup_bench.Sampler", origin=entry.origin)
     return made, f"{code}, {entry.code}"
 
 
@@ -71,7 +71,7 @@ def _made(kind: str, reference: str, entry: Entry[Any], assignments: list[str]) 
 
 def _options(kind: str, entry: Entry[Any], assignments: list[str]) -> dict[str, float]:
     if not callable(entry.value):
-        raise UserError(f"{kind} '{entry.name}' is no warmup_bench.{kind.title()}", origin=entry.origin)
+        raise UserError(f"{kind} '{entry.name}' is not a warmup_bench.{kind.title()}", origin=entry.origin)
     known = inspect.signature(entry.value).parameters
     options = {}
     for assignment in assignments:
@@ -85,5 +85,5 @@ def _options(kind: str, entry: Entry[Any], assignments: list[str]) -> dict[str, 
         try:
             options[key] = float(value)
         except ValueError as error:
-            raise UserError(f"option '{assignment}' of {kind} '{entry.name}' is no number") from error
+            raise UserError(f"option '{assignment}' of {kind} '{entry.name}' is not a number") from error
     return options

@@ -329,7 +329,7 @@ class Tune(_Section):
             if not values:
                 raise ValueError(f"{key} has no value")
             if key in ("decode", "decode.split") or key.split(".")[0] == "limit":
-                raise ValueError(f"{key} is no setting of a method: every point sees the same data")
+                raise ValueError(f"{key} is not a setting of a method: every point sees the same data")
         return value
 
     def points(self) -> list[dict[str, Any]]:

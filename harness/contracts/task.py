@@ -178,7 +178,8 @@ class TaskCard(BaseModel):
             own = self.subsets.get(subset.trained_as)
             if subset.trained_as and (own is None or own.trained_as != subset.trained_as):
                 raise ValueError(
-                    f"subset {name} is trained as {subset.trained_as}, which is no subset that is so itself"
+                    f"subset {name} is trained as {subset.trained_as}, "
+                    "which is not a subset that is so itself"
                 )
         return self
 

@@ -18,7 +18,7 @@ from warmup_bench.decode.loop import Decoded, Written, gathered
 from warmup_bench.models.base import Backbone
 from warmup_bench.models.batching import Encoded, collate
 from warmup_bench.models.costs import Meter
-from warmup_bench.models.parallel import ALONE, Group
+from warmup_bench.models.parallel import ALONE, RankGroup
 from warmup_bench.models.state import State
 
 CHECK_EVERY = 4
@@ -134,7 +134,7 @@ def beam_outputs(
     batch_size: int,
     dtype: str,
     report: Callable[[int, int], None],
-    group: Group = ALONE,
+    group: RankGroup = ALONE,
 ) -> tuple[list[Decoded], float]:
     """The output of beam search for every source and its warmup; None: on the direct path.
 

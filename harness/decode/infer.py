@@ -10,11 +10,11 @@ from warmup_bench.contracts.errors import UserError
 from warmup_bench.contracts.settings import Decode
 from warmup_bench.decode.beam import beam_outputs
 from warmup_bench.decode.choice import by_marginal, by_minimum_bayes_risk, by_vote, derangement
-from warmup_bench.decode.likelihood import Claim, log_likelihoods
+from warmup_bench.decode.likelihood import Candidate, log_likelihoods
 from warmup_bench.decode.loop import Decoded, decode_all
 from warmup_bench.decode.sample import draw, uniforms, writing_outputs
 from warmup_bench.models.base import Backbone
-from warmup_bench.models.parallel import ALONE, Group
+from warmup_bench.models.parallel import ALONE, RankGroup
 
 Progress = Callable[[int, int], None]
 
@@ -29,7 +29,7 @@ def infer(
     seed: int,
     report: Progress,
     given: Sequence[list[int]] | None = None,
-    group: Group = ALONE,
+    group: RankGroup = ALONE,
 ) -> tuple[list[Decoded], float]:
     """Decode every input as ``settings`` say, which :meth:`Decode.check` has let pass.
 
@@ -76,7 +76,7 @@ class _Writer:
     settings: Decode
     dtype: str
     cap: int
-    group: Group
+    group: RankGroup
 
     def warmups(self, sources: Sequence[list[int]]) -> tuple[list[list[int]], float]:
         """The greedy warmups alone, and their operations."""
@@ -194,7 +194,7 @@ def _likeliest(
     ]
     drawn = [Counter(tuple(d.warmup) for d in row) for row in candidates]
     claims = [
-        Claim(i, c if cap else None, y)
+        Candidate(i, c if cap else None, y)
         for i, (ys, cs) in enumerate(zip(targets, drawn, strict=True))
         if len(ys) * len(cs) > 1  # else there is nothing to choose
         for y in ys

@@ -9,12 +9,12 @@ import torch
 from warmup_bench.models.base import Backbone
 from warmup_bench.models.batching import Encoded, collate
 from warmup_bench.models.costs import Meter
-from warmup_bench.models.parallel import ALONE, Group
+from warmup_bench.models.parallel import ALONE, RankGroup
 from warmup_bench.models.rollout import given_warmups, lay_out, no_warmups, score
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class Candidate:
     """An output to score.
 
     Attributes:
@@ -32,11 +32,11 @@ class Claim:
 def log_likelihoods(
     backbone: Backbone,
     sources: Sequence[list[int]],
-    claims: Sequence[Claim],
+    claims: Sequence[Candidate],
     *,
     batch_size: int,
     dtype: str,
-    group: Group = ALONE,
+    group: RankGroup = ALONE,
 ) -> tuple[list[float], float]:
     """log p(y | x, c) of every claim, and the operations with each input encoded once.
 
@@ -57,7 +57,7 @@ def log_likelihoods(
     return [values[k] for k in range(len(claims))], _flops(backbone, sources, claims)
 
 
-def _scored(backbone: Backbone, sources: Sequence[list[int]], claims: Sequence[Claim]) -> list[float]:
+def _scored(backbone: Backbone, sources: Sequence[list[int]], claims: Sequence[Candidate]) -> list[float]:
     """log p(y | x, c) of the claims of one batch."""
     tokens, device = backbone.tokens, backbone.device
     inputs = list(dict.fromkeys(claim.input for claim in claims))
@@ -77,7 +77,7 @@ def _scored(backbone: Backbone, sources: Sequence[list[int]], claims: Sequence[C
     return [float(value) for value in ly.tolist()]
 
 
-def _flops(backbone: Backbone, sources: Sequence[list[int]], claims: Sequence[Claim]) -> float:
+def _flops(backbone: Backbone, sources: Sequence[list[int]], claims: Sequence[Candidate]) -> float:
     """Forward operations: an input is encoded once, all but the last token of a claim are fed."""
     if not claims:
         return 0.0

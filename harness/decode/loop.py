@@ -14,7 +14,7 @@ import torch
 from warmup_bench.models.base import Backbone
 from warmup_bench.models.batching import Encoded, collate
 from warmup_bench.models.costs import Meter
-from warmup_bench.models.parallel import ALONE, Group
+from warmup_bench.models.parallel import ALONE, RankGroup
 from warmup_bench.models.token_logp import policy_logits
 
 Written = tuple[list[int], bool, list[int], bool]
@@ -126,7 +126,7 @@ def decode_all(
     dtype: str,
     report: Callable[[int, int], None],
     given: Sequence[list[int]] | None = None,
-    group: Group = ALONE,
+    group: RankGroup = ALONE,
 ) -> tuple[list[Decoded], float]:
     """Decode every input, longest first (so memory is asked for at once), and count the operations.
 
@@ -162,7 +162,7 @@ def decode_all(
 
 
 def gathered(
-    group: Group,
+    group: RankGroup,
     batches: Sequence[list[int]],
     work: Callable[[list[int]], tuple[list[Written], float]],
     count: int,

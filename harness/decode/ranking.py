@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from warmup_bench.decode.choice import likeliest
-from warmup_bench.decode.likelihood import Claim, log_likelihoods
+from warmup_bench.decode.likelihood import Candidate, log_likelihoods
 from warmup_bench.models.base import Backbone
-from warmup_bench.models.parallel import ALONE, Group
+from warmup_bench.models.parallel import ALONE, RankGroup
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ def rank_options(
     warmups: Sequence[list[int]] | None,
     batch_size: int,
     dtype: str,
-    group: Group = ALONE,
+    group: RankGroup = ALONE,
 ) -> Ranking:
     """Score every option of every input as the whole output, its end included.
 
@@ -52,7 +52,7 @@ def rank_options(
         for text in dict.fromkeys(row)
     }
     claims = [
-        Claim(i, None if warmups is None else tuple(warmups[i]), ids[text])
+        Candidate(i, None if warmups is None else tuple(warmups[i]), ids[text])
         for i, row in enumerate(options)
         for text in row
     ]

@@ -10,7 +10,7 @@ from torch import Tensor
 from warmup_bench.models.base import Backbone
 from warmup_bench.models.batching import Encoded, collate
 from warmup_bench.models.costs import Meter
-from warmup_bench.models.parallel import ALONE, Group
+from warmup_bench.models.parallel import ALONE, RankGroup
 from warmup_bench.models.rollout import sample_warmups
 from warmup_bench.models.state import SpecialTokens
 
@@ -40,7 +40,7 @@ def draw(
     temperature: float,
     batch_size: int,
     dtype: str,
-    group: Group = ALONE,
+    group: RankGroup = ALONE,
 ) -> tuple[list[list[list[int]]], float]:
     """Draw warmups for every input.
 

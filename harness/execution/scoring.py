@@ -96,7 +96,7 @@ def score_settings(folder: Path | None, comet_python: str | None, assignments: S
     other = next((key for layer in layers for key in layer if key != "score"), None)
     if other is not None:
         raise UserError(
-            f"'{other}' is no key of scoring",
+            f"'{other}' is not a key of scoring",
             origin="--set",
             hint="Stored predictions are scored as they are: only keys under 'score' are read.",
         )

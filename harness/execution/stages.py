@@ -20,7 +20,7 @@ from warmup_bench.contracts.registry import tasks
 from warmup_bench.contracts.resolve import resolve_method
 from warmup_bench.contracts.settings import Budget, Lora
 from warmup_bench.contracts.task import Example
-from warmup_bench.models.parallel import ALONE, Group
+from warmup_bench.models.parallel import ALONE, RankGroup
 from warmup_bench.plan.jobs import Job
 from warmup_bench.score.cells import score_cell, task_facts
 from warmup_bench.store.examples import read_split
@@ -45,7 +45,7 @@ Report = Callable[[str, int, int, dict[str, float]], None]
 """Called with (stage, done, total, figures)."""
 
 
-def run_warm_start(job: Job, report: Report, group: Group = ALONE) -> None:
+def run_warm_start(job: Job, report: Report, group: RankGroup = ALONE) -> None:
     """Make the starting point that all methods of a seed share, unless it is there.
 
     From scratch: random weights by the seed, a tokenizer of the training split, then supervised steps on the
@@ -108,7 +108,7 @@ def run_warm_start(job: Job, report: Report, group: Group = ALONE) -> None:
     clear(work)
 
 
-def run_cell(job: Job, report: Report, group: Group = ALONE) -> None:
+def run_cell(job: Job, report: Report, group: RankGroup = ALONE) -> None:
     """Decode the test set, or what ``decode.split`` says, and score it, unless that is there."""
     if group.first:
         clear_unfinished(job.folder)
@@ -122,7 +122,7 @@ def run_cell(job: Job, report: Report, group: Group = ALONE) -> None:
     clear_failure(job.folder)
 
 
-def run_training(job: Job, report: Report, group: Group = ALONE) -> None:
+def run_training(job: Job, report: Report, group: RankGroup = ALONE) -> None:
     """Train the cell's method from the shared warm start, unless that is there."""
     if is_done(job.training_folder):
         check(job.training_folder)
@@ -195,7 +195,7 @@ def run_training(job: Job, report: Report, group: Group = ALONE) -> None:
     clear(work)
 
 
-def _decode(job: Job, report: Report, group: Group) -> None:
+def _decode(job: Job, report: Report, group: RankGroup) -> None:
     from warmup_bench.decode import infer, rank_options
 
     cell, settings = job.cell, job.cell.settings
@@ -282,7 +282,7 @@ def _with_given(
     items: list["Encoded"],
     examples: list[Example],
     train: list[Example],
-    group: Group,
+    group: RankGroup,
 ) -> tuple[list["Encoded"], Outlay]:
     """Encoded examples with the warmups that a method gives for training, and what they cost."""
     given, outlay = _give(job, method, examples, train, group, inference=False)
@@ -294,7 +294,7 @@ def _give(
     method: Method,
     examples: list[Example],
     train: list[Example],
-    group: Group,
+    group: RankGroup,
     *,
     inference: bool,
 ) -> tuple[list[list[int]], Outlay]:

@@ -32,7 +32,7 @@ BUCKET = 2**25
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class RankGroup:
     """The processes of one cell, seen from one of them; alone by default, and then nothing is exchanged.
 
     What is exchanged is tensors and JSON, never pickles. Every method is called by all ranks, in one order.
@@ -125,7 +125,7 @@ class Group:
         return [of_ranks[number % self.size][number // self.size] for number in range(len(batches))]
 
 
-ALONE = Group()
+ALONE = RankGroup()
 """One process for a cell."""
 
 
@@ -143,7 +143,7 @@ def _buckets(parameters: Sequence["Tensor"]) -> Iterator[list["Tensor"]]:
 
 
 @contextmanager
-def joined(rank: int, size: int, store: Any, *, device: str, local_rank: int) -> Iterator[Group]:
+def joined(rank: int, size: int, store: Any, *, device: str, local_rank: int) -> Iterator[RankGroup]:
     """Be one of ``size`` ranks for a while: gloo on the CPU, nccl on GPUs, of which each takes its own.
 
     Args:
@@ -171,7 +171,7 @@ def joined(rank: int, size: int, store: Any, *, device: str, local_rank: int) ->
     )
     if distributed.get_world_size() != size:
         raise too_few(distributed.get_world_size(), size)
-    yield Group(rank, size, device)
+    yield RankGroup(rank, size, device)
     distributed.destroy_process_group()  # not after an error: nccl would wait for the others
 
 

@@ -30,7 +30,7 @@ _WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Need:
     """One row of ``warmup-bench doctor``: what was looked for, how it is, and what to do where it is not."""
 
     what: str
@@ -51,7 +51,7 @@ def require(plan: "Plan", work: "Work") -> None:
         raise UserError(problems, origin="checks before the first step", hint=" ".join(f.hint for f in found))
 
 
-def missing_pieces(plan: "Plan", work: "Work") -> Iterator[Finding]:
+def missing_pieces(plan: "Plan", work: "Work") -> Iterator[Need]:
     """What the outstanding steps of a plan need: packages, checkpoints, trackers, permission, room."""
     yield writable(plan.out)
     if any(step.kind == "training" for step in work.steps):
@@ -66,9 +66,7 @@ def missing_pieces(plan: "Plan", work: "Work") -> Iterator[Finding]:
         preset = plan.presets[reference].value
         own = [cell.settings for cell in plan.cells if cell.backbone == preset.name]
         if any(settings.lora.rank for settings in own) and find_spec("peft") is None:
-            yield Finding(
-                "LoRA", "missing", "package peft is not installed", "pip install 'warmup-bench[lora]'"
-            )
+            yield Need("LoRA", "missing", "package peft is not installed", "pip install 'warmup-bench[lora]'")
         if reference not in starts:
             continue
         if preset.checkpoint is not None:
@@ -81,35 +79,35 @@ def missing_pieces(plan: "Plan", work: "Work") -> Iterator[Finding]:
         except Exception as error:  # a configuration may be wrong in any way
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             detail = f"its configuration can't be read: {reason[:200]}"
-            yield Finding(f"backbone {preset.name}", "missing", detail, "Mend or replace it.")
+            yield Need(f"backbone {preset.name}", "missing", detail, "Mend or replace it.")
     yield room(plan.out, bytes_needed(plan, work, sizes))
 
 
-def writable(out: Path) -> Finding:
+def writable(out: Path) -> Need:
     """Whether a results folder can be made and written; nothing is left behind."""
     there = next(p for p in (out, *out.absolute().parents) if p.exists())
     try:
         with tempfile.TemporaryFile(dir=there):
             pass
     except OSError as error:
-        return Finding(
+        return Need(
             "write permission",
             "missing",
             f"results folder {out} is not writable: {error.strerror}",
             "Choose another --out.",
         )
-    return Finding("write permission", "ok", str(out))
+    return Need("write permission", "ok", str(out))
 
 
-def room(out: Path, needed: int) -> Finding:
+def room(out: Path, needed: int) -> Need:
     """Whether the disk of a results folder has ``needed`` bytes."""
     there = next(p for p in (out.absolute(), *out.absolute().parents) if p.exists())
     free = shutil.disk_usage(there).free
     detail = f"{free / 1e9:.1f} GB free at {out}"
     if free >= needed:
-        return Finding("disk", "ok", detail)
+        return Need("disk", "ok", detail)
     detail += f", about {needed / 1e9:.1f} GB needed"
-    return Finding("disk", "missing", detail, "Free some, or choose another --out.")
+    return Need("disk", "missing", detail, "Free some, or choose another --out.")
 
 
 def bytes_needed(plan: "Plan", work: "Work", sizes: dict[str, int]) -> int:
@@ -157,48 +155,48 @@ def _stored_parameters(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.glob("*.safetensors")) // 4
 
 
-def checkpoint_state(preset: "Preset", *, offline: bool) -> Finding:
+def checkpoint_state(preset: "Preset", *, offline: bool) -> Need:
     """Whether a pretrained checkpoint is on this machine, or can be fetched; nothing is downloaded."""
     assert preset.checkpoint is not None
     what, revision = f"backbone {preset.name}", preset.revision
     folder = Path(preset.checkpoint)
     if folder.is_dir():
         if any((folder / name).is_file() for name in _WEIGHTS):
-            return Finding(what, "ok", str(folder))
-        return Finding(what, "missing", f"{folder} has no weights in safetensors", "Convert them.")
+            return Need(what, "ok", str(folder))
+        return Need(what, "missing", f"{folder} has no weights in safetensors", "Convert them.")
     from huggingface_hub import file_exists, try_to_load_from_cache
 
     if any(
         isinstance(try_to_load_from_cache(preset.checkpoint, n, revision=revision), str) for n in _WEIGHTS
     ):
-        return Finding(what, "ok", f"{preset.checkpoint} in the cache")
+        return Need(what, "ok", f"{preset.checkpoint} in the cache")
     if offline:
         hint = "Run once with a network and without --offline, or give --backbone FOLDER."
-        return Finding(what, "missing", f"{preset.checkpoint} is not in the cache", hint)
+        return Need(what, "missing", f"{preset.checkpoint} is not in the cache", hint)
     try:
         there = any(file_exists(preset.checkpoint, name, revision=revision) for name in _WEIGHTS)
     except Exception as error:  # the hub's client raises errors of several libraries
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         hint = "With a network, run again, or give --backbone FOLDER."
-        return Finding(what, "missing", f"{preset.checkpoint} can't be reached: {reason}", hint)
+        return Need(what, "missing", f"{preset.checkpoint} can't be reached: {reason}", hint)
     if not there:
-        return Finding(what, "missing", f"{preset.checkpoint} has no weights in safetensors", "Name another.")
-    return Finding(what, "ok", f"{preset.checkpoint} will be fetched")
+        return Need(what, "missing", f"{preset.checkpoint} has no weights in safetensors", "Name another.")
+    return Need(what, "ok", f"{preset.checkpoint} will be fetched")
 
 
-def tracker_state(name: str, otherwise: State = "missing") -> Finding:
+def tracker_state(name: str, otherwise: State = "missing") -> Need:
     """Whether a tracker's service can be reached as it is set up here."""
     from warmup_bench.train.tracking import unreachable
 
     reason, hint = unreachable(name)
     if reason:
-        return Finding(f"tracker {name}", otherwise, reason, hint)
-    return Finding(f"tracker {name}", "ok", "nothing stands in its way")
+        return Need(f"tracker {name}", otherwise, reason, hint)
+    return Need(f"tracker {name}", "ok", "nothing stands in its way")
 
 
-def machine(out: Path) -> Iterator[Finding]:
+def machine(out: Path) -> Iterator[Need]:
     """Everything that this program can use on this machine; nothing is fetched."""
-    yield Finding("python", "ok", f"{platform.python_version()}, {platform.platform()}")
+    yield Need("python", "ok", f"{platform.python_version()}, {platform.platform()}")
     for package in ("warmup-bench", "torch", "transformers", "accelerate", "sacrebleu"):
         yield _package(package)
     yield _device()
@@ -211,25 +209,25 @@ def machine(out: Path) -> Iterator[Finding]:
     yield from _trackers()
 
 
-def _package(name: str, state: State = "missing", hint: str = "pip install warmup-bench") -> Finding:
+def _package(name: str, state: State = "missing", hint: str = "pip install warmup-bench") -> Need:
     try:
-        return Finding(name, "ok", version(name))
+        return Need(name, "ok", version(name))
     except PackageNotFoundError:
-        return Finding(name, state, "not installed", hint)
+        return Need(name, state, "not installed", hint)
 
 
-def _device() -> Finding:
+def _device() -> Need:
     import torch
 
     cpu = f"{free_cores()} CPU cores, {torch.get_num_threads()} threads"
     if not torch.cuda.is_available():
-        return Finding("device", "ok", f"cpu: {cpu}; no CUDA device")
+        return Need("device", "ok", f"cpu: {cpu}; no CUDA device")
     gpu = torch.cuda.get_device_properties(0)
     count = torch.cuda.device_count()
-    return Finding("device", "ok", f"cuda: {count} x {gpu.name}, {gpu.total_memory / 2**30:.0f} GiB; {cpu}")
+    return Need("device", "ok", f"cuda: {count} x {gpu.name}, {gpu.total_memory / 2**30:.0f} GiB; {cpu}")
 
 
-def _extras() -> Iterator[Finding]:
+def _extras() -> Iterator[Need]:
     """The optional extras of this package, as its metadata names them."""
     from packaging.requirements import Requirement
 
@@ -237,7 +235,7 @@ def _extras() -> Iterator[Finding]:
         lines = [Requirement(line) for line in requires("warmup-bench") or []]
     except PackageNotFoundError:
         return
-    wanted: dict[str, list[Requirement]] = {}
+    wanted: dict[str, list[Need]] = {}
     for line in lines:
         told = str(line.marker or "")
         if "extra ==" in told:
@@ -254,14 +252,14 @@ def _extras() -> Iterator[Finding]:
         ]
         if lacking or wrong:
             problems = [*(f"{name} is not installed" for name in lacking), *wrong]
-            yield Finding(
+            yield Need(
                 f"extra {extra}", "absent", ", ".join(problems), f"pip install 'warmup-bench[{extra}]'"
             )
         else:
-            yield Finding(f"extra {extra}", "ok", ", ".join(f"{f.what} {f.detail}" for f in found))
+            yield Need(f"extra {extra}", "ok", ", ".join(f"{f.what} {f.detail}" for f in found))
 
 
-def _metric_models() -> Iterator[Finding]:
+def _metric_models() -> Iterator[Need]:
     """Learned metrics: whether they can score here, their models in the cache."""
     from warmup_bench.contracts.learned_metric import is_learned
     from warmup_bench.contracts.metric import MetricContext
@@ -269,7 +267,7 @@ def _metric_models() -> Iterator[Finding]:
 
     for name, entry in metrics().entries():
         if isinstance(entry, UserError):
-            yield Finding(f"metric {name}", "absent", str(entry))
+            yield Need(f"metric {name}", "absent", str(entry))
             continue
         try:
             metric: Any = entry.value(MetricContext(labels=("A", "B")))
@@ -279,17 +277,17 @@ def _metric_models() -> Iterator[Finding]:
         except Exception as error:  # a plugin may raise anything; the other rows are still wanted
             reason = f"{type(error).__name__}: {error}"
         state: State = "absent" if reason else "ok"
-        yield Finding(f"metric {name}", state, reason or "can score here, its model is on this machine")
+        yield Need(f"metric {name}", state, reason or "can score here, its model is on this machine")
 
 
-def _backbones() -> Iterator[Finding]:
+def _backbones() -> Iterator[Need]:
     """Pretrained backbones that are registered: those in the cache, and in one row those that are not."""
     from warmup_bench.contracts.registry import backbones
 
     away = []
     for name, entry in backbones().entries():
         if isinstance(entry, UserError):
-            yield Finding(f"backbone {name}", "absent", str(entry))
+            yield Need(f"backbone {name}", "absent", str(entry))
         elif entry.value.checkpoint is not None:
             found = checkpoint_state(entry.value, offline=True)
             if found.state == "ok":
@@ -297,7 +295,7 @@ def _backbones() -> Iterator[Finding]:
             else:
                 away.append(name)
     if away:
-        yield Finding(
+        yield Need(
             "other backbones",
             "absent",
             f"not in the cache: {', '.join(away)}",
@@ -305,25 +303,25 @@ def _backbones() -> Iterator[Finding]:
         )
 
 
-def _trackers() -> Iterator[Finding]:
+def _trackers() -> Iterator[Need]:
     """The trackers that ``track`` may name here; without one a training logs to its folder alone."""
     from warmup_bench.train.tracking import PACKAGES
 
     here = [name for name, packages in PACKAGES.items() if any(map(find_spec, packages))]
     told = ", ".join(here) or "none"
-    yield Finding("trackers", "ok", f"{told}; off unless 'track' names them")
+    yield Need("trackers", "ok", f"{told}; off unless 'track' names them")
     for name in here:
         found = tracker_state(name, otherwise="absent")
         if found.state != "ok":
             yield found
 
 
-def _hub_cache() -> Finding:
+def _hub_cache() -> Need:
     from huggingface_hub.constants import HF_HUB_CACHE, HF_HUB_OFFLINE
 
     folder = Path(HF_HUB_CACHE)
     there = next(p for p in (folder, *folder.absolute().parents) if p.exists())
     offline = ", HF_HUB_OFFLINE is set: nothing is fetched" if HF_HUB_OFFLINE else ""
     if os.access(there, os.W_OK):
-        return Finding("hub cache", "ok", f"{folder}{offline}")
-    return Finding("hub cache", "absent", f"{folder} is not writable{offline}", "Set HF_HOME.")
+        return Need("hub cache", "ok", f"{folder}{offline}")
+    return Need("hub cache", "absent", f"{folder} is not writable{offline}", "Set HF_HOME.")

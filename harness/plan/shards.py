@@ -97,7 +97,7 @@ def parse_shard(text: str) -> Shard:
     """
     found = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", text.strip(), flags=re.ASCII)
     if found is None:
-        raise UserError(f"'{text}' is no shard", origin="--cells", hint="Give i/N, as in --cells 1/4.")
+        raise UserError(f"'{text}' is not a shard", origin="--cells", hint="Give i/N, as in --cells 1/4.")
     shard = Shard(int(found[1]), int(found[2]))
     if not 1 <= shard.number <= shard.count:
         hint = "The first is 1: a job array starts at 1 too." if shard.number == 0 else ""

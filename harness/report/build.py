@@ -9,7 +9,7 @@ import numpy as np
 
 from warmup_bench.comparison import Comparison, holm
 from warmup_bench.comparison.align import Comparer, matched_seeds
-from warmup_bench.comparison.paper import paper_studies, smaller_studies
+from warmup_bench.comparison.paper import paper_tables, smaller_tables
 from warmup_bench.contracts.errors import UserError
 from warmup_bench.contracts.settings import Stats
 from warmup_bench.report.columns import make_columns, said_by_metrics, score_entry, stored_metrics, subsets_of
@@ -17,8 +17,8 @@ from warmup_bench.report.costs import row_cost
 from warmup_bench.report.layouts import LAYOUTS, Layout
 from warmup_bench.report.planned import Planned
 from warmup_bench.report.published import with_published
-from warmup_bench.report.sheets import Block, Line, Sheet, sheets, slug
-from warmup_bench.report.table import Column, Gain, Group, Missing, Row, Score, Table
+from warmup_bench.report.sheets import Block, MethodRuns, Sheet, sheets, slug
+from warmup_bench.report.table import Column, Gain, Group, MeanScore, Missing, Row, Table
 from warmup_bench.report.wording import findings, notes, scope
 from warmup_bench.store.results import Result
 
@@ -72,8 +72,8 @@ def build_tables(
 class _Draft:
     """A row on its way: its line and what it is compared with."""
 
-    line: Line
-    baseline: Line | None
+    line: MethodRuns
+    baseline: MethodRuns | None
     comparisons: dict[str, Comparison | Missing]
 
 
@@ -131,15 +131,17 @@ def _table(
         notes=notes(groups, columns, stats, blocks, said_by_metrics(sheet.results, columns)),
         split=sheet.split,
     )
-    return with_published(table, paper_studies(), smaller_studies(), [block.settings for block in blocks])
+    return with_published(table, paper_tables(), smaller_tables(), [block.settings for block in blocks])
 
 
-def _touches(line: Line, column: Column, columns: Sequence[Column]) -> bool:
+def _touches(line: MethodRuns, column: Column, columns: Sequence[Column]) -> bool:
     """Whether a row has, or should have, something in a column."""
     return any(line.results.get(s) or line.reasons.get(s) for s in subsets_of(column, columns))
 
 
-def _draft(line: Line, base: Line | None, columns: Sequence[Column], comparer: Comparer) -> _Draft:
+def _draft(
+    line: MethodRuns, base: MethodRuns | None, columns: Sequence[Column], comparer: Comparer
+) -> _Draft:
     draft = _Draft(line, base, {})
     if line is base:
         return draft
@@ -161,7 +163,7 @@ def _draft(line: Line, base: Line | None, columns: Sequence[Column], comparer: C
 
 
 def _runs(
-    line: Line, subsets: Sequence[str], column: Column, columns: Sequence[Column]
+    line: MethodRuns, subsets: Sequence[str], column: Column, columns: Sequence[Column]
 ) -> Mapping[str, Mapping[int, Result]] | Missing:
     """The cells of a row that a column shows, or why there is none."""
     runs: dict[str, dict[int, Result]] = {}
@@ -207,7 +209,7 @@ def _corrected(found: Mapping[Any, tuple[Comparison | Missing, str]]) -> dict[An
 
 def _row(draft: _Draft, columns: Sequence[Column], corrected: Mapping[str, float], stats: Stats) -> Row:
     line = draft.line
-    cells: dict[str, Score | Missing] = {}
+    cells: dict[str, MeanScore | Missing] = {}
     for column in columns:
         subsets = subsets_of(column, columns)
         runs = _runs(line, subsets, column, columns)
@@ -225,7 +227,7 @@ def _row(draft: _Draft, columns: Sequence[Column], corrected: Mapping[str, float
             p, difference = corrected[column.key], found.difference
             better = None if difference == 0 else (difference > 0) == column.higher_is_better
             gain = Gain(found, p, p <= 1 - stats.confidence, better)
-        cells[column.key] = Score(seeds, values, gain)
+        cells[column.key] = MeanScore(seeds, values, gain)
     shown = {c.subset for c in columns if c.subset is not None}
     own = [r for s, seeds in line.results.items() if s in shown for r in seeds.values()]
     base = (

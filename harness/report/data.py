@@ -8,7 +8,7 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from warmup_bench.report.failed import Failed
-from warmup_bench.report.table import Column, Cost, Gain, Group, Missing, Published, Row, Score, Table
+from warmup_bench.report.table import Column, Cost, Gain, Group, MeanScore, Missing, Published, Row, Table
 
 SCHEMA_VERSION = 1
 COSTS = tuple(field.name for field in fields(Cost))
@@ -160,7 +160,7 @@ def _published(held: Published) -> dict[str, Any]:
     }
 
 
-def _cell(cell: Score | Missing) -> dict[str, Any]:
+def _cell(cell: MeanScore | Missing) -> dict[str, Any]:
     if isinstance(cell, Missing):
         return {"missing": cell.reason}
     return {

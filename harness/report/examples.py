@@ -43,7 +43,7 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
-class Method:
+class MethodOutputs:
     """One row of a table, example by example.
 
     Attributes:
@@ -91,7 +91,7 @@ class ExampleSet:
     metrics: tuple[MetricCard, ...]
     start: str
     baseline: str | None
-    methods: tuple[Method, ...]
+    methods: tuple[MethodOutputs, ...]
 
 
 def example_set(title: str, methods: Mapping[str, Mapping[int, Result]], baseline: str | None) -> ExampleSet:
@@ -131,7 +131,7 @@ def example_set(title: str, methods: Mapping[str, Mapping[int, Result]], baselin
         start=max(entries, key=lambda key: _distinct(runs.values(), key)),
         baseline=baseline if base else None,
         methods=tuple(
-            Method(name, runs[name], {} if name == baseline else differences(runs[name], base))
+            MethodOutputs(name, runs[name], {} if name == baseline else differences(runs[name], base))
             for name in names
         ),
     )

@@ -8,8 +8,8 @@ from warmup_bench.contracts.redact import visible
 from warmup_bench.report.failed import Failed
 from warmup_bench.report.lines import (
     COST_HEADERS,
-    Line,
     TextCell,
+    TextLine,
     cost_lines,
     published_headers,
     published_lines,
@@ -65,7 +65,7 @@ def _floats(table: Table) -> str:
     blocks = [f"% {' '.join(line.split())}" for line in (*table.findings, table.scope)]
     for part, (start, end) in enumerate(pairwise(ends)):
         place = f" (part {part + 1} of {parts})" if parts > 1 else ""
-        shown = [Line(line.kind, line.label, line.cells[start:end]) for line in lines]
+        shown = [TextLine(line.kind, line.label, line.cells[start:end]) for line in lines]
         blocks += _float(
             heading(table) + place,
             f"{table.name}-{part + 1}" if part else table.name,
@@ -117,7 +117,7 @@ def _footnotes(table: Table) -> list[str]:
     ]
 
 
-def _tabular(headers: Sequence[tuple[str, ...]], lines: Sequence[Line]) -> list[str]:
+def _tabular(headers: Sequence[tuple[str, ...]], lines: Sequence[TextLine]) -> list[str]:
     width = len(headers) + 1
     rows = [
         _FIT,
@@ -141,7 +141,7 @@ def _tabular(headers: Sequence[tuple[str, ...]], lines: Sequence[Line]) -> list[
     return [*rows, r"\bottomrule", r"\end{tabular}}"]
 
 
-def _cell(line: Line, cell: TextCell) -> str:
+def _cell(line: TextLine, cell: TextCell) -> str:
     if cell.missing:
         return rf"\textit{{{escaped(cell.text)}}}"
     if line.kind == "gain" and cell.text:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from warmup_bench.report.numbers import count, flops, format_p, memory, seconds, times
-from warmup_bench.report.table import Gain, Group, Missing, Row, Score, Table
+from warmup_bench.report.table import Gain, Group, MeanScore, Missing, Row, Table
 
 Kind = Literal["group", "score", "gain", "interval", "cost", "published"]
 
@@ -35,7 +35,7 @@ class TextCell:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class TextLine:
     """One line: its kind, its label in the first column, its cells from the second on."""
 
     kind: Kind
@@ -43,24 +43,24 @@ class Line:
     cells: tuple[TextCell, ...]
 
 
-def score_lines(table: Table) -> Iterator[Line]:
+def score_lines(table: Table) -> Iterator[TextLine]:
     """Scores, gains and intervals, row by row; a heading for each group where there are several."""
     for group in table.groups:
         if len(table.groups) > 1:
-            yield Line("group", group.name, tuple(TextCell("") for _ in table.columns))
+            yield TextLine("group", group.name, tuple(TextCell("") for _ in table.columns))
         for row in group.rows:
             cells = [row.cells[column.key] for column in table.columns]
-            yield Line("score", row.method, tuple(map(_score, cells)))
-            if any(isinstance(cell, Score) and isinstance(cell.gain, Gain) for cell in cells):
-                yield Line("gain", "gain, p", tuple(map(_gain, cells)))
-                yield Line("interval", f"{table.confidence:.0%} CI", tuple(map(_interval, cells)))
+            yield TextLine("score", row.method, tuple(map(_score, cells)))
+            if any(isinstance(cell, MeanScore) and isinstance(cell.gain, Gain) for cell in cells):
+                yield TextLine("gain", "gain, p", tuple(map(_gain, cells)))
+                yield TextLine("interval", f"{table.confidence:.0%} CI", tuple(map(_interval, cells)))
 
 
-def cost_lines(table: Table) -> Iterator[Line]:
+def cost_lines(table: Table) -> Iterator[TextLine]:
     """What each row has cost, under :data:`COST_HEADERS`."""
     for group in table.groups:
         if len(table.groups) > 1:
-            yield Line("group", group.name, tuple(TextCell("") for _ in COST_HEADERS))
+            yield TextLine("group", group.name, tuple(TextCell("") for _ in COST_HEADERS))
         yield from _costs(group)
 
 
@@ -69,7 +69,7 @@ def published_headers(table: Table) -> tuple[str, ...]:
     return tuple(header.format(table.confidence) for header in PUBLISHED_HEADERS)
 
 
-def published_lines(table: Table) -> Iterator[Line]:
+def published_lines(table: Table) -> Iterator[TextLine]:
     """A claim a line, under :func:`published_headers`; none where no published gain is set beside these."""
     for held in table.published:
         label = f"{held.claim.name}, {held.group} {held.method}"
@@ -81,7 +81,7 @@ def published_lines(table: Table) -> Iterator[Line]:
             power = f"{held.judgement.power:.0%}"
             shown = (f"{c.difference:+.2f}", interval, power, held.judgement.verdict)
         texts = (held.claim.metric, f"{held.claim.gain:+.2f}", *shown)
-        yield Line(
+        yield TextLine(
             "published", label, tuple(TextCell(text, missing=text == "not measured") for text in texts)
         )
 
@@ -102,21 +102,21 @@ def cost_values(row: Row) -> tuple[str, ...]:
     )
 
 
-def _costs(group: Group) -> Iterator[Line]:
+def _costs(group: Group) -> Iterator[TextLine]:
     for row in group.rows:
         missing = row.cost is None
         cells = tuple(TextCell(value, missing=missing) for value in cost_values(row))
-        yield Line("cost", row.method, cells)
+        yield TextLine("cost", row.method, cells)
 
 
-def _score(cell: Score | Missing) -> TextCell:
+def _score(cell: MeanScore | Missing) -> TextCell:
     if isinstance(cell, Missing):
         return TextCell("missing", missing=True)
     spread = "" if cell.spread is None else f" ± {cell.spread:.2f}"
     return TextCell(f"{cell.mean:.2f}{spread}")
 
 
-def _gain(cell: Score | Missing) -> TextCell:
+def _gain(cell: MeanScore | Missing) -> TextCell:
     if isinstance(cell, Missing):
         return TextCell("")
     if not isinstance(cell.gain, Gain):
@@ -125,7 +125,7 @@ def _gain(cell: Score | Missing) -> TextCell:
     return TextCell(f"{difference:+.2f} p={format_p(cell.gain.corrected_p)}", bold=cell.gain.significant)
 
 
-def _interval(cell: Score | Missing) -> TextCell:
+def _interval(cell: MeanScore | Missing) -> TextCell:
     if isinstance(cell, Missing) or not isinstance(cell.gain, Gain):
         return TextCell("")
     comparison = cell.gain.comparison

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from html import escape
 
-from warmup_bench.report.lines import Line, TextCell, score_lines
+from warmup_bench.report.lines import TextCell, TextLine, score_lines
 from warmup_bench.report.table import Table
 from warmup_bench.report.wording import heading
 
@@ -21,7 +21,7 @@ def _table(table: Table) -> str:
     return f"<table>{caption}<thead><tr><th></th>{head}</tr></thead><tbody>{body}</tbody></table>{said}"
 
 
-def _row(line: Line) -> str:
+def _row(line: TextLine) -> str:
     label = f"<th>{escape(line.label)}</th>"
     return f"<tr>{label}{''.join(f'<td>{_cell(cell)}</td>' for cell in line.cells)}</tr>"
 

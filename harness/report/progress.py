@@ -18,7 +18,7 @@ from rich.progress import (
 from warmup_bench.execution.executors import Event
 
 LOG_INTERVAL = 10.0
-"""Seconds between two lines of one job where the output is no terminal."""
+"""Seconds between two lines of one job where the output is not a terminal."""
 
 
 class ProgressDisplay:

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from warmup_bench.comparison.paper import Study
+from warmup_bench.comparison.paper import PaperTable
 from warmup_bench.comparison.verdict import ENOUGH, judge
 from warmup_bench.contracts.settings import Settings
-from warmup_bench.report.table import Column, Gain, Group, Missing, Published, Score, Table
+from warmup_bench.report.table import Column, Gain, Group, MeanScore, Missing, Published, Table
 
 LEGEND = (
     "Verdict on a published gain: reproduced, where the measured interval excludes 0 and covers it; smaller "
@@ -17,7 +17,7 @@ LEGEND = (
 
 
 def with_published(
-    table: Table, studies: Sequence[Study], smaller: Sequence[Study], settings: Sequence[Settings]
+    table: Table, studies: Sequence[PaperTable], smaller: Sequence[PaperTable], settings: Sequence[Settings]
 ) -> Table:
     """The table with the published gains that speak of its cells, or with the reason why there are none.
 
@@ -54,7 +54,7 @@ def with_published(
     return replace(table, published=tuple(found), notes=replace(table.notes, published=tuple(said)))
 
 
-def _unlike(study: Study, table: Table, group: Group, settings: Settings) -> str:
+def _unlike(study: PaperTable, table: Table, group: Group, settings: Settings) -> str:
     """What sets a group apart from the claim; empty where nothing does."""
     spec = study.spec
     subsets = {column.subset for column in table.columns if column.subset is not None}
@@ -72,7 +72,7 @@ def _unlike(study: Study, table: Table, group: Group, settings: Settings) -> str
     return f"no row '{lacking[0]}'" if lacking else ""
 
 
-def _beside(study: Study, table: Table, group: Group) -> list[Published]:
+def _beside(study: PaperTable, table: Table, group: Group) -> list[Published]:
     """Each claim of a study whose metric is in the table, on the column that covers all its subsets.
 
     A claim is a gain of one method over one other, so that its study has just these two.
@@ -85,7 +85,7 @@ def _beside(study: Study, table: Table, group: Group) -> list[Published]:
             if column.metric_name != claim.metric:
                 continue
             cell = row.cells[column.key]
-            gain = cell.gain if isinstance(cell, Score) else cell
+            gain = cell.gain if isinstance(cell, MeanScore) else cell
             if not isinstance(gain, Gain):
                 reason = gain if isinstance(gain, Missing) else Missing("no baseline")
                 found.append(Published(claim, group.name, method, column.key, reason, None))

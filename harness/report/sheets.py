@@ -19,7 +19,7 @@ Key = tuple[str, str, str]
 
 
 @dataclass
-class Line:
+class MethodRuns:
     """One row: a method in a group, with its finished cells and the reasons for those that are not there.
 
     Attributes:
@@ -53,7 +53,7 @@ class Block:
     settings: Settings
     warmups: dict[str, Any] = field(default_factory=dict)
     apart: dict[str, str] = field(default_factory=dict)
-    lines: dict[str, Line] = field(default_factory=dict)
+    lines: dict[str, MethodRuns] = field(default_factory=dict)
 
 
 @dataclass
@@ -227,7 +227,7 @@ def _block(name: str, results: Sequence[Result], planned: Sequence[Planned]) -> 
         key=lambda pair: (order.index(pair[1].cell.label), pair[0] != pair[1].cell.label, pair[0]),
     )
     for label, result in named:
-        line = block.lines.setdefault(label, Line(label, label == result.cell.label))
+        line = block.lines.setdefault(label, MethodRuns(label, label == result.cell.label))
         seeds = line.results[result.cell.subset]
         if result.cell.seed in seeds:
             raise UserError(
@@ -243,6 +243,6 @@ def _block(name: str, results: Sequence[Result], planned: Sequence[Planned]) -> 
         same = rows.get(base, {base})
         if len(same) == 1:  # several versions of a method's code: nobody knows which was meant
             (label,) = same
-            line = block.lines.setdefault(label, Line(label, label == plan.label))
+            line = block.lines.setdefault(label, MethodRuns(label, label == plan.label))
             line.reasons[plan.subset][plan.seed] = plan.reason
     return block

@@ -46,12 +46,12 @@ class Gain:
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
+class MeanScore:
     """The score of one method in one column.
 
     Attributes:
         seeds: Training seeds, ascending.
-        values: Score of every seed, in their order.
+        values: MeanScore of every seed, in their order.
         gain: Over the baseline; None in the baseline's own row, Missing where nothing can be compared.
     """
 
@@ -140,7 +140,7 @@ class Row:
 
     method: str
     baseline: bool
-    cells: dict[str, Score | Missing]
+    cells: dict[str, MeanScore | Missing]
     cost: Cost | None
 
 

@@ -8,8 +8,8 @@ from warmup_bench.report.failed import Failed
 from warmup_bench.report.failed import heading as heading_of_failed
 from warmup_bench.report.lines import (
     COST_HEADERS,
-    Line,
     TextCell,
+    TextLine,
     cost_lines,
     published_headers,
     published_lines,
@@ -60,7 +60,7 @@ def _joined(what: str, pairs: Iterable[tuple[str, str]]) -> list[str]:
     return [f"{what} of {names}: {value}" for names, value in pairs]
 
 
-def _grids(console: "Console", headers: Sequence[str], lines: Sequence[Line]) -> None:
+def _grids(console: "Console", headers: Sequence[str], lines: Sequence[TextLine]) -> None:
     """One grid, or several side by side's parts below one another where the terminal is too narrow."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table as Grid
@@ -91,11 +91,11 @@ def _grids(console: "Console", headers: Sequence[str], lines: Sequence[Line]) ->
         start = end
 
 
-def _label(line: Line) -> str:
+def _label(line: TextLine) -> str:
     return f"  {line.label}" if line.kind in ("gain", "interval") else line.label
 
 
-def _label_text(line: Line) -> "Text":
+def _label_text(line: TextLine) -> "Text":
     from rich.text import Text
 
     styles = {"group": "bold", "gain": "dim", "interval": "dim"}

@@ -8,7 +8,7 @@ from warmup_bench.comparison import Comparison
 from warmup_bench.comparison.seeds import least_seeds
 from warmup_bench.contracts.settings import Stats
 from warmup_bench.report.numbers import format_p
-from warmup_bench.report.table import Column, Footnotes, Gain, Group, Missing, Row, Score, Table
+from warmup_bench.report.table import Column, Footnotes, Gain, Group, MeanScore, Missing, Row, Table
 
 if TYPE_CHECKING:
     from warmup_bench.report.sheets import Block
@@ -129,7 +129,7 @@ def _reading(blocks: "Sequence[Block]") -> str:
     starts = sorted({block.settings.warm_start.steps for block in blocks})
     after = f" ({'/'.join(map(str, starts))} steps)" if any(starts) else ""
     return (
-        "Score: mean over seeds ± standard deviation. Costs: training after the shared warm start"
+        "MeanScore: mean over seeds ± standard deviation. Costs: training after the shared warm start"
         f"{after}, sampling included, and decoding the test set; means over a row's cells, peak memory the "
         "largest."
     )
@@ -245,9 +245,9 @@ def _by_value(values: Iterable[tuple[str, str, str]]) -> tuple[tuple[str, str], 
     return tuple(told)
 
 
-def _scores(groups: Sequence[Group]) -> Iterable[tuple[Row, str, Score]]:
+def _scores(groups: Sequence[Group]) -> Iterable[tuple[Row, str, MeanScore]]:
     for group in groups:
         for row in group.rows:
             for key, cell in row.cells.items():
-                if isinstance(cell, Score):
+                if isinstance(cell, MeanScore):
                     yield row, key, cell

@@ -121,7 +121,7 @@ def score_folder(cell: Path, key: str) -> Path:
     """Where a metric's statistics and score of a cell are.
 
     Raises:
-        UserError: The key is no name of a folder.
+        UserError: The key is not a name of a folder.
     """
     return cell / "scores" / file_name(key, "metric")
 

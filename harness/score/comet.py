@@ -79,7 +79,7 @@ class COMET:
         if folder is None or not (folder / CHECKPOINT).is_file() or not (folder / HPARAMS).is_file():
             what = f"its model {self.model} is not on this machine"
             if Path(self.model).exists() or self.model.startswith((".", "/")):
-                return f"its model {self.model} is no folder with {HPARAMS} and {CHECKPOINT}"
+                return f"its model {self.model} is not a folder with {HPARAMS} and {CHECKPOINT}"
             return f"{what}; fetch it with: {self._fetch_command()}"
         encoder = _hparams(folder).get("pretrained_model", "")
         if not _has_encoder(encoder):
@@ -210,7 +210,7 @@ def _hparams(folder: Path) -> dict[str, Any]:
     """The settings of a model.
 
     Raises:
-        UserError: They are no plain YAML mapping.
+        UserError: They are not a plain YAML mapping.
     """
     try:
         content = read_yaml((folder / HPARAMS).read_text(encoding="utf-8"))
@@ -230,7 +230,7 @@ def _probe(python: str) -> dict[str, str] | str:
         )
         versions = json.loads(done.stdout)
     except (OSError, ValueError, subprocess.SubprocessError) as error:
-        return f"{python} is no Python interpreter that runs ({error})"
+        return f"{python} is not a Python interpreter that runs ({error})"
     if versions.get("unbabel-comet") is None:
         where = "this environment" if python == sys.executable else f"the environment of {python}"
         return (

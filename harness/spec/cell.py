@@ -17,7 +17,7 @@ NO_NUMBER = ("log_every", "eval_every", "eval_examples", "checkpoint_every")
 """Keys of ``train`` that change no number of a model."""
 
 LATER = ("format_share", "direct_weight", "credit")
-"""Keys of ``warmup`` that came after results were stored: at their defaults they are no part of a name."""
+"""Keys of ``warmup`` that came after results were stored: at their defaults they are not part of a name."""
 
 
 class Cell(BaseModel):

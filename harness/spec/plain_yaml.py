@@ -14,9 +14,9 @@ def read_yaml(text: str) -> Any:
     """Parse one document with ``safe_load``.
 
     Raises:
-        ValueError: It is no YAML, or holds an impossible date or number, a tag of no plain value, an alias
+        ValueError: It is not YAML, or holds an impossible date or number, a tag of no plain value, an alias
             inside of what it stands for, more than :data:`MOST` values or :data:`DEEPEST` levels, or a
-            character that is no text. The message is one line.
+            character that is not text. The message is one line.
     """
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -42,7 +42,7 @@ def _size(node: yaml.Node, depth: int, known: dict[int, int], above: set[int]) -
     """
     if isinstance(node, yaml.ScalarNode):
         if any(char == "\0" or "\ud800" <= char <= "\udfff" for char in node.value):
-            raise ValueError("it holds a character that is no text")
+            raise ValueError("it holds a character that is not text")
         return 1
     name = id(node)
     if name in above:

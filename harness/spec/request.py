@@ -56,7 +56,7 @@ def _option(key: str, value: Any) -> Any:
         try:
             numbers = [int(part) for part in value.split(",") if part.strip() or "," not in value]
         except ValueError as error:
-            raise UserError(f"'{value}' are no seeds", origin="--seeds", hint="Give 3, or 0,1,7.") from error
+            raise UserError(f"'{value}' are not seeds", origin="--seeds", hint="Give 3, or 0,1,7.") from error
         return numbers if "," in value else numbers[0]
     if key in ("budget", "limit"):
         if key == "limit" and value.isdecimal() and len(value) < 20:

@@ -234,23 +234,25 @@ def parse_assignment(text: str) -> dict[str, Any]:
     """``train.learning_rate=1e-3`` as a nested mapping; the value is YAML.
 
     Raises:
-        UserError: No ``=``, or a value that is no YAML.
+        UserError: No ``=``, or a value that is not YAML.
     """
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
         raise UserError(
-            f"'{_told(text)}' is no key=value", origin="--set", hint="Example: --set train.batch_size=32"
+            f"'{_told(text)}' is not of the form KEY=VALUE",
+            origin="--set",
+            hint="Example: --set train.batch_size=32",
         )
     try:
         parsed = read_yaml(value)
     except ValueError as error:
         raise UserError(
-            f"'{_told(value)}' is no YAML value: {error}", origin=f"--set {_told(key)}"
+            f"'{_told(value)}' is not a YAML value: {error}", origin=f"--set {_told(key)}"
         ) from error
     if isinstance(parsed, str):  # YAML 1.1 reads 1e-3 as a string
         parsed = _number(parsed)
     if key.count(".") > DEEPEST:
-        raise UserError(f"'{_told(key)}' is no key", origin="--set")
+        raise UserError(f"'{_told(key)}' is not a key", origin="--set")
     return nested({key.strip(): parsed})
 
 

@@ -66,7 +66,7 @@ class ElsewhereError(Exception):
 
 
 def failure_of(error: BaseException, stage: str) -> Failure:
-    """An exception as a failure; the traceback only of one that is no :class:`UserError`."""
+    """An exception as a failure; the traceback only of one that is not a :class:`UserError`."""
     if isinstance(error, ElsewhereError):
         return error.failure
     diagnostics = error.diagnostics if isinstance(error, TrainingError) else {}
@@ -116,7 +116,7 @@ def _known(content: dict[str, Any]) -> Failure:
     failure = Failure(**content)
     texts = (failure.stage, failure.error, failure.message, failure.traceback, failure.when)
     if not all(isinstance(text, str) for text in texts) or not isinstance(failure.cell, dict):
-        raise TypeError("it is no failure")
+        raise TypeError("it is not a failure")
     return failure
 
 

@@ -268,7 +268,7 @@ def read_table(path: Path) -> Any:
         # One file is one file: no search for partitions in its path, which takes longer than the reading.
         with pq.ParquetFile(path) as file:
             table = file.read(use_threads=False)
-        table.column_names  # noqa: B018 - bytes that are no UTF-8 show only here
+        table.column_names  # noqa: B018 - bytes that are not UTF-8 show only here
     except (OSError, ValueError, pa.ArrowException) as error:
         raise _corrupt(path, f"can't be read ({error})") from error
     return table

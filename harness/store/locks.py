@@ -185,7 +185,7 @@ def _user() -> str:
 
 
 def _started(pid: int) -> str | None:
-    """When a process began, in ticks since boot, so that a number used again is no mistake; None: unknown."""
+    """When a process began, in ticks since boot, to tell a number that is used again; None: unknown."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     except OSError:

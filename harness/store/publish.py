@@ -121,7 +121,7 @@ def _check_places(runs: Sequence[Path], dest: Path) -> None:
     for run in runs:
         if not (is_published(run) or (run / "cells").is_dir()):
             raise UserError(
-                f"{run} is no results folder (it has no 'cells')",
+                f"{run} is not a results folder (it has no 'cells')",
                 hint="Give the folder that 'warmup-bench run' printed, then the one to publish in.",
             )
         if run.resolve() == dest.resolve():

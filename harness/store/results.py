@@ -284,7 +284,7 @@ def read_results(out: Path, only: Iterable[str] | None = None) -> list[Result]:
     root = out / "cells"
     if not root.is_dir():
         raise UserError(
-            f"{out} is no results folder (it has no 'cells')",
+            f"{out} is not a results folder (it has no 'cells')",
             hint="Give the folder that 'warmup-bench run' printed.",
         )
     folders = sorted(p for p in root.iterdir() if p.is_dir() and (wanted is None or p.name in wanted))

@@ -90,7 +90,7 @@ def read_score(folder: Path) -> dict[str, Any]:
     """The score in a metric's folder.
 
     Raises:
-        CorruptError: It is no score, or that of another metric than its folder is named for.
+        CorruptError: It is not a score, or that of another metric than its folder is named for.
     """
     path = folder / "score.json"
     content = read_json(path)
@@ -150,7 +150,7 @@ def counted(ledger: Mapping[str, Any], path: Path) -> dict[str, Any]:
     for key in COUNTED:
         value = ledger.get(key)
         if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= _LARGEST:
-            raise misshapen(path, f"{key} is no number: {str(value)[:80]}")
+            raise misshapen(path, f"{key} is not a number: {str(value)[:80]}")
     return dict(ledger)
 
 
@@ -175,7 +175,7 @@ def column(table: Any, name: str, kind: Kind, path: Path) -> list[Any]:
         raise misshapen(path, f"it has {table.column_names.count(name)} columns '{name}'")
     try:
         values: list[Any] = table.column(name).to_pylist()
-    except ValueError as error:  # bytes that are no UTF-8, dates out of range
+    except ValueError as error:  # bytes that are not UTF-8, dates out of range
         raise misshapen(path, f"column '{name}' can't be read: {error}") from error
     if not _all_text(table.column(name), kind) and not all(_is(value, kind) for value in values):
         raise misshapen(path, f"column '{name}' holds something else than {kind}")
@@ -195,7 +195,7 @@ def statistics(table: Any, path: Path) -> tuple[list[str], FloatArray]:
     """Ids and per-example statistics [examples, k] of a table with the columns ``id``, ``s0``, ``s1``, …
 
     Raises:
-        CorruptError: It has no row, no such columns, or a value that is no finite number.
+        CorruptError: It has no row, no such columns, or a value that is not a finite number.
     """
     ids = column(table, "id", "text", path)
     names = [name for name in table.column_names if name != "id"]

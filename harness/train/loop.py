@@ -18,7 +18,7 @@ from warmup_bench.contracts.errors import TrainingError, UserError
 from warmup_bench.contracts.settings import Budget, Train
 from warmup_bench.models.base import Backbone
 from warmup_bench.models.batching import Encoded, collate, training_order
-from warmup_bench.models.parallel import ALONE, Group
+from warmup_bench.models.parallel import ALONE, RankGroup
 from warmup_bench.train.checkpoint import Pace, Snapshot, capture, latest, log_text, restore, save
 from warmup_bench.train.fit import Fit, halved
 from warmup_bench.train.ledger import NOTHING, Ledger, Outlay, peak_memory, reset_peak_memory
@@ -52,7 +52,7 @@ def train(
     report: Report,
     evaluate: Evaluate | None = None,
     checkpoints: Path | None = None,
-    group: Group = ALONE,
+    group: RankGroup = ALONE,
     outlay: Outlay = NOTHING,
 ) -> Ledger:
     """Train until a budget is spent and return what it cost.
@@ -169,7 +169,7 @@ class _Training:
         budget: Budget,
         learning_rate: float,
         seed: int,
-        group: Group,
+        group: RankGroup,
     ) -> None:
         self.backbone, self.items, self.objective, self.settings = backbone, items, objective, settings
         self.budget, self.learning_rate, self.seed, self.group = budget, learning_rate, seed, group
@@ -411,7 +411,7 @@ def _summed(parts: Sequence[_Spent]) -> _Spent:
     return _Spent(figures, flops, tokens)
 
 
-def _latest(checkpoints: Path, group: Group) -> Snapshot | None:
+def _latest(checkpoints: Path, group: RankGroup) -> Snapshot | None:
     """The checkpoint to go on from; rank 0 looks first, and sets aside what is damaged.
 
     Raises:

@@ -73,11 +73,11 @@ def unreachable(name: str, timeout: float = CONNECT_SECONDS) -> tuple[str, str]:
         parts = urlsplit(address)
         host, port = parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
     except ValueError:
-        return f"{variable} is no address", f"Mend {variable}."
+        return f"{variable} is not an address", f"Mend {variable}."
     if parts.scheme not in ("http", "https"):
         return "", ""  # a folder or a database, which the client makes or finds itself
     if host is None or port is None:
-        return f"{variable} is no address", f"Mend {variable}."
+        return f"{variable} is not an address", f"Mend {variable}."
     if name == "wandb" and not (os.environ.get("WANDB_API_KEY") or _in_netrc(host)):
         return f"there is no key for {host}", "Run 'wandb login', or set WANDB_MODE=offline."
     try:

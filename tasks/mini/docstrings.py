@@ -142,10 +142,10 @@ def plain(text: str) -> str:
 
 
 def split(docstring: str) -> tuple[str, str] | None:
-    """Summary and body (cut at 60 words) of a cleaned docstring, or None where it is no good example.
+    """Summary and body (cut at 60 words) of a cleaned docstring, or None where it is not a good example.
 
-    Good: a summary of 4 to 25 words that starts with a capital and is no signature, template or header; a
-    body of 15 words or more that does not repeat the summary and is no copyright notice.
+    Good: a summary of 4 to 25 words that starts with a capital and is not a signature, template or header; a
+    body of 15 words or more that does not repeat the summary and is not a copyright notice.
     """
     head, _, rest = docstring.strip().partition("\n\n")
     summary = _inline(head)

@@ -138,7 +138,7 @@ def propositional(size: int, seed: int) -> Iterator[Puzzle]:
         found = []
         for four in sets[names]:
             right = [text for text, column in four if _entailed(worlds, column)]
-            if len(right) == 1 and right[0] not in stated:  # a premise said again is no inference
+            if len(right) == 1 and right[0] not in stated:  # a premise said again is not inference
                 found.append((right[0], [text for text, _ in four if text != right[0]]))
         if not found:  # nothing follows, or everything: the premises contradict one another
             continue

@@ -157,7 +157,7 @@ def test_a_sampler_is_an_option_of_any_method_that_samples():
         ("sft:sampler=ramp", "draws no warmups, so it takes no sampler.*Ask for 'sft'"),
         ("warmup:sampler=pilto", "unknown sampler 'pilto'.*pilot"),
         ("warmup:sampler=pilot:ess=3", "sampler 'pilot' has no option 'ess'.*spread"),
-        ("warmup:sampler=pilot:spread=far", "of sampler 'pilot' is no number"),
+        ("warmup:sampler=pilot:spread=far", "of sampler 'pilot' is not a number"),
         ("warmup:sampler=adaptive:ess=0.5", "ess=0.5 is below 1"),
         ("warmup:sampler=replay:clip=0", "clip=0 is below 1"),
         ("warmup:sampler=ramp:n=3", "sampler 'ramp' has no option 'n'.*none"),

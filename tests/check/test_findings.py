@@ -11,7 +11,7 @@ import pytest
 from warmup_bench.check import subject as subjects
 from warmup_bench.check.card import check_card
 from warmup_bench.check.examples import check_fields, check_groups, check_ids, check_lengths, check_sizes
-from warmup_bench.check.finding import Finding, by_share, percent, some
+from warmup_bench.check.finding import CheckResult, by_share, percent, some
 from warmup_bench.check.leaks import check_leaks
 from warmup_bench.check.repeat import check_repeatable
 from warmup_bench.check.scoring import check_scores
@@ -91,7 +91,7 @@ def states(findings: Any) -> dict[str, str]:
     return {finding.check: finding.state for finding in findings}
 
 
-def one(findings: Any, check: str) -> Finding:
+def one(findings: Any, check: str) -> CheckResult:
     (found,) = [finding for finding in findings if finding.check == check]
     assert found.state == "ok" or found.advice
     return found
@@ -313,11 +313,11 @@ class TestLoading:
             raise UserError("no file", origin="there", hint="Fetch it.")
 
         found = load_splits(self.task(load), LoadRequest("en", "mini"))
-        assert found == Finding("data", "failed", "no file (from there)", "Fetch it.")
+        assert found == CheckResult("data", "failed", "no file (from there)", "Fetch it.")
 
     def test_a_loader_that_fails_is_told_where(self) -> None:
         found = load_splits(self.task(lambda request: 1 / 0), LoadRequest("en", "mini"))
-        assert isinstance(found, Finding)
+        assert isinstance(found, CheckResult)
         assert "ZeroDivisionError" in found.message
         assert Path(__file__).name in found.advice
 
@@ -332,7 +332,7 @@ class TestLoading:
     )
     def test_other_shapes(self, splits: Any, message: str) -> None:
         found = load_splits(self.task(lambda request: splits), LoadRequest("en", "mini"))
-        assert isinstance(found, Finding)
+        assert isinstance(found, CheckResult)
         assert message in found.message
 
 
@@ -389,7 +389,7 @@ def test_the_trial_run_says_what_went_wrong(tmp_path: Path) -> None:
     reference, request = task_file(tmp_path, name="fine"), LoadRequest("en", "mini")
     splits = _load(reference, request)
     good = one(check_trial(subjects.make_subject(reference, request, splits)), "5-step run")
-    assert good == Finding(
+    assert good == CheckResult(
         "5-step run", "ok", "sft and warmup: trained, decoded 4 examples, scored by chrF++"
     )
     path = Path(reference)

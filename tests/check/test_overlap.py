@@ -36,7 +36,7 @@ def test_the_share_is_of_the_test_source_in_one_training_source() -> None:
         Pair("e-00000", "t-00001", 0.8)
     ]
     assert near_duplicates(sources("t", three), sources("e", text)) == []
-    # Together two sources hold all five; that is no duplicate of either.
+    # Together two sources hold all five; that is not a duplicate of either.
     assert near_duplicates(sources("t", three, " ".join(WORDS[2:])), sources("e", text)) == []
     assert near_duplicates(sources("t", f"{text} {text}"), sources("e", text)) == [
         Pair("e-00000", "t-00000", 1.0)

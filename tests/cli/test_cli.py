@@ -300,7 +300,7 @@ BAD = [
     (["run", "--task", "multi30k", "--data-dir", "."], "test_2016_flickr"),
     (["run", "--task", "multi30k", "--offline"], "multi30k"),
     (["list", "task"], "Did you mean tasks"),
-    (["report", "nowhere"], "nowhere is no results folder"),
+    (["report", "nowhere"], "nowhere is not a results folder"),
     (["report", ".", "--format", "pdf"], "Formats: text, md"),
 ]
 

@@ -258,7 +258,7 @@ def test_where_chooses_among_the_cells_of_a_seed(call, tmp_path):
         ("decode.beams=2", "no stored cell of runs:sft has decode.beams=2 (from --where). Stored: "),
         ("decode.beams=many", "has decode.beams=many"),
         ("beams=3", "stored cells have no 'beams'"),
-        ("subset", "'subset' is no condition"),
+        ("subset", "'subset' is not a condition"),
     ):
         code, out, error = call("compare", "runs:sft", "runs:warmup", "--where", where)
         assert (code, out) == (2, "")
@@ -314,7 +314,7 @@ def test_what_can_not_be_paired(call, tmp_path):
         ([f"{tmp_path}:stf", a], "no stored cell of method 'stf'"),
         ([a, a, "--metric", "rouge1"], "has no scores of metric 'rouge1'"),
         ([a, a, "--labels", "A"], "--labels is for text files"),
-        ([a, tmp_path / "cells"], "is no stored cell"),
+        ([a, tmp_path / "cells"], "is not a stored cell"),
     ):
         code, out, error = call("compare", *arguments)
         assert code == 2, arguments

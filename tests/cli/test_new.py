@@ -112,7 +112,7 @@ def test_a_file_of_each_kind_is_a_plugin(made: Path) -> None:
     [
         (["taks", "x"], "Did you mean task?"),
         (["task", "My Task"], "such as 'my-task'"),
-        (["task", ""], "'' is no name"),
+        (["task", ""], "'' is not a name"),
         (["task", "a/b"], "such as 'a-b'"),
         (["task", "../x"], "such as 'x'"),
         (["task", "-x-"], "no name"),

@@ -165,9 +165,9 @@ def test_curves(call, tmp_path):
         (["--sd", "20", "--effect", "1"], "how many test examples?"),
         (["--sd", "20", "--accuracy", "40"], "the variance is given twice"),
         (["--accuracy", "40", "--disagree", "95", "--examples", "9"], "no two systems of 40.0% disagree"),
-        (["--sd", "20", "--examples", "9", "--seeds", "none"], "'none' are no numbers of seeds"),
-        (["--sd", "20", "--examples", "9", "--seeds", "0"], "'0' are no numbers of seeds"),
-        (["--sd", "20", "--examples", "9", "--seeds", "3,10001"], "'3,10001' are no numbers of seeds"),
+        (["--sd", "20", "--examples", "9", "--seeds", "none"], "'none' are not numbers of seeds"),
+        (["--sd", "20", "--examples", "9", "--seeds", "0"], "'0' are not numbers of seeds"),
+        (["--sd", "20", "--examples", "9", "--seeds", "3,10001"], "'3,10001' are not numbers of seeds"),
         (["--sd", "20", "--examples", "9", "--effect", "nan"], "nan makes no sense here (from --effect)"),
         (["--sd", "20", "--examples", "9", "--effect", "-inf"], "-inf makes no sense here (from --effect)"),
         (["--sd", "1e7", "--examples", "9"], "1e+07 makes no sense here (from --sd)"),
@@ -187,7 +187,7 @@ def test_curves(call, tmp_path):
         (["--format", "pdf"], "unknown format 'pdf'"),
         (["--plot", "curve.txt"], "can't plot into curve.txt"),
         (["a", "--ref", "ref"], "a pilot is two systems"),
-        (["nowhere:sft", "nowhere:warmup"], "nowhere is no results folder"),
+        (["nowhere:sft", "nowhere:warmup"], "nowhere is not a results folder"),
     ],
 )
 def test_bad_requests(call, arguments, message, tmp_path):

@@ -13,10 +13,10 @@ from warmup_bench.comparison.claims import PUBLISHED, read_claims
 from warmup_bench.comparison.paper import (
     SCALES,
     Lengths,
-    paper_studies,
+    paper_table_names,
+    paper_tables,
     read_lengths,
-    read_study,
-    study_names,
+    read_paper_table,
 )
 from warmup_bench.contracts.errors import UserError
 from warmup_bench.contracts.registry import tasks
@@ -33,16 +33,16 @@ A100 = Device(312.0, 0.35)
 
 
 def test_every_claim_has_a_spec_at_every_scale_and_no_spec_is_left_over() -> None:
-    assert set(study_names()) == {claim.name for claim in read_claims()}
-    expected = {f"{name}-{scale}.yaml" for name in study_names() for scale in SCALES}
+    assert set(paper_table_names()) == {claim.name for claim in read_claims()}
+    expected = {f"{name}-{scale}.yaml" for name in paper_table_names() for scale in SCALES}
     assert {path.name for path in (PUBLISHED / "specs").iterdir()} == expected
-    assert set(yaml.safe_load((PUBLISHED / "lengths.yaml").read_text())) == set(study_names())
+    assert set(yaml.safe_load((PUBLISHED / "lengths.yaml").read_text())) == set(paper_table_names())
 
 
 @pytest.mark.parametrize("name", ["translation", "logic", "summarisation", "decoder-only"])
 def test_a_spec_is_runnable_and_says_what_is_the_papers(name: str) -> None:
     for scale in SCALES:
-        study = read_study(name, scale)
+        study = read_paper_table(name, scale)
         card = tasks().load(study.spec.task).value.card
         assert choose_scale(card, study.spec.scale) == scale
         choose_subsets(card, study.spec.subsets)
@@ -55,7 +55,7 @@ def test_a_spec_is_runnable_and_says_what_is_the_papers(name: str) -> None:
 
 
 def test_the_papers_backbones_and_directions() -> None:
-    found = {study.name: (tuple(study.spec.backbones), len(study.spec.subsets)) for study in paper_studies()}
+    found = {study.name: (tuple(study.spec.backbones), len(study.spec.subsets)) for study in paper_tables()}
     assert found == {
         "translation": (("mt5-base",), 8),
         "logic": (("t5-base",), 1),
@@ -68,7 +68,7 @@ def test_the_papers_backbones_and_directions() -> None:
 
 def test_a_plan_is_counted_as_by_hand() -> None:
     """Plain training of T5-base: 6 operations a weight that a token meets, and attention."""
-    spec = read_study("logic", "paper").spec
+    spec = read_paper_table("logic", "paper").spec
     plan = forecast(spec, Lengths(200, 2, ""), A100)
     parts = {part.name: part for part in plan.expenses}
     costs = shape_costs(T5_BASE, Lora())
@@ -90,7 +90,7 @@ def test_a_plan_is_counted_as_by_hand() -> None:
 
 
 def test_hours_follow_the_declared_device() -> None:
-    plan = forecast(read_study("logic", "paper").spec, read_lengths("logic"), A100)
+    plan = forecast(read_paper_table("logic", "paper").spec, read_lengths("logic"), A100)
     spent = plan.total
     by_hand = (spent.scored + spent.written / WRITING) / (312e12 * 0.35) / 3600
     assert A100.hours(spent) == pytest.approx(by_hand)
@@ -98,7 +98,7 @@ def test_hours_follow_the_declared_device() -> None:
 
 
 def test_a_matched_row_spends_what_the_other_does() -> None:
-    spec = read_study("logic", "paper").spec
+    spec = read_paper_table("logic", "paper").spec
     matched = forecast(spec.model_copy(update={"match": ("warmup",)}), read_lengths("logic"), A100)
     parts = {part.name: part.spent for part in matched.expenses}
     assert parts["training sft (FLOPs of warmup)"].total == pytest.approx(parts["training warmup"].total)
@@ -107,7 +107,7 @@ def test_a_matched_row_spends_what_the_other_does() -> None:
 
 
 def test_another_way_of_decoding_costs_no_training() -> None:
-    spec, lengths = read_study("logic", "paper").spec, read_lengths("logic")
+    spec, lengths = read_paper_table("logic", "paper").spec, read_lengths("logic")
     ways = {"warmup": ({"warmup": "shuffled"}, {"beams": 2})}
     once = {part.name: part for part in forecast(spec, lengths, A100).expenses}
     plan = forecast(spec.model_copy(update={"decodings": ways}), lengths, A100)
@@ -135,7 +135,7 @@ def test_subsets_that_share_a_training_count_it_once() -> None:
 
 
 def test_what_is_cut_is_not_counted() -> None:
-    spec = read_study("summarisation", "paper").spec
+    spec = read_paper_table("summarisation", "paper").spec
     long, longer = (forecast(spec, Lengths(n, n, ""), A100) for n in (512, 10_000))
     short = spec.model_copy(update={"limit": {"test": 100}})
     assert longer.examples == long.examples == (204_045, 11_334)
@@ -155,7 +155,7 @@ def test_sizes_that_no_card_tells() -> None:
             }
         ),
     )
-    spec = read_study("logic", "paper").spec
+    spec = read_paper_table("logic", "paper").spec
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
             "warmup_bench.plan.forecast.tasks",
@@ -168,7 +168,7 @@ def test_sizes_that_no_card_tells() -> None:
 def test_without_a_table_there_is_a_list(tmp_path: Path) -> None:
     done = invoke("reproduce", cwd=tmp_path)
     assert done.returncode == 0
-    for name in study_names():
+    for name in paper_table_names():
         assert name in done.stdout
     assert done.stdout.count("results/published/specs/") == 12
 
@@ -230,14 +230,14 @@ def test_a_table_runs_and_refuses_the_papers_gains_at_scale_mini(tmp_path: Path)
 
 def test_the_page_tells_the_claims_and_the_plans() -> None:
     page = (Path(__file__).parents[2] / "docs" / "paper-tables.md").read_text(encoding="utf-8")
-    for name in study_names():
+    for name in paper_table_names():
         first, plan = (line for line in page.splitlines() if line.startswith(f"| `{name}` |"))
         for claim in read_claims():
             if claim.name == name:
                 assert re.search(rf"{re.escape(claim.metric)} \+{claim.gain:g}0?\b", first), claim
         for scale in SCALES:
-            spec = read_study(name, scale).spec
+            spec = read_paper_table(name, scale).spec
             assert f"| `{spec.task}`, {', '.join(spec.backbones)} |" in first
-        counted = forecast(read_study(name, "paper").spec, read_lengths(name), A100)
+        counted = forecast(read_paper_table(name, "paper").spec, read_lengths(name), A100)
         shown = (str(counted.cells), flops(counted.total.total), hours(A100.hours(counted.total)))
         assert [cell.strip() for cell in plan.split("|")[2:5]] == list(shown)

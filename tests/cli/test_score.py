@@ -139,7 +139,7 @@ def test_a_run_scores_learned_metrics_when_all_cells_are_decoded(
 def test_a_learned_metric_that_fails_costs_the_others_nothing(
     encoder: Path, call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The worker of a model may die after hours of training: some failed, which is no bad request."""
+    """The worker of a model may die after hours of training: some failed, which is not a bad request."""
     from warmup_bench.score.bertscore import BERTScore
 
     def dies(self: BERTScore, *arguments: object, **options: object) -> None:

@@ -105,4 +105,4 @@ def test_a_folder_without_results_is_a_plain_error(
     with pytest.raises(SystemExit) as stopped:
         main()
     assert stopped.value.code == 2
-    assert "is no results folder" in capsys.readouterr().err
+    assert "is not a results folder" in capsys.readouterr().err

@@ -55,8 +55,8 @@ def test_a_penalty_asks_for_the_reference():
         ("warmup-gral", "unknown method 'warmup-gral'.*warmup-garl"),
         ("warmup-garl:p=1", "no option 'p'.*It has: q"),
         ("warmup-garl:", "no option ''"),
-        ("warmup-garl:q", "'q' of method 'warmup-garl' is no number"),
-        ("warmup-garl:q=half", "'q=half' of method 'warmup-garl' is no number"),
+        ("warmup-garl:q", "'q' of method 'warmup-garl' is not a number"),
+        ("warmup-garl:q=half", "'q=half' of method 'warmup-garl' is not a number"),
         ("warmup-garl:q=1.5", "q=1.5 is not in 0..1"),
         ("warmup-garl:q=nan", "q=nan is not in 0..1"),
         ("warmup-em:q=-1", "q=-1 is not in 0..1"),
@@ -74,8 +74,8 @@ def test_a_mistake_is_named(reference, message):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("METHOD = 3", "is no warmup_bench.Method"),
-        ("def METHOD(): return 3", "is no warmup_bench.Method"),
+        ("METHOD = 3", "is not a warmup_bench.Method"),
+        ("def METHOD(): return 3", "is not a warmup_bench.Method"),
         (
             "from warmup_bench.contracts.method import Method, likelihood\n"
             "METHOD = Method('mine', '', '', 'given', likelihood)",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from command import invoke
 from warmup_bench.cli.reproduce import hours
-from warmup_bench.comparison.paper import read_lengths, read_study, study_names
+from warmup_bench.comparison.paper import paper_table_names, read_lengths, read_paper_table
 from warmup_bench.plan.costs import Device
 from warmup_bench.plan.forecast import forecast
 from warmup_bench.report.numbers import flops
@@ -17,9 +17,9 @@ def test_the_costs_are_what_the_command_counts() -> None:
     options = re.search(r"--device-tflops (\d+) --utilisation ([\d.]+)", PAGE)
     assert options is not None
     device = Device(float(options[1]), float(options[2]))
-    for name in study_names():
+    for name in paper_table_names():
         (row,) = (line for line in PAGE.splitlines() if line.startswith(f"| `{name}` |"))
-        counted = forecast(read_study(name, "paper").spec, read_lengths(name), device)
+        counted = forecast(read_paper_table(name, "paper").spec, read_lengths(name), device)
         shown = (str(counted.cells), flops(counted.total.total), hours(device.hours(counted.total)))
         assert [cell.strip() for cell in row.split("|")[2:6]] == [*shown, f"{counted.disk / 1e9:.1f} GB"]
 
@@ -27,7 +27,7 @@ def test_the_costs_are_what_the_command_counts() -> None:
 def test_the_command_of_the_costs_prints_them(tmp_path: Path) -> None:
     loop = re.search(r"^for table in (.*?); do\n  warmup-bench (.*?)\ndone$", PAGE, flags=re.M)
     assert loop is not None
-    assert tuple(loop[1].split()) == study_names()
+    assert tuple(loop[1].split()) == paper_table_names()
     done = invoke(*loop[2].replace("$table", "logic").split(), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     shown = next(line for line in PAGE.splitlines() if line.startswith("| `logic` |")).split("|")

@@ -56,7 +56,7 @@ def test_limits_cut_every_split_and_change_the_fingerprint(tmp_path: Path) -> No
         (("pairs[20:60]", "pairs[20:20]"), "split 'test' .* is empty"),
         (('numbered("e", pairs[20:60])', 'numbered("e", pairs[20:60]) * 2'), "repeats an id"),
         (('"bleu")', '"blue")'), "Did you mean bleu"),
-        (("Subset()", 'Subset(trained_as="other")'), "subset all is trained as other, which is no subset"),
+        (("Subset()", 'Subset(trained_as="other")'), "subset all is trained as other, which is not a subset"),
     ],
 )
 def test_a_task_that_breaks_its_contract_is_named(

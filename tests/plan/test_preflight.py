@@ -17,7 +17,7 @@ from warmup_bench.plan import preflight
 from warmup_bench.plan.jobs import outstanding
 from warmup_bench.plan.preflight import (
     MARGIN,
-    Finding,
+    Need,
     bytes_needed,
     checkpoint_state,
     count_parameters,
@@ -31,7 +31,7 @@ from warmup_bench.plan.preflight import (
 HUB = Preset("far", "", "decoder-only", checkpoint="somebody/far", revision="main")
 
 
-def missing(findings: Sequence[Finding]) -> list[str]:
+def missing(findings: Sequence[Need]) -> list[str]:
     return [f.what for f in findings if f.state == "missing"]
 
 

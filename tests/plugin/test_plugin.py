@@ -80,7 +80,7 @@ def test_it_passes_the_check(installed: Callable[[str], Path], tmp_path: Path) -
             [
                 "needs-more task 'needs-more' failed to import: ModuleNotFoundError: No module named "
                 "'a_package_that_nobody_has' (from warmup_bench_broken:TASK of warmup-bench-broken)",
-                "half-a-card task 'half-a-card' is no warmup_bench.Task",
+                "half-a-card task 'half-a-card' is not a warmup_bench.Task",
                 "cant-say AttributeError: 'LoadRequest' object has no attribute 'no_such_thing'",
                 "wmt task 'wmt' is registered twice, by warmup_bench.tasks.wmt:TASK of warmup-bench and "
                 "warmup_bench_half:CARD of warmup-bench-broken",

@@ -8,7 +8,7 @@ from warmup_bench.comparison import Comparison
 from warmup_bench.contracts.errors import UserError
 from warmup_bench.report.build import build_tables
 from warmup_bench.report.layouts import LAYOUTS, layout, metric_keys
-from warmup_bench.report.table import Gain, Missing, Score, Table
+from warmup_bench.report.table import Gain, MeanScore, Missing, Table
 from warmup_bench.store.results import read_results
 
 
@@ -16,9 +16,9 @@ def tables(out: Path, **options: object) -> list[Table]:
     return build_tables(read_results(out), STATS, **options)  # type: ignore[arg-type]
 
 
-def score(table: Table, method: str, column: str, group: int = 0) -> Score:
+def score(table: Table, method: str, column: str, group: int = 0) -> MeanScore:
     cell = next(row for row in table.groups[group].rows if row.method == method).cells[column]
-    assert isinstance(cell, Score), cell
+    assert isinstance(cell, MeanScore), cell
     return cell
 
 
@@ -210,9 +210,9 @@ def test_cells_scored_with_another_signature_are_not_mixed_in(tmp_path: Path) ->
     rows = {row.method: row.cells for row in table.groups[0].rows}
     mend = "; 'warmup-bench score FOLDER --metrics {}' scores all alike"
     assert rows["late"]["bleu"] == Missing("scored with another signature" + mend.format("bleu"))
-    assert isinstance(rows["late"]["chrf++"], Score)
+    assert isinstance(rows["late"]["chrf++"], MeanScore)
     assert rows["half"]["chrf++"] == Missing("not scored with chrF++" + mend.format("chrf++"))
-    assert isinstance(rows["half"]["bleu"], Score)
+    assert isinstance(rows["half"]["bleu"], MeanScore)
 
 
 def test_a_layout_chooses_columns_and_metrics(tmp_path: Path) -> None:

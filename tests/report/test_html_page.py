@@ -20,7 +20,7 @@ from warmup_bench.report.html.cells import STRIP_WIDTH, score_cell, signed
 from warmup_bench.report.html.data import browser_data, script_json
 from warmup_bench.report.html.page import example_sets, findings, tally
 from warmup_bench.report.html.svg import strict_svg
-from warmup_bench.report.table import Gain, Score
+from warmup_bench.report.table import Gain, MeanScore
 from warmup_bench.store.results import read_results
 
 STATS = Stats(randomizations=500, resamples=200)
@@ -116,7 +116,7 @@ def test_the_page_shows_the_numbers_of_the_tables(out: Path, page: str) -> None:
     (table,) = build_tables(read_results(out), STATS)
     for row in table.groups[0].rows:
         for cell in row.cells.values():
-            assert isinstance(cell, Score)
+            assert isinstance(cell, MeanScore)
             assert f"{cell.mean:.2f}" in page
             if isinstance(cell.gain, Gain):
                 found = cell.gain.comparison

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from stored import STATS, settings, store_cell
 
-from warmup_bench.comparison.paper import Study, read_study
+from warmup_bench.comparison.paper import PaperTable, read_paper_table
 from warmup_bench.contracts.settings import Settings
 from warmup_bench.report.build import build_tables
 from warmup_bench.report.html import render_html
@@ -19,7 +19,7 @@ from warmup_bench.report.render import RENDERERS, print_tables
 from warmup_bench.report.table import Missing, Table
 from warmup_bench.store.results import read_results
 
-TRANSLATION = read_study("translation", "paper")
+TRANSLATION = read_paper_table("translation", "paper")
 DIRECTIONS = TRANSLATION.spec.subsets
 
 
@@ -37,7 +37,7 @@ def paper_cells(
 def judged(table: Table, gain: float) -> str:
     """The verdict on a claim of another size."""
     claims = tuple(replace(claim, gain=gain) for claim in TRANSLATION.claims)
-    study = Study(TRANSLATION.name, TRANSLATION.path, TRANSLATION.spec, claims)
+    study = PaperTable(TRANSLATION.name, TRANSLATION.path, TRANSLATION.spec, claims)
     (held,) = with_published(table, [study], [], [Settings()] * len(table.groups)).published
     assert held.judgement is not None
     return held.judgement.verdict

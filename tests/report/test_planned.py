@@ -7,7 +7,7 @@ from stored import STATS, settings, store_cell
 
 from warmup_bench.report.build import build_tables
 from warmup_bench.report.planned import in_asked_order, planned_of, read_planned
-from warmup_bench.report.table import Missing, Score, Table
+from warmup_bench.report.table import MeanScore, Missing, Table
 from warmup_bench.spec.cell import Cell
 from warmup_bench.store.results import read_result, read_results
 
@@ -36,7 +36,7 @@ def table(out: Path) -> Table:
     return build_tables(results, STATS, planned=read_planned(out, results))[0]
 
 
-def cells(found: Table) -> dict[str, dict[str, Score | Missing]]:
+def cells(found: Table) -> dict[str, dict[str, MeanScore | Missing]]:
     return {row.method: row.cells for group in found.groups for row in group.rows}
 
 
@@ -45,7 +45,7 @@ def test_what_a_spec_asked_for_stands_as_missing(tmp_path: Path) -> None:
     store_cell(tmp_path, "sft", 0, 3, subset="de-en", data="d1")
     found = cells(table(tmp_path))
     assert list(found) == ["sft", "sft (FLOPs of warmup)", "warmup"]
-    assert isinstance(found["sft"]["de-en"], Score)
+    assert isinstance(found["sft"]["de-en"], MeanScore)
     assert found["sft"]["en-de"] == Missing(reason)
     assert found["warmup"] == {
         "de-en": Missing(reason),

@@ -15,7 +15,7 @@ from warmup_bench.report.build import build_tables
 from warmup_bench.report.plots import figures, write_figures
 from warmup_bench.report.plots.curves import curve
 from warmup_bench.report.plots.style import marks
-from warmup_bench.report.table import Gain, Score, Table
+from warmup_bench.report.table import Gain, MeanScore, Table
 from warmup_bench.store.results import Result, read_result, read_results
 
 
@@ -36,7 +36,7 @@ def log(start: float, sampled: bool) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def stored(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Table], list[Result]]:
-    """Two directions, a method with a name that is no markup, and one that lacks a direction."""
+    """Two directions, a method with a name that is not markup, and one that lacks a direction."""
     out = tmp_path_factory.mktemp("runs")
     for subset in ("de-en", "en-de"):
         for seed in (0, 1):
@@ -92,7 +92,7 @@ def test_a_forest_shows_the_differences_and_intervals_of_the_table(
         bars = [line for line in axes.get_lines() if len(line.get_xdata()) == 2 and line.get_linewidth() > 1]
         for place, column in enumerate(reversed(table.columns)):
             cell = row.cells[column.key]
-            if not isinstance(cell, Score):
+            if not isinstance(cell, MeanScore):
                 assert place not in points
                 continue
             assert isinstance(cell.gain, Gain)
@@ -113,7 +113,7 @@ def test_a_heat_map_says_its_numbers_and_what_is_missing(
     first = stored[0][0].groups[0].rows[1]
     for place, column in enumerate(stored[0][0].columns):
         cell = first.cells[column.key]
-        assert isinstance(cell, Score)
+        assert isinstance(cell, MeanScore)
         assert isinstance(cell.gain, Gain)
         assert texts[place, 0].get_text() == f"{cell.gain.comparison.difference:+.2f}"
         assert texts[place, 0].get_weight() == ("bold" if cell.gain.significant else "normal")

@@ -16,7 +16,7 @@ from warmup_bench.report.latex import PACKAGES, escaped
 from warmup_bench.report.lines import COST_HEADERS, cost_lines, score_lines
 from warmup_bench.report.numbers import count, flops, format_p, memory, seconds, times
 from warmup_bench.report.render import RENDERERS, print_tables
-from warmup_bench.report.table import Gain, Score, Table
+from warmup_bench.report.table import Gain, MeanScore, Table
 from warmup_bench.store.results import read_results
 
 HOSTILE = r"a|b_&%$#{}~^\<i>*x*`"
@@ -95,7 +95,7 @@ def test_only_what_survives_the_correction_is_bold(tables: list[Table]) -> None:
         assert set(found["near"]) == {False}
     text = RENDERERS["md"](tables)
     assert len(re.findall(r"\| \*\*[+-]", text)) == sum(
-        isinstance(cell, Score) and isinstance(cell.gain, Gain) and cell.gain.significant
+        isinstance(cell, MeanScore) and isinstance(cell.gain, Gain) and cell.gain.significant
         for table in tables
         for group in table.groups
         for row in group.rows
@@ -127,7 +127,7 @@ def test_csv_has_every_number_in_full(tables: list[Table]) -> None:
                         found[table.name, group.name, row.method, column.key],
                         row.cells[column.key],
                     )
-                    if not isinstance(cell, Score):
+                    if not isinstance(cell, MeanScore):
                         continue
                     assert float(record["score"]) == cell.mean
                     assert [float(v) for v in record["scores"].split()] == list(cell.values)
@@ -147,7 +147,7 @@ def test_json_is_the_whole_model(tables: list[Table]) -> None:
             for row, stored in zip(group.rows, other["rows"], strict=True):
                 assert stored["method"] == row.method
                 for key, cell in row.cells.items():
-                    if isinstance(cell, Score):
+                    if isinstance(cell, MeanScore):
                         assert stored["cells"][key]["mean"] == cell.mean
                         if isinstance(cell.gain, Gain):
                             got = stored["cells"][key]["gain"]["comparison"]

@@ -5,7 +5,7 @@
 Run by an interpreter that has COMET: the tests themselves may run in another environment. Under FOLDER come
 ``regression`` and ``referenceless``, each with hparams.yaml, checkpoints/model.ckpt and its encoder's
 configuration and tokenizer; and the scores of source.txt, hypothesis.txt and reference.txt by the command.
-The second one's checkpoint is then given an object that is no weight.
+The second one's checkpoint is then given an object that is not a weight.
 """
 
 import json

@@ -163,8 +163,8 @@ def test_a_missing_model_is_told_with_the_command_that_fetches_it(
     assert other.missing().endswith("--metrics comet --set score.comet.model=Unbabel/wmt22-cometkiwi-da")
     assert other.key == "comet-wmt22-cometkiwi-da"
     assert other.name == "COMET (wmt22-cometkiwi-da)"
-    assert "is no folder with hparams.yaml" in metric("./nowhere", python=python).missing()
-    with pytest.raises(UserError, match="is no folder"):
+    assert "is not a folder with hparams.yaml" in metric("./nowhere", python=python).missing()
+    with pytest.raises(UserError, match="is not a folder"):
         list(metric("./nowhere", python=python).score([], device="cpu"))
 
 

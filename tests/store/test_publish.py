@@ -244,7 +244,7 @@ def strings(content: object) -> set[str]:
 
 
 def leaves(content: object) -> set[str]:
-    """The strings of a JSON value that are no keys."""
+    """The strings of a JSON value that are not keys."""
     if isinstance(content, dict):
         return set().union(*map(leaves, content.values()))
     return strings(content)
@@ -479,7 +479,7 @@ def test_what_needs_texts_or_models_says_what_to_do(place: Path, tmp_path: Path)
     [
         (["study", "study"], "can't be published into itself"),
         (["study", "out"], "is the results folder of a run"),
-        (["nowhere", "x"], "is no results folder"),
+        (["nowhere", "x"], "is not a results folder"),
         (["out", "my_task.py"], "is a file"),
         (["empty", "x"], "holds no finished cell"),
         (["study"], "Missing argument"),

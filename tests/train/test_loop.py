@@ -397,7 +397,7 @@ def test_the_ledger_by_hand(method, tmp_path):
         assert ledger.warmup_tokens == 0
     else:
         # A prompt of 3 once; five rows that sample 6 tokens (5 fed) and score c, sep and y (10 fed): the
-        # forced separator is no prediction, so 6 + 4 are.
+        # forced separator is not a prediction, so 6 + 4 are.
         one = 3 * (2 * 3) + 5 * (2 * 5 + 2000 * 6) + 5 * 3 * (2 * 10 + 2000 * 10)
         assert ledger.warmup_tokens == 2 * 3 * 5 * 6
     assert ledger.train_flops == 2 * 3 * one
@@ -466,7 +466,7 @@ def test_a_step_with_a_loss_that_is_not_finite_is_skipped_and_counted(tmp_path):
     weights, lines, ledger = trained("t5", failing({1, 2}), tmp_path, steps=2)
     assert ledger.skipped_steps == 2
     assert all(torch.equal(weights[key], start[key]) for key in start)
-    assert lines[0]["grad_norm"] is None  # and not NaN, which is no JSON
+    assert lines[0]["grad_norm"] is None  # and not NaN, which is not JSON
 
     weights, _, ledger = trained("t5", failing({2}), tmp_path, steps=3)
     assert ledger.skipped_steps == 1

@@ -18,7 +18,7 @@ from warmup_bench.baselines import warmup
 from warmup_bench.contracts.errors import TrainingError
 from warmup_bench.contracts.settings import Budget, Decode
 from warmup_bench.decode import infer
-from warmup_bench.models.parallel import ALONE, BUCKET, Group, _buckets
+from warmup_bench.models.parallel import ALONE, BUCKET, RankGroup, _buckets
 from warmup_bench.train import loop
 from warmup_bench.train.loop import train
 from warmup_bench.train.objective import Objective
@@ -30,7 +30,7 @@ TIMELESS = {"train_seconds": 0.0, "peak_memory": 0, "micro_batch_size": 0}
 @given(count=st.integers(0, 50), size=st.integers(1, 9))
 def test_shares_are_contiguous_even_and_complete(count, size):
     things = list(range(count))
-    shares = [things[Group(rank, size).share(count)] for rank in range(size)]
+    shares = [things[RankGroup(rank, size).share(count)] for rank in range(size)]
     assert list(itertools.chain(*shares)) == things
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
 

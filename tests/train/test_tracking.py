@@ -254,7 +254,7 @@ def test_what_is_no_server_is_the_clients_own_affair(bare: pytest.MonkeyPatch, a
 @pytest.mark.parametrize("address", ["http://", "http://x:port", "http://[::1"])
 def test_an_address_that_is_none_is_named(bare: pytest.MonkeyPatch, address: str) -> None:
     bare.setenv("MLFLOW_TRACKING_URI", address)
-    assert unreachable("mlflow") == ("MLFLOW_TRACKING_URI is no address", "Mend MLFLOW_TRACKING_URI.")
+    assert unreachable("mlflow") == ("MLFLOW_TRACKING_URI is not an address", "Mend MLFLOW_TRACKING_URI.")
 
 
 def test_weights_and_biases_needs_a_key_and_a_server_unless_it_is_offline(bare: pytest.MonkeyPatch) -> None:

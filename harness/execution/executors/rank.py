@@ -11,12 +11,12 @@ from multiprocessing import parent_process
 from typing import Any
 
 from warmup_bench.execution.stages import Report
-from warmup_bench.models.parallel import Group, joined, rendezvous
+from warmup_bench.models.parallel import RankGroup, joined, rendezvous
 from warmup_bench.plan.jobs import Job, Step
 from warmup_bench.store.failures import Failure, failure_of
 from warmup_bench.train.launch import VARIABLES
 
-Stage = Callable[[Job, Report, Group], None]
+Stage = Callable[[Job, Report, RankGroup], None]
 Told = Failure | str | None
 """What came of a step: its failure, "done" or "stopped"; None: nothing yet."""
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from warmup_bench.report.numbers import count, flops, format_p, memory, seconds, times
-from warmup_bench.report.table import Column, Cost, Gain, Missing, Row, Score, Table
+from warmup_bench.report.table import Column, Cost, Gain, MeanScore, Missing, Row, Table
 
 Tone = Literal["better", "worse", "open"]
 """How a difference reads: ``open`` does not survive the correction, or is exactly 0."""
@@ -58,7 +58,7 @@ class ScoreCell:
 
 
 @dataclass(frozen=True, slots=True)
-class Expense:
+class CostCell:
     """A column of a table of costs: heading, how a cost is read and how it is written."""
 
     heading: str
@@ -67,15 +67,15 @@ class Expense:
 
 
 EXPENSES = (
-    Expense("steps", lambda cost: cost.steps, lambda steps: f"{steps:,.0f}"),
-    Expense("training FLOPs", lambda cost: cost.train_flops, flops),
-    Expense("× baseline", lambda cost: cost.times_baseline, times),
-    Expense("training time", lambda cost: cost.train_seconds, seconds),
-    Expense("warmup tokens", lambda cost: cost.warmup_tokens, count),
-    Expense("decoding FLOPs", lambda cost: cost.decode_flops, flops),
-    Expense("decoding time", lambda cost: cost.decode_seconds, seconds),
-    Expense("peak memory", lambda cost: cost.peak_memory, memory),
-    Expense("trainable parameters", lambda cost: cost.trainable, count),
+    CostCell("steps", lambda cost: cost.steps, lambda steps: f"{steps:,.0f}"),
+    CostCell("training FLOPs", lambda cost: cost.train_flops, flops),
+    CostCell("× baseline", lambda cost: cost.times_baseline, times),
+    CostCell("training time", lambda cost: cost.train_seconds, seconds),
+    CostCell("warmup tokens", lambda cost: cost.warmup_tokens, count),
+    CostCell("decoding FLOPs", lambda cost: cost.decode_flops, flops),
+    CostCell("decoding time", lambda cost: cost.decode_seconds, seconds),
+    CostCell("peak memory", lambda cost: cost.peak_memory, memory),
+    CostCell("trainable parameters", lambda cost: cost.trainable, count),
 )
 """The ledger, as a page shows it."""
 
@@ -127,7 +127,7 @@ def _gains(table: Table, metric: str) -> list[Gain]:
         for column in table.columns
         if column.metric == metric
     ]
-    return [c.gain for c in cells if isinstance(c, Score) and isinstance(c.gain, Gain)]
+    return [c.gain for c in cells if isinstance(c, MeanScore) and isinstance(c.gain, Gain)]
 
 
 def _gain(gain: Gain, others: Sequence[Gain]) -> GainCell:

@@ -5,7 +5,7 @@ import math
 from typing import Any
 
 from warmup_bench.contracts.metric import FloatArray
-from warmup_bench.report.examples import ExampleSet, Method, Run
+from warmup_bench.report.examples import ExampleSet, MethodOutputs, Run
 
 DIGITS = 4
 """Decimals of stored scores; the page shows two."""
@@ -37,7 +37,7 @@ def browser_data(examples: ExampleSet) -> dict[str, Any]:
     }
 
 
-def _method(method: Method) -> dict[str, Any]:
+def _method(method: MethodOutputs) -> dict[str, Any]:
     return {
         "name": method.name,
         "runs": [_run(run) for run in method.runs],

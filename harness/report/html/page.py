@@ -16,7 +16,7 @@ from warmup_bench.report.html.data import browser_data, script_json
 from warmup_bench.report.html.svg import inline_svg
 from warmup_bench.report.lines import published_headers, published_lines
 from warmup_bench.report.sheets import sheets
-from warmup_bench.report.table import Gain, Score, Table
+from warmup_bench.report.table import Gain, MeanScore, Table
 from warmup_bench.store.results import Result
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ SIGNS: Mapping[cells.Tone, str] = {"better": "▲", "worse": "▼", "open": "○
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Headline:
     """One sentence of the verdict; ``tone`` is None where nothing was compared."""
 
     tone: cells.Tone | None
@@ -114,7 +114,7 @@ def about(results: Sequence[Result], program: str) -> str:
     return f"{' · '.join(parts)} · warmup-bench {program}, from stored results alone"
 
 
-def findings(table: Table) -> list[Finding]:
+def findings(table: Table) -> list[Headline]:
     """The sentences of a table's verdict with the tone of the gains that they speak of.
 
     :attr:`Table.findings` has one for each row that is not a baseline, or one for a group in which nothing
@@ -128,9 +128,9 @@ def findings(table: Table) -> list[Finding]:
             continue
         for row in others:
             cell = row.cells[table.main_column.key]
-            gain = cell.gain if isinstance(cell, Score) else None
+            gain = cell.gain if isinstance(cell, MeanScore) else None
             tones.append(cells.tone(gain) if isinstance(gain, Gain) else None)
-    return [Finding(tone, text) for tone, text in zip(tones, table.findings, strict=True)]
+    return [Headline(tone, text) for tone, text in zip(tones, table.findings, strict=True)]
 
 
 def tally(tables: Sequence[Table]) -> str:

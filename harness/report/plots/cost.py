@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from warmup_bench.report.plots.style import Mark, cost_axis, legend, panels, quiet_grid, title
-from warmup_bench.report.table import Cost, Score, Table
+from warmup_bench.report.table import Cost, MeanScore, Table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,7 +29,7 @@ def cost_figure(table: Table, mark: Mapping[str, Mark]) -> "Figure | None":
         (group, column, rows)
         for group in table.groups
         for column in columns
-        if (rows := [row for row in group.rows if isinstance(row.cells[column.key], Score) and row.cost])
+        if (rows := [row for row in group.rows if isinstance(row.cells[column.key], MeanScore) and row.cost])
     ]
     if not shown:
         return None
@@ -39,7 +39,7 @@ def cost_figure(table: Table, mark: Mapping[str, Mark]) -> "Figure | None":
             costs = [read(row.cost) for row in rows if row.cost is not None]
             for row, x in zip(rows, costs, strict=True):
                 cell = row.cells[column.key]
-                if isinstance(cell, Score):
+                if isinstance(cell, MeanScore):
                     _point(axes, x, cell, mark[row.method], row.method)
             wide = min(costs) > 0 and max(costs) / min(costs) > WIDE
             cost_axis(axes, label, max(costs), logarithmic=wide)
@@ -57,7 +57,7 @@ def cost_figure(table: Table, mark: Mapping[str, Mark]) -> "Figure | None":
     return figure
 
 
-def _point(axes: "Axes", x: float, cell: Score, mark: Mark, name: str) -> None:
+def _point(axes: "Axes", x: float, cell: MeanScore, mark: Mark, name: str) -> None:
     axes.errorbar(
         [x],
         [cell.mean],

@@ -3,13 +3,13 @@
 from typing import TYPE_CHECKING
 
 from warmup_bench.report.plots.style import PANEL, panels, quiet_grid, title
-from warmup_bench.report.table import Gain, Missing, Row, Score, Table
+from warmup_bench.report.table import Gain, MeanScore, Missing, Row, Table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Entry = tuple[str, Score | Missing]
+Entry = tuple[str, MeanScore | Missing]
 BETTER, NEUTRAL, WORSE = "#0072B2", "#595959", "#D55E00"
 MOST_ACROSS = 3
 
@@ -74,7 +74,7 @@ def _panels(table: Table) -> list[tuple[str, str, list[Entry]]]:
 
 def _gain(row: Row, key: str) -> bool:
     cell = row.cells[key]
-    return isinstance(cell, Score) and isinstance(cell.gain, Gain)
+    return isinstance(cell, MeanScore) and isinstance(cell.gain, Gain)
 
 
 def _draw(axes: "Axes", entries: list[Entry]) -> None:

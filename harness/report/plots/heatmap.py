@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from warmup_bench.report.plots.style import panels, title
-from warmup_bench.report.table import Gain, Missing, Score, Table
+from warmup_bench.report.table import Gain, MeanScore, Missing, Table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -32,7 +32,7 @@ def heatmap_figure(table: Table) -> "Figure | None":
     for i, (_, row) in enumerate(rows):
         for j, column in enumerate(table.columns):
             cell = row.cells[column.key]
-            if isinstance(cell, Score) and isinstance(cell.gain, Gain):
+            if isinstance(cell, MeanScore) and isinstance(cell.gain, Gain):
                 values[i, j] = cell.gain.comparison.difference
     if np.isnan(values).all():
         return None
@@ -49,7 +49,7 @@ def heatmap_figure(table: Table) -> "Figure | None":
     for i, (_, row) in enumerate(rows):
         for j, column in enumerate(table.columns):
             cell = row.cells[column.key]
-            if isinstance(cell, Score) and isinstance(cell.gain, Gain):
+            if isinstance(cell, MeanScore) and isinstance(cell.gain, Gain):
                 difference = cell.gain.comparison.difference
                 axes.text(
                     j,
