@@ -99,6 +99,16 @@ class Step:
     needs: str | None = None
 
     @property
+    def target(self) -> Path:
+        """The folder that a warm start or a training makes; a cell's, which holds several."""
+        folders = {
+            "warm start": self.job.warm_start_folder,
+            "training": self.job.training_folder,
+            "cell": self.job.folder,
+        }
+        return folders[self.kind]
+
+    @property
     def lock(self) -> Path:
         """The file that its process holds while it makes the folder."""
         return self.job.out / "locks" / f"{self.key.replace(' ', '-')}.lock"

@@ -235,7 +235,7 @@ def _extras() -> Iterator[Need]:
         lines = [Requirement(line) for line in requires("warmup-bench") or []]
     except PackageNotFoundError:
         return
-    wanted: dict[str, list[Need]] = {}
+    wanted: dict[str, list[Requirement]] = {}
     for line in lines:
         told = str(line.marker or "")
         if "extra ==" in told:

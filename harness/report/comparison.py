@@ -9,10 +9,10 @@ from typing import Any
 
 from warmup_bench.comparison.pairwise import Moved, SystemGain, SystemsCompared
 from warmup_bench.contracts.redact import visible
+from warmup_bench.report.lines import TextCell, TextLine
+from warmup_bench.report.markdown import escaped, pipes
 from warmup_bench.report.numbers import format_p
-
-FIRST_WIDTH = 27
-"""Characters of the first column of a table in a terminal; longer names wrap."""
+from warmup_bench.report.terminal import print_grid, print_notes
 
 LONGEST_TEXT = 240
 """Characters of an example that are shown in a terminal or in Markdown."""
@@ -83,7 +83,7 @@ def _print_text(compared: SystemsCompared) -> None:
     groups = _by_metric(compared)
     for number, lines in enumerate(groups):
         notes = _notes(compared) if number == len(groups) - 1 else []
-        print_grid(_title(lines), *_table(lines), notes)
+        print_rows(_title(lines), *_table(lines), notes)
     if compared.moved:
         from rich.console import Console
         from rich.text import Text
@@ -104,7 +104,7 @@ def _markdown(compared: SystemsCompared) -> str:
     parts += [f"- {note}" for note in _notes(compared)]
     for moved in compared.moved:
         parts += ["", f"**{_moved_title(moved, compared.lines[0].metric)}**", ""]
-        parts += [f"- {name}: {_short(_inline(text))}" for name, text in _texts(moved)]
+        parts += [f"- {name}: {_short(escaped(text))}" for name, text in _texts(moved)]
     return "\n".join(parts) + "\n"
 
 
@@ -158,67 +158,19 @@ def _short(text: str) -> str:
     return text if len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 1] + "…"
 
 
-def _inline(text: str) -> str:
-    """Model output inside Markdown, inert."""
-    escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return "".join("\\" + c if c in "\\`*_[]|#" else c for c in escaped)
-
-
-def pipes(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Rows of a Markdown table."""
-    table = [list(headers), [":--"] + ["--:"] * (len(headers) - 1), *rows]
-    return ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in table]
-
-
-def print_grid(
+def print_rows(
     title: str, headers: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str]
 ) -> None:
-    """Print a table with its title and footnotes to the terminal.
-
-    Columns that do not fit beside each other go into further tables, under the first column again.
-    """
-    from rich.box import SIMPLE_HEAD
+    """Print rows under their headers with a title and footnotes to the terminal."""
     from rich.console import Console
-    from rich.padding import Padding
-    from rich.table import Table
     from rich.text import Text
 
     console = Console()
     console.print()
-    if title:
-        console.print(Text(visible(title), style="bold"))
-    widths = [
-        max(len(line) for cell in column for line in cell.split("\n")) + 3
-        for column in zip(headers, *rows, strict=True)
-    ]
-    widths[0] = min(widths[0], FIRST_WIDTH)
-    for part in _parts(widths, console.width):
-        grid = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False)
-        for i in part:
-            grid.add_column(
-                Text(visible(headers[i])),
-                justify="right" if i else "left",
-                no_wrap=i > 0,
-                overflow="fold",
-                min_width=4,
-            )
-        for row in rows:
-            grid.add_row(*(Text(visible(row[i])) for i in part))
-        console.print(grid)
-    for note in notes:
-        console.print(Padding(Text(visible(note), style="dim"), (0, 0, 0, 2)))
-
-
-def _parts(widths: Sequence[int], room: int) -> list[list[int]]:
-    """Columns that fit beside each other, each part led by the first column."""
-    parts, used = [[0]], widths[0]
-    for i, width in enumerate(widths[1:], start=1):
-        if used + width > room and len(parts[-1]) > 1:
-            parts.append([0])
-            used = widths[0]
-        parts[-1].append(i)
-        used += width
-    return parts
+    console.print(Text(visible(title), style="bold"))
+    lines = [TextLine("score", row[0], tuple(map(TextCell, row[1:]))) for row in rows]
+    print_grid(console, headers[1:], lines, headers[0])
+    print_notes(console, notes)
 
 
 def write_csv(rows: Sequence[dict[str, Any]]) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 from warmup_bench.comparison.claims import Assessment
 from warmup_bench.comparison.design import PowerAnalysis
 from warmup_bench.comparison.seeds import least_seeds
-from warmup_bench.report.comparison import pipes, print_grid, write, write_csv
+from warmup_bench.report.comparison import print_rows, write, write_csv
+from warmup_bench.report.markdown import pipes
 
 
 def print_analysis(analysis: PowerAnalysis, format_: str) -> None:
@@ -212,7 +213,7 @@ def _show(
         lines = [f"**{title}**", "", *pipes(flat, rows), "", *(f"- {note}" for note in notes)]
         write("\n".join(lines) + "\n")
     else:
-        print_grid(title, headers, rows, notes)
+        print_rows(title, headers, rows, notes)
 
 
 def _number(value: float | None) -> str:

@@ -36,19 +36,18 @@ def print_tables(tables: Sequence[Table], console: "Console", failed: Sequence[F
     for table in tables:
         console.print()
         console.print(Text(visible(heading(table)), style="bold"))
-        _grids(console, [column.name for column in table.columns], list(score_lines(table)))
+        print_grid(console, [column.name for column in table.columns], list(score_lines(table)))
         if table.published:
             console.print(Text("The paper's gain and the one measured here", style="bold"))
-            _grids(console, published_headers(table), list(published_lines(table)))
+            print_grid(console, published_headers(table), list(published_lines(table)))
         console.print(Text("What it cost", style="bold"))
-        _grids(console, ["\n".join(header) for header in COST_HEADERS], list(cost_lines(table)))
+        print_grid(console, ["\n".join(header) for header in COST_HEADERS], list(cost_lines(table)))
         for finding in table.findings:
             console.print(Padding(Text(visible(finding), style="bold"), (0, 0, 0, 0)))
         console.print(Text(visible(table.scope)))
         notes = table.notes
         listed = (*_joined("Signature", notes.signatures), *_joined("Test set", notes.data))
-        for note in (*notes.sentences, *listed):
-            console.print(Padding(Text(visible(note), style="dim"), (0, 0, 0, 2)))
+        print_notes(console, (*notes.sentences, *listed))
     if failed:
         console.print()
         console.print(Text(heading_of_failed(failed), style="bold red"))
@@ -56,12 +55,31 @@ def print_tables(tables: Sequence[Table], console: "Console", failed: Sequence[F
             console.print(Padding(Text(visible(cell.sentence), style="red"), (0, 0, 0, 2)))
 
 
+def print_notes(console: "Console", notes: Iterable[str]) -> None:
+    """Print footnotes."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    for note in notes:
+        console.print(Padding(Text(visible(note), style="dim"), (0, 0, 0, 2)))
+
+
 def _joined(what: str, pairs: Iterable[tuple[str, str]]) -> list[str]:
     return [f"{what} of {names}: {value}" for names, value in pairs]
 
 
-def _grids(console: "Console", headers: Sequence[str], lines: Sequence[TextLine]) -> None:
-    """One grid, or several side by side's parts below one another where the terminal is too narrow."""
+def print_grid(
+    console: "Console", headers: Sequence[str], lines: Sequence[TextLine], corner: str = ""
+) -> None:
+    """Print lines under their headers: one grid, or its parts below one another where the terminal is too
+    narrow, each with the labels.
+
+    Args:
+        console: Where to.
+        headers: Of the cells; a line break in one is kept.
+        lines: What is shown.
+        corner: Header of the labels.
+    """
     from rich.box import SIMPLE_HEAD
     from rich.table import Table as Grid
     from rich.text import Text
@@ -70,7 +88,7 @@ def _grids(console: "Console", headers: Sequence[str], lines: Sequence[TextLine]
         max(*map(len, header.split("\n")), *(len(line.cells[i].text) for line in lines))
         for i, header in enumerate(headers)
     ]
-    longest = min(MOST_NAME, max(len(_label(line)) for line in lines))
+    longest = min(MOST_NAME, max(len(corner), *(len(_label(line)) for line in lines)))
     room = console.width - EDGES - sum(widths)  # for the names and the gaps, if all stands in one grid
     tight = longest > room - 2 * len(widths) and min(longest, LEAST_NAME) <= room - len(widths)
     gap = 1 if tight else 2
@@ -82,7 +100,7 @@ def _grids(console: "Console", headers: Sequence[str], lines: Sequence[TextLine]
             used += widths[end] + gap
             end += 1
         grid = Grid(box=SIMPLE_HEAD, header_style="bold", padding=(0, 0, 0, gap - 1), pad_edge=False)
-        grid.add_column("", min_width=name, max_width=name, overflow="fold")
+        grid.add_column(Text(corner), min_width=name, max_width=name, overflow="fold")
         for header in headers[start:end]:
             grid.add_column(Text(visible(header)), justify="right", no_wrap=True)
         for line in lines:

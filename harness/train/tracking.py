@@ -7,16 +7,15 @@ service keeps them, and are never stored here.
 
 import json
 import os
-import socket
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from http.client import HTTPException
 from importlib.util import find_spec
-from netrc import NetrcParseError, netrc
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 from warmup_bench.contracts.errors import UserError
 from warmup_bench.spec.cell import Cell
@@ -26,12 +25,12 @@ PACKAGES = {"tensorboard": ("tensorboard", "tensorboardX"), "wandb": ("wandb",),
 Step = Callable[[int, int, dict[str, float]], None]
 """What a training calls after every step."""
 PROJECT = "warmup-bench"
-WANDB = "https://api.wandb.ai"
-"""The service itself; ``WANDB_BASE_URL`` names one of one's own."""
+SERVERS = {"mlflow": ("MLFLOW_TRACKING_URI", ""), "wandb": ("WANDB_BASE_URL", "https://api.wandb.ai")}
+"""The variable that names a tracker's server, and the server where it is not set."""
 WANDB_LOCAL = ("offline", "disabled", "dryrun")
 """Values of ``WANDB_MODE`` with which it asks no service."""
 CONNECT_SECONDS = 3.0
-"""How long a tracker's server may take to answer the first knock."""
+"""How long a tracker's server may take to answer."""
 
 
 def require_trackers(names: Sequence[str]) -> None:
@@ -54,55 +53,29 @@ def require_trackers(names: Sequence[str]) -> None:
 
 
 def unreachable(name: str, timeout: float = CONNECT_SECONDS) -> tuple[str, str]:
-    """Why a tracker's service can't be used from here, and what to do; ("", "") where nothing is known to.
+    """Why a tracker's server can't be used from here, and what to do; ("", "") where nothing is known to.
 
-    Looks at the settings that the service's own client reads (``MLFLOW_TRACKING_URI``; ``WANDB_MODE``,
-    ``WANDB_BASE_URL`` and a key) and tries to connect; nothing is sent.
+    It is the one that the service's own client reads from ``MLFLOW_TRACKING_URI`` or ``WANDB_BASE_URL``.
 
     Args:
         name: A tracker.
-        timeout: Seconds that a connection may take.
+        timeout: Seconds that an answer may take.
     """
-    if name == "mlflow":
-        variable, address = "MLFLOW_TRACKING_URI", os.environ.get("MLFLOW_TRACKING_URI", "")
-    elif name == "wandb" and os.environ.get("WANDB_MODE", "").lower() not in WANDB_LOCAL:
-        variable, address = "WANDB_BASE_URL", os.environ.get("WANDB_BASE_URL") or WANDB
-    else:
-        return "", ""
-    try:
-        parts = urlsplit(address)
-        host, port = parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-    except ValueError:
-        return f"{variable} is not an address", f"Mend {variable}."
-    if parts.scheme not in ("http", "https"):
+    variable, usual = SERVERS.get(name, ("", ""))
+    local = name == "wandb" and os.environ.get("WANDB_MODE", "").lower() in WANDB_LOCAL
+    address = "" if local else os.environ.get(variable) or usual
+    if not address.startswith(("http://", "https://")):
         return "", ""  # a folder or a database, which the client makes or finds itself
-    if host is None or port is None:
-        return f"{variable} is not an address", f"Mend {variable}."
-    if name == "wandb" and not (os.environ.get("WANDB_API_KEY") or _in_netrc(host)):
-        return f"there is no key for {host}", "Run 'wandb login', or set WANDB_MODE=offline."
+    scheme, _, rest = address.partition("://")
+    host = rest.partition("/")[0].rpartition("@")[2]
     try:
-        socket.create_connection(_first_stop(parts.scheme, host, port), timeout).close()
-    except (OSError, ValueError) as error:
+        urlopen(f"{scheme}://{host}", timeout=timeout).close()
+    except HTTPError:
+        return "", ""  # it has answered
+    except (OSError, ValueError, HTTPException) as error:
         hint = f"Start it, mend {variable}, or leave '{name}' out of 'track'."
-        return f"{host}:{port} can't be reached: {_reason(error)}", hint
+        return f"{host or address} can't be reached: {_reason(error)}", hint
     return "", ""
-
-
-def _first_stop(scheme: str, host: str, port: int) -> tuple[str, int]:
-    """Where a client connects to: the proxy of this environment where there is one, else the host itself."""
-    proxy = None if proxy_bypass(host) else getproxies().get(scheme)
-    if not proxy:
-        return host, port
-    parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
-    return parts.hostname or host, parts.port or 80
-
-
-def _in_netrc(host: str) -> bool:
-    """Whether the user's netrc file, where ``wandb login`` writes, has an entry of a host."""
-    try:
-        return host in netrc(os.environ.get("NETRC")).hosts
-    except (OSError, NetrcParseError):
-        return False
 
 
 @contextmanager

@@ -333,7 +333,7 @@ def test_text_files_that_can_not_be_used(call, texts):
         (["a", "b", "--ref", "none"], "can't read none"),
         (["a", "short", "--ref", "ref"], "short has 1 lines, ref has 40"),
         (["a", "b", "--ref", "empty"], "empty is empty"),
-        (["a", "latin", "--ref", "ref"], "no UTF-8"),
+        (["a", "latin", "--ref", "ref"], "not UTF-8"),
         (["a", "b", "--ref", "ref", "--src", "short"], "short has 1 lines"),
         (["a", "b", "--ref", "ref", "--metric", "bluе"], "unknown metric"),
         (["a", "b", "--ref", "ref", "--metric", "accuracy"], "needs a closed set of labels"),

@@ -118,7 +118,7 @@ def test_a_spec_with_a_sweep_is_not_run_before_it(tuned: tuple[Path, Done]) -> N
         ("tune.seeds=[0]", "none of the run's seeds"),
         ("tune.grid={train.batch_size: [4, 8]}", "must share its warm start"),
         ("tune.grid={train.learning_rat: [4, 8]}", "train.learning_rate"),
-        ("tune.grid={limit.train: [4]}", "no setting of a method"),
+        ("tune.grid={limit.train: [4]}", "not a setting of a method"),
         ("tune.metric=comet", "tune.metric"),
         ("tune=null", "no section 'tune'"),
     ],

@@ -99,7 +99,7 @@ def test_a_file_whose_object_is_something_else_is_refused(tmp_path: Path, kind: 
     things = registry.KINDS[kind]()
     path = tmp_path / "odd.py"
     path.write_text(f"{things.variable} = 3", encoding="utf-8")
-    with pytest.raises(UserError, match=f"{things.kind} 'odd' is no ") as error:
+    with pytest.raises(UserError, match=f"{things.kind} 'odd' is not a ") as error:
         things.load(str(path))
     assert error.value.origin == str(path)
 

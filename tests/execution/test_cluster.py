@@ -4,7 +4,7 @@ import os
 import signal
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -79,24 +79,12 @@ def cut_power(node: Any) -> None:
 
 
 @pytest.mark.slow
-def test_a_cluster_gives_the_numbers_of_a_local_run(
-    nodes: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The steps of seed 0 find the driver's lock and work in its folder; those of seed 1 find none."""
+def test_a_cluster_gives_the_numbers_of_a_local_run(nodes: Any, tmp_path: Path) -> None:
     kinds = {"methods": ["sft", "warmup", "shuffled"], "match": ["warmup"]}
     run(plan(tmp_path, "local", workers=1, **kinds))
     made = plan(tmp_path, "cluster", executor="ray", **kinds)
     steps, events = outstanding(made).steps, []
-    read = cluster.read_owner
-    monkeypatch.setattr(
-        cluster, "read_owner", lambda path: {"token": "of nobody"} if "seed1" in path.name else read(path)
-    )
-
-    def listener(event: Event) -> None:
-        events.append(event)
-        assert not list((made.out / "checkpoints").glob("*seed1*"))  # they work elsewhere
-
-    run(made, listener)
+    run(made, events.append)
     assert_same(tmp_path / "local", tmp_path / "cluster")
     ended = Counter(event.job for event in events if event.kind == "done")
     assert ended == {step.key: 1 for step in steps}  # warm starts are made once for all methods of a seed
@@ -104,6 +92,21 @@ def test_a_cluster_gives_the_numbers_of_a_local_run(
     for seed in ("seed0", "seed1"):
         told = {event.stage for event in events if seed in event.job}
         assert told >= {"warm start", "training", "decode", "score"}
+    assert not list((made.out / "locks").glob("*.probe"))
+
+
+def test_a_folder_that_a_node_does_not_see_is_named_before_the_first_step(
+    nodes: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = plan(tmp_path, "out", executor="ray")
+
+    @contextmanager
+    def elsewhere(out: Path) -> Iterator[Path]:
+        yield tmp_path / "elsewhere" / "locks" / "probe"
+
+    monkeypatch.setattr(cluster, "_probe", elsewhere)
+    with pytest.raises(UserError, match=r"does not see the results folder .*elsewhere"):
+        execute(made, outstanding(made), lambda event: None)
 
 
 def test_what_no_node_has_is_said_before_the_first_step(nodes: Any, tmp_path: Path) -> None:

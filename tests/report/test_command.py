@@ -101,5 +101,5 @@ def test_a_mistake_gets_one_clear_line(
 
 
 def test_an_empty_folder_is_no_results_folder(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no results folder"):
+    with pytest.raises(UserError, match="not a results folder"):
         load(tmp_path).tables()

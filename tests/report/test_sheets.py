@@ -133,7 +133,7 @@ def test_an_unfinished_cell_is_left_out_and_a_damaged_one_stops_the_report(tmp_p
     (half / "decode" / "cell.json").write_text("{}", encoding="utf-8")
     with pytest.raises(CorruptError, match=r"cell\.json"):
         read_result(half)
-    with pytest.raises(UserError, match="no results folder"):
+    with pytest.raises(UserError, match="not a results folder"):
         read_results(tmp_path / "cells")
 
 

@@ -142,7 +142,7 @@ def test_an_environment_without_comet_is_told_how_to_get_it(tmp_path: Path) -> N
     assert "not installed in the environment of" in said
     assert "pip install 'warmup-bench[comet]'" in said
     assert "--comet-python" in said
-    assert "no Python interpreter that runs" in metric(python=str(tmp_path / "nothing")).missing()
+    assert "not a Python interpreter that runs" in metric(python=str(tmp_path / "nothing")).missing()
 
 
 def test_the_worker_tells_versions_without_comet() -> None:

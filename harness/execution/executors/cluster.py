@@ -1,8 +1,7 @@
 """Run jobs on a Ray cluster: each step is a task of it, with the resources that it is declared to need.
 
-The driver holds the lock of every step that is under way, so a node that dies leaves none behind. A worker
-that finds this lock where the driver has made it shares the results folder, and works in place; one that does
-not gets what the step reads, works in a scratch folder of its node, and sends back what it has made.
+The nodes share the results folder, and workers work in place. The driver holds the lock of every step that is
+under way, so a node that dies leaves none behind.
 """
 
 import logging
@@ -12,11 +11,12 @@ import socket
 import sys
 import threading
 import time
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
@@ -33,14 +33,13 @@ from warmup_bench.execution.executors.nodes import (
     room,
     versions,
 )
-from warmup_bench.execution.executors.on_node import Order, Reply, Wire, tell_versions, work
-from warmup_bench.execution.executors.parcel import inputs, keep, pack_input, target
+from warmup_bench.execution.executors.on_node import Order, Wire, tell_versions, work
 from warmup_bench.execution.executors.stopping import Stop, listening
 from warmup_bench.plan.jobs import Step
 from warmup_bench.spec.spec import RunSpec
-from warmup_bench.store.failures import Failure, clear_failure, failure_of
-from warmup_bench.store.folders import check, is_done
-from warmup_bench.store.locks import claim, read_owner
+from warmup_bench.store.failures import Failure, failure_of
+from warmup_bench.store.folders import check, is_done, make_folder, write_file
+from warmup_bench.store.locks import claim, token_of
 
 PATIENCE = 120.0
 """Seconds in which a cluster, and each of its nodes, must answer."""
@@ -79,7 +78,8 @@ def cluster_executor(
     try:
         nodes = _nodes(ray)
         require_room(nodes, need)
-        _require_same(ray, [node for node in nodes if room([node], need)], variables)
+        with _probe(spec.out) as probe:
+            _require_same(ray, [node for node in nodes if room([node], need)], variables, probe)
         try:
             crew = _Crew(ray, spec, need, variables)
         except ray.exceptions.RayError as error:
@@ -125,7 +125,6 @@ class _Crew:
         self.started: set[str] = set()
         self.losses: Counter[str] = Counter()
         self.locks: dict[str, ExitStack] = {}
-        self.put = lru_cache(maxsize=8)(self._put)  # a warm start is packed once for those that share it
         self.task = ray.remote(
             num_cpus=need.get("CPU", 0),
             num_gpus=need.get("GPU", 0),
@@ -170,8 +169,8 @@ class _Crew:
                     board.settle(step, "busy")
                     continue
                 self.locks[step.key] = lock
-                if step.kind != "cell" and is_done(target(step)):  # somebody else has made it by now
-                    check(target(step))
+                if step.kind != "cell" and is_done(step.target):  # somebody else has made it by now
+                    check(step.target)
                     outcome: Outcome = "done"
                     listener(Event(step.key, "done"))
                 else:
@@ -199,11 +198,10 @@ class _Crew:
             self.started.discard(step.key)
             try:
                 outcome = self._outcome(step, reference, stopping)
-            except Exception as error:  # a full disk, a node that sends what it should not
+            except Exception as error:  # what came back can't be read
                 outcome = failure_of(error, step.kind)
-            if outcome is not None:
-                self._release(step)
-                ended.append((step, outcome))
+            self._release(step)
+            ended.append((step, outcome))
         return ended
 
     def withdraw(self) -> None:
@@ -212,27 +210,18 @@ class _Crew:
             if step.key not in self.started:
                 self.ray.cancel(reference)
 
-    def _outcome(self, step: Step, reference: Any, stopping: bool) -> Outcome | None:
-        """What came of a task; None: its step is under way once more."""
+    def _outcome(self, step: Step, reference: Any, stopping: bool) -> Outcome:
+        """What came of a task."""
         errors = self.ray.exceptions
         try:
-            reply: Reply = self.ray.get(reference)
+            outcome: Outcome = self.ray.get(reference)
         except errors.TaskCancelledError:
             return "stopped"
         except errors.RayTaskError as error:
             return failure_of(error.cause if isinstance(error.cause, Exception) else error, step.kind)
         except errors.RayError as error:
             return self._lost(step, error, stopping)
-        if reply.outcome == "unshared":
-            if stopping:
-                return "stopped"
-            self._submit(step, packed=True)
-            return None
-        if reply.made is not None:
-            keep(step, reply.made)
-            if reply.outcome == "done" and step.kind == "cell":
-                clear_failure(step.job.folder)
-        return reply.outcome
+        return outcome
 
     def _lost(self, step: Step, error: Exception, stopping: bool) -> Outcome:
         """A node or a worker is gone: the step is tried again, as often as is declared.
@@ -251,24 +240,13 @@ class _Crew:
         _log.warning("%s: its node or worker was lost (%s); retry %d of %d", step.key, reason, count, most)
         return "busy"
 
-    def _submit(self, step: Step, *, packed: bool = False) -> None:
-        """Hand a step out; ``packed``: with what it reads, for a node that does not share the folder.
-
-        Raises:
-            CorruptError: What it reads is damaged.
-        """
+    def _submit(self, step: Step) -> None:
+        """Hand a step out."""
         job = step.job
         away = replace(step, job=replace(job, out=job.out.absolute(), data=job.data.absolute()))
-        token = str((read_owner(step.lock) or {}).get("token"))
-        parcels = None
-        if packed:
-            budget = job.matched_training if step.kind == "training" else None
-            parcels = {f.relative_to(job.out).as_posix(): self.put(f, f == budget) for f in inputs(step)}
-        order = Order(away, token, self.spec.threads, versions(), Path.cwd(), self.wire, parcels)
+        token = str(token_of(step.lock))
+        order = Order(away, token, self.spec.threads, versions(), Path.cwd(), self.wire)
         self.running[self.task.remote(order)] = step
-
-    def _put(self, folder: Path, ledger_alone: bool) -> Any:
-        return self.ray.put(pack_input(folder, ledger_alone=ledger_alone))
 
     def _release(self, step: Step) -> None:
         self.locks.pop(step.key, ExitStack()).close()
@@ -374,20 +352,34 @@ def _nodes(ray: Any) -> list[Node]:
     ]
 
 
-def _require_same(ray: Any, nodes: Sequence[Node], variables: dict[str, str]) -> None:
-    """See that nodes have this machine's versions.
+@contextmanager
+def _probe(out: Path | None) -> Iterator[Path]:
+    """A file in the results folder, by which a node tells that it shares the folder."""
+    path = (out or Path()).absolute() / "locks" / f"{uuid.uuid4().hex}.probe"
+    make_folder(path.parent)
+    write_file(path, "")
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+        with suppress(OSError):
+            path.parent.rmdir()
+
+
+def _require_same(ray: Any, nodes: Sequence[Node], variables: dict[str, str], probe: Path) -> None:
+    """See that nodes share the results folder and have this machine's versions.
 
     Raises:
-        UserError: One has others, lacks this package, or does not answer.
+        UserError: One does not see ``probe``, has other versions, lacks this package, or does not answer.
     """
     here = versions()
     ask = ray.remote(num_cpus=0, max_retries=0, runtime_env={"env_vars": variables})(tell_versions)
     affinity = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
-    asked = [ask.options(scheduling_strategy=affinity(node.id, soft=False)).remote() for node in nodes]
+    asked = [ask.options(scheduling_strategy=affinity(node.id, soft=False)).remote(probe) for node in nodes]
     deadline = time.monotonic() + PATIENCE
     for node, reference in zip(nodes, asked, strict=True):
         try:
-            there = ray.get(reference, timeout=max(0.0, deadline - time.monotonic()))
+            there, shares = ray.get(reference, timeout=max(0.0, deadline - time.monotonic()))
         except ray.exceptions.RayError as error:
             cause = getattr(error, "cause", None) or error
             raise UserError(
@@ -396,6 +388,13 @@ def _require_same(ray: Any, nodes: Sequence[Node], variables: dict[str, str]) ->
                 hint="Install the same versions on every node.",
             ) from error
         require_same_versions(here, there, node.host)
+        if not shares:
+            raise UserError(
+                f"node {node.host} does not see the results folder {probe.parents[1]}",
+                origin="--out",
+                hint="Give a folder that every node shares at the same path, or run a shard on each machine "
+                "(--cells i/N) and merge their folders.",
+            )
 
 
 def _last_line(error: BaseException) -> str:

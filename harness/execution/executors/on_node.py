@@ -5,22 +5,20 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from warmup_bench.contracts.errors import UserError
 from warmup_bench.execution.executors import Event, Listener
 from warmup_bench.execution.executors.board import POLL, Outcome
 from warmup_bench.execution.executors.local import prepare, run_step
 from warmup_bench.execution.executors.nodes import host, require_same_versions, versions
-from warmup_bench.execution.executors.parcel import Parcel, run_away
 from warmup_bench.plan.jobs import Step
 from warmup_bench.store.failures import failure_of
-from warmup_bench.store.locks import read_owner
+from warmup_bench.store.locks import token_of
 
 SILENCE = 60.0
 """Seconds without an answer after which a worker takes its driver for dead, and stops."""
@@ -32,12 +30,11 @@ class Order:
 
     Attributes:
         step: With absolute paths.
-        token: Of the lock that the driver holds for the step: a worker that reads it shares the folder.
+        token: Of the lock that the driver holds for the step: a worker that reads another one was replaced.
         threads: CPU threads.
         versions: The driver's.
         folder: The driver's working folder, from which it has resolved relative paths.
         wire: Handle of the actor :class:`Wire`.
-        parcels: References to what the step reads, by path in the results folder; None: not packed so far.
     """
 
     step: Step
@@ -46,20 +43,6 @@ class Order:
     versions: Mapping[str, str]
     folder: Path
     wire: Any
-    parcels: Mapping[str, Any] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What came of an order.
-
-    Attributes:
-        outcome: As in the other executors; ``unshared``: the folder is not here, and nothing was packed.
-        made: What it has made where the folder is not shared.
-    """
-
-    outcome: Outcome | Literal["unshared"]
-    made: Mapping[str, Parcel] | None = None
 
 
 class Wire:
@@ -81,40 +64,33 @@ class Wire:
         return events
 
 
-def tell_versions() -> dict[str, str]:
-    """What this node has, for the driver to compare."""
-    return versions()
+def tell_versions(probe: Path) -> tuple[dict[str, str], bool]:
+    """What this node has, for the driver to compare, and whether it sees a file of the results folder."""
+    return versions(), probe.is_file()
 
 
-def work(order: Order) -> Reply:
-    """Run a step on this node, in the results folder where it is shared and else in a scratch folder."""
+def work(order: Order) -> Outcome:
+    """Run a step on this node."""
     step = order.step
     try:
         require_same_versions(order.versions, versions(), host())
         if order.folder.is_dir():
             os.chdir(order.folder)
-        shared = (read_owner(step.lock) or {}).get("token") == order.token
-        if not shared and order.parcels is None:
-            return Reply("unshared")
+        if token_of(step.lock) != order.token:  # a node that has joined later, and does not share the folder
+            raise UserError(
+                f"node {host()} does not see the results folder {step.job.out}",
+                origin="--out",
+                hint="Give a folder that every node shares at the same path.",
+            )
         _require_same_code(step)
         prepare(order.threads)
-        with _talking(order.wire, partial(_replaced, order) if shared else lambda: False) as (
-            listener,
-            stopping,
-        ):
-
-            def run(there: Step) -> Outcome:
-                # The driver holds the lock: a node that dies leaves none behind.
-                return run_step(there, listener, stopping, lambda path: nullcontext(True))
-
+        with _talking(order.wire, partial(_replaced, order)) as (listener, stopping):
             if stopping():
-                return Reply("stopped")
-            if shared:
-                return Reply(run(step))
-            outcome, made = run_away(step, _fetched(order.parcels or {}), run)
-            return Reply(outcome, made)
+                return "stopped"
+            # The driver holds the lock: a node that dies leaves none behind.
+            return run_step(step, listener, stopping, lambda path: nullcontext(True))
     except (Exception, SystemExit) as error:
-        return Reply(failure_of(error, "decode" if step.kind == "cell" else step.kind))
+        return failure_of(error, "decode" if step.kind == "cell" else step.kind)
 
 
 def _require_same_code(step: Step) -> None:
@@ -147,22 +123,9 @@ def _require_same_code(step: Step) -> None:
             )
 
 
-def _fetched(references: Mapping[str, Any]) -> dict[str, Parcel]:
-    """The parcels behind references.
-
-    In a thread: Ray lends the CPUs of a task whose main thread waits to another one.
-    """
-    import ray
-
-    with ThreadPoolExecutor(1) as pool:
-        found = pool.submit(ray.get, list(references.values())).result()
-    return dict(zip(references, found, strict=True))
-
-
 def _replaced(order: Order) -> bool:
     """Whether the step's lock was given to another worker: the driver has taken this node for lost."""
-    owner = read_owner(order.step.lock) or {}
-    return bool(owner.get("token", order.token) != order.token)
+    return token_of(order.step.lock) not in (None, order.token)
 
 
 @contextmanager
