@@ -36,6 +36,7 @@ class BERTScore:
         context: Its target language chooses the encoder where ``settings.bertscore`` names none.
     """
 
+    higher_is_better: ClassVar[bool] = True
     context: MetricContext
     learned: ClassVar[bool] = True
 
@@ -50,11 +51,6 @@ class BERTScore:
         """Folder name, with the encoder where it was chosen."""
         model = self.context.settings.bertscore.model
         return f"bertscore-{short_name(model)}" if model else "bertscore"
-
-    @property
-    def higher_is_better(self) -> bool:
-        """A larger BERTScore is a better one."""
-        return True
 
     @property
     def model(self) -> str:

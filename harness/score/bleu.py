@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -29,22 +29,10 @@ class BLEU:
         context: Its target language chooses the tokenizer (:data:`TOKENIZERS`, else 13a).
     """
 
+    name: ClassVar[str] = "BLEU"
+    higher_is_better: ClassVar[bool] = True
+    best: ClassVar[float] = 100.0
     context: MetricContext
-
-    @property
-    def name(self) -> str:
-        """Column name."""
-        return "BLEU"
-
-    @property
-    def higher_is_better(self) -> bool:
-        """A larger BLEU is a better one."""
-        return True
-
-    @property
-    def best(self) -> float:
-        """The score of an output that is its reference."""
-        return 100.0
 
     def segment_statistics(
         self, hypotheses: Sequence[str], references: Sequence[Sequence[str]], sources: Sequence[str]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -23,22 +23,10 @@ class ChrF:
         context: Its references stand in the signature; nothing else of it is used.
     """
 
+    name: ClassVar[str] = "chrF++"
+    higher_is_better: ClassVar[bool] = True
+    best: ClassVar[float] = 100.0
     context: MetricContext
-
-    @property
-    def name(self) -> str:
-        """Column name."""
-        return "chrF++"
-
-    @property
-    def higher_is_better(self) -> bool:
-        """A larger chrF++ is a better one."""
-        return True
-
-    @property
-    def best(self) -> float:
-        """The score of an output that is its reference."""
-        return 100.0
 
     def segment_statistics(
         self, hypotheses: Sequence[str], references: Sequence[Sequence[str]], sources: Sequence[str]

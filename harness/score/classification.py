@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from typing import ClassVar
 
 import numpy as np
 
@@ -46,6 +47,8 @@ class Accuracy:
         reads: Column of the predictions that holds the answer.
     """
 
+    higher_is_better: ClassVar[bool] = True
+    best: ClassVar[float] = 100.0
     context: MetricContext
     reads: str = GENERATED
 
@@ -56,16 +59,6 @@ class Accuracy:
     def name(self) -> str:
         """Column name."""
         return "accuracy" if self.reads == GENERATED else "ranked accuracy"
-
-    @property
-    def higher_is_better(self) -> bool:
-        """A larger accuracy is a better one."""
-        return True
-
-    @property
-    def best(self) -> float:
-        """The score of an output that is its reference."""
-        return 100.0
 
     def segment_statistics(
         self, hypotheses: Sequence[str], references: Sequence[Sequence[str]], sources: Sequence[str]
@@ -94,6 +87,8 @@ class MacroF1:
         reads: Column of the predictions that holds the answer.
     """
 
+    higher_is_better: ClassVar[bool] = True
+    best: ClassVar[float] = 100.0
     context: MetricContext
     reads: str = GENERATED
 
@@ -104,16 +99,6 @@ class MacroF1:
     def name(self) -> str:
         """Column name."""
         return "macro-F1" if self.reads == GENERATED else "ranked macro-F1"
-
-    @property
-    def higher_is_better(self) -> bool:
-        """A larger macro-F1 is a better one."""
-        return True
-
-    @property
-    def best(self) -> float:
-        """The score of an output that is its reference."""
-        return 100.0
 
     def segment_statistics(
         self, hypotheses: Sequence[str], references: Sequence[Sequence[str]], sources: Sequence[str]
@@ -145,25 +130,13 @@ class Unparsed:
         context: Its ``labels`` are the closed set that predictions are read against.
     """
 
+    name: ClassVar[str] = "unparsed"
+    higher_is_better: ClassVar[bool] = False
+    best: ClassVar[float] = 0.0
     context: MetricContext
 
     def __post_init__(self) -> None:
         _require_labels(self.name, self.context.labels)
-
-    @property
-    def name(self) -> str:
-        """Column name."""
-        return "unparsed"
-
-    @property
-    def higher_is_better(self) -> bool:
-        """A smaller share is a better one."""
-        return False
-
-    @property
-    def best(self) -> float:
-        """The score of an output that is its reference."""
-        return 0.0
 
     def segment_statistics(
         self, hypotheses: Sequence[str], references: Sequence[Sequence[str]], sources: Sequence[str]

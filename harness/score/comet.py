@@ -43,6 +43,7 @@ class COMET:
         context: Its ``settings.comet`` name the model and the interpreter.
     """
 
+    higher_is_better: ClassVar[bool] = True
     context: MetricContext
     learned: ClassVar[bool] = True
 
@@ -55,11 +56,6 @@ class COMET:
     def key(self) -> str:
         """Folder name, with the model where it is not the default."""
         return "comet" if self.model == DEFAULT else f"comet-{short_name(self.model)}"
-
-    @property
-    def higher_is_better(self) -> bool:
-        """A larger COMET score is a better one."""
-        return True
 
     @property
     def model(self) -> str:

@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache, partial
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -30,6 +30,8 @@ class Rouge:
             ``rougeLsum`` (the union of those of a reference's sentences, see :func:`sentences`).
     """
 
+    higher_is_better: ClassVar[bool] = True
+    best: ClassVar[float] = 100.0
     context: MetricContext
     variant: Literal["rouge1", "rouge2", "rougeL", "rougeLsum"] = "rouge1"
 
@@ -37,16 +39,6 @@ class Rouge:
     def name(self) -> str:
         """Column name, e.g. ``ROUGE-1``."""
         return f"ROUGE-{self.variant.removeprefix('rouge')}"
-
-    @property
-    def higher_is_better(self) -> bool:
-        """A larger ROUGE is a better one."""
-        return True
-
-    @property
-    def best(self) -> float:
-        """The score of an output that is its reference."""
-        return 100.0
 
     def segment_statistics(
         self, hypotheses: Sequence[str], references: Sequence[Sequence[str]], sources: Sequence[str]
