@@ -21,7 +21,7 @@ from warmup_bench.contracts.errors import UserError
 T = TypeVar("T")
 
 OLD_NAMES = ("harness", "tasks", "baselines")
-"""Packages that were installed before 0.2.0."""
+"""Packages that version 0.1.0 installed."""
 PLUGINS = "WARMUP_BENCH_PLUGINS"
 """Variable with the plugin files that stored results may name, separated as in PATH."""
 _named: set[str] = set()  # files that this process was asked to load
@@ -169,9 +169,9 @@ class Registry(Generic[T]):
 def _why(error: BaseException) -> str:
     """An import's error in words; where a plugin was written for 0.1.0, the names of today."""
     told = f"{type(error).__name__}: {error}"
-    if isinstance(error, ModuleNotFoundError) and str(error.name).partition(".")[0] in OLD_NAMES:
+    if isinstance(error, ImportError) and str(error.name).partition(".")[0] in OLD_NAMES:
         told += (
-            "; since 0.2.0 all is in one package: 'from warmup_bench import Task, Example, Method, Metric, "
+            "; all of it is in one package now: 'from warmup_bench import Task, Example, Method, Metric, "
             "MetricContext, Preset, UserError', and warmup_bench.tasks, warmup_bench.baselines"
         )
     return told

@@ -1,4 +1,5 @@
 import hashlib
+import sys
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -109,3 +110,21 @@ def test_a_plugin_that_ends_the_process_is_an_error(tmp_path: Path) -> None:
     path.write_text("import sys\nsys.exit('a script')", encoding="utf-8")
     with pytest.raises(UserError, match="SystemExit: a script"):
         registry.tasks().load(str(path))
+
+
+OLD = ["from harness.task import Task", "import tasks.hub", "from baselines import sft"]
+
+
+@pytest.mark.parametrize("old", OLD)
+def test_a_plugin_for_the_first_version_is_told_the_new_names(
+    old: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("harness", "tasks", "baselines"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    installed = [path for path in sys.path if not Path(path or ".", "tasks").is_dir()]  # not a checkout
+    monkeypatch.setattr(sys, "path", installed)
+    path = tmp_path / "old.py"
+    path.write_text(old, encoding="utf-8")
+    with pytest.raises(UserError, match="from warmup_bench import Task, Example") as error:
+        registry.tasks().load(str(path))
+    assert "\n" not in str(error.value)
