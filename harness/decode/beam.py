@@ -7,6 +7,7 @@ An input is over once its best running beam, at its present length, is worth no 
 hypothesis. Inputs that are over leave the batch, and the cross-attention cache is never reordered.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -14,9 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from warmup_bench.decode.loop import Decoded, Written, gathered
+from warmup_bench.decode.loop import Decoded, Written, gathered, longest_first, parts_of
 from warmup_bench.models.base import Backbone
-from warmup_bench.models.batching import Encoded, collate
+from warmup_bench.models.batching import encode_sources
 from warmup_bench.models.costs import Meter
 from warmup_bench.models.parallel import ALONE, RankGroup
 from warmup_bench.models.state import State
@@ -142,17 +143,17 @@ def beam_outputs(
     Returns what :func:`warmup_bench.decode.loop.decode_all` returns. ``batch_size`` counts beams.
     """
     backbone.model.eval()
-    tokens, device = backbone.tokens, backbone.device
-    prefixes = [[]] * len(sources) if warmups is None else [[*c, tokens.separator] for c in warmups]
+    separator = backbone.tokens.separator
+    prefixes = [[]] * len(sources) if warmups is None else [[*c, separator] for c in warmups]
 
-    def work(picked: list[int]) -> tuple[list[Written], float]:
-        batch = collate([Encoded(sources[i], [tokens.eos]) for i in picked], tokens.pad, device)
+    def work(picked: Sequence[int]) -> tuple[list[Written], float]:
         width = len(prefixes[picked[0]])
         with backbone.autocast(dtype), torch.no_grad():
-            state = backbone.encode(batch.source, batch.mask)
+            state = encode_sources(backbone, [sources[i] for i in picked])
             if width:
-                backbone.advance(state, torch.tensor([prefixes[i] for i in picked], device=device))
-            found = beam_search(
+                read = torch.tensor([prefixes[i] for i in picked], device=backbone.device)
+                backbone.advance(state, read)
+            best = beam_search(
                 backbone, state, beams=beams, length_penalty=length_penalty, output_cap=output_cap
             )
         cs = [prefixes[i][:-1] for i in picked]
@@ -160,16 +161,13 @@ def beam_outputs(
         lengths = np.array([len(sources[i]) for i in picked])
         meter = Meter(backbone.costs)
         meter.read(lengths)
-        meter.search(lengths, width, np.array(found.steps), beams)
-        return list(zip(cs, forced, found.outputs, found.finished, strict=True)), meter.flops
+        meter.search(lengths, width, np.array(best.steps), beams)
+        return list(zip(cs, forced, best.outputs, best.finished, strict=True)), meter.flops
 
-    batches = _batches(sources, prefixes, max(1, batch_size // beams))
-    return gathered(group, batches, work, len(sources), report)
-
-
-def _batches(sources: Sequence[list[int]], prefixes: Sequence[list[int]], size: int) -> list[list[int]]:
-    """Indices in batches of one prefix length, the longest sources first."""
-    by_length: dict[int, list[int]] = {}
-    for i in sorted(range(len(sources)), key=lambda i: -len(sources[i])):
-        by_length.setdefault(len(prefixes[i]), []).append(i)
-    return [part[k : k + size] for part in by_length.values() for k in range(0, len(part), size)]
+    by_prefix = defaultdict(list)  # by the length of what is read before the output
+    for i in longest_first(sources):
+        by_prefix[len(prefixes[i])].append(i)
+    size = max(1, batch_size // beams)
+    batches = [batch for order in by_prefix.values() for batch in parts_of(order, size)]
+    written, flops = gathered(group, batches, work, report)
+    return [Decoded(*row) for row in written], flops

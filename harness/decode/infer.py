@@ -62,8 +62,8 @@ def infer(
         return _chosen(writer, sources, seed, report)
     spent = 0.0
     if settings.warmup == "shuffled":
-        own, spent = writer.warmups(sources)
-        given = [own[i] for i in derangement(len(own), seed)]
+        warmups, spent = writer.warmups(sources)
+        given = [warmups[i] for i in derangement(len(warmups), seed)]
     decoded, flops = writer.outputs(sources, given, report)
     return decoded, flops + spent
 
@@ -111,6 +111,20 @@ class _Writer:
         )
         return decoded, flops + spent
 
+    def drawn(
+        self, model: Backbone, sources: Sequence[list[int]], cap: int, seed: int
+    ) -> tuple[list[list[list[int]]], float]:
+        """What ``model`` draws for the inputs, ids [inputs][n] of at most ``cap`` each, and the operations."""
+        return draw(
+            model,
+            sources,
+            uniforms(len(sources), self.settings.samples, cap, seed),
+            temperature=self.settings.temperature,
+            batch_size=self.settings.batch_size,
+            dtype=self.dtype,
+            group=self.group,
+        )
+
     def _greedy(
         self,
         sources: Sequence[list[int]],
@@ -149,16 +163,7 @@ def _after_warmups(
     writer: _Writer, sources: Sequence[list[int]], seed: int, report: Progress
 ) -> tuple[list[list[Decoded]], float]:
     """The output after each of n sampled warmups, [inputs][n]; equal warmups of an input are decoded once."""
-    settings = writer.settings
-    drawn, spent = draw(
-        writer.backbone,
-        sources,
-        uniforms(len(sources), settings.samples, writer.cap, seed),
-        temperature=settings.temperature,
-        batch_size=settings.batch_size,
-        dtype=writer.dtype,
-        group=writer.group,
-    )
+    drawn, spent = writer.drawn(writer.backbone, sources, writer.cap, seed)
     pairs = list(dict.fromkeys((i, tuple(c)) for i, row in enumerate(drawn) for c in row))
     decoded, flops = writer.outputs([sources[i] for i, _ in pairs], [list(c) for _, c in pairs], report)
     written = dict(zip(pairs, decoded, strict=True))
@@ -169,18 +174,10 @@ def _outputs(
     writer: _Writer, sources: Sequence[list[int]], seed: int, report: Progress
 ) -> tuple[list[list[Decoded]], float]:
     """n outputs sampled on the direct path, [inputs][n]."""
-    settings = writer.settings
-    drawn, flops = draw(
-        writing_outputs(writer.backbone),
-        sources,
-        uniforms(len(sources), settings.samples, settings.max_tokens, seed),
-        temperature=settings.temperature,
-        batch_size=settings.batch_size,
-        dtype=writer.dtype,
-        group=writer.group,
-    )
+    cap = writer.settings.max_tokens
+    drawn, flops = writer.drawn(writing_outputs(writer.backbone), sources, cap, seed)
     report(len(sources), len(sources))
-    return [[Decoded([], False, y, len(y) < settings.max_tokens) for y in row] for row in drawn], flops
+    return [[Decoded([], False, y, len(y) < cap) for y in row] for row in drawn], flops
 
 
 def _likeliest(

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from warmup_bench.decode.loop import gathered, parts_of
 from warmup_bench.models.base import Backbone
-from warmup_bench.models.batching import Encoded, collate
+from warmup_bench.models.batching import Encoded, collate, encode_sources
 from warmup_bench.models.costs import Meter
 from warmup_bench.models.parallel import ALONE, RankGroup
 from warmup_bench.models.rollout import given_warmups, lay_out, no_warmups, score
@@ -47,14 +48,12 @@ def log_likelihoods(
     # Claims of one input stand together, so that a batch encodes few inputs.
     order = sorted(range(len(claims)), key=lambda k: (-len(sources[claims[k].input]), claims[k].input))
 
-    def work(picked: list[int]) -> list[float]:
+    def work(picked: Sequence[int]) -> tuple[list[float], float]:
         with backbone.autocast(dtype):
-            return _scored(backbone, sources, [claims[k] for k in picked])
+            return _scored(backbone, sources, [claims[k] for k in picked]), 0.0  # see _flops
 
-    batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
-    found = group.spread(batches, work, lambda done: None)
-    values = dict(zip(order, (value for row in found for value in row), strict=True))
-    return [values[k] for k in range(len(claims))], _flops(backbone, sources, claims)
+    values, _ = gathered(group, parts_of(order, batch_size), work)
+    return values, _flops(backbone, sources, claims)
 
 
 def _scored(backbone: Backbone, sources: Sequence[list[int]], claims: Sequence[Candidate]) -> list[float]:
@@ -62,7 +61,6 @@ def _scored(backbone: Backbone, sources: Sequence[list[int]], claims: Sequence[C
     tokens, device = backbone.tokens, backbone.device
     inputs = list(dict.fromkeys(claim.input for claim in claims))
     place = {i: k for k, i in enumerate(inputs)}
-    encoder = collate([Encoded(sources[i], [tokens.eos]) for i in inputs], tokens.pad, device)
     targets = collate([Encoded([tokens.eos], list(claim.target)) for claim in claims], tokens.pad, device)
     given = [list(claim.warmup) for claim in claims if claim.warmup is not None]
     if given:
@@ -72,9 +70,9 @@ def _scored(backbone: Backbone, sources: Sequence[list[int]], claims: Sequence[C
     sequences = lay_out(backbone, warmups, targets.target, targets.target_lengths, direct=not given)
     sequences = replace(sequences, in_warmup=torch.zeros_like(sequences.in_target))  # only y is asked for
     rows = torch.tensor([place[claim.input] for claim in claims], device=device)
-    state = backbone.encode(encoder.source, encoder.mask).select(rows)
-    _, ly = score(backbone, state, sequences)
-    return [float(value) for value in ly.tolist()]
+    state = encode_sources(backbone, [sources[i] for i in inputs]).select(rows)
+    ly: list[float] = score(backbone, state, sequences)[1].tolist()
+    return ly
 
 
 def _flops(backbone: Backbone, sources: Sequence[list[int]], claims: Sequence[Candidate]) -> float:

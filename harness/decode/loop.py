@@ -7,16 +7,18 @@ whatever the others do, so the numbers do not depend on the company a row has.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import TypeVar
 
 import numpy as np
 import torch
 
 from warmup_bench.models.base import Backbone
-from warmup_bench.models.batching import Encoded, collate
+from warmup_bench.models.batching import encode_sources
 from warmup_bench.models.costs import Meter
 from warmup_bench.models.parallel import ALONE, RankGroup
 from warmup_bench.models.token_logp import policy_logits
 
+T = TypeVar("T")
 Written = tuple[list[int], bool, list[int], bool]
 """What :class:`Decoded` is made of."""
 
@@ -57,18 +59,14 @@ def greedy(
     Where warmups are ``given``, they are read instead of written. At ``output_cap`` 0 a row ends with its
     warmup.
     """
-    tokens, device = backbone.tokens, backbone.device
-    batch = collate([Encoded(ids, [tokens.eos]) for ids in sources], tokens.pad, device)
-    writer = backbone.writer(backbone.encode(batch.source, batch.mask))
-    count = len(sources)
+    tokens, device, count = backbone.tokens, backbone.device, len(sources)
+    writer = backbone.writer(encode_sources(backbone, sources))
     alive = torch.arange(count, device=device)  # the writer's rows, as indices of the inputs
     in_warmup = torch.full((count,), warmup_cap > 0, device=device)
-    c_length = torch.zeros(count, dtype=torch.long, device=device)
-    y_length = torch.zeros(count, dtype=torch.long, device=device)
+    c_length, y_length = torch.zeros((2, count), dtype=torch.long, device=device)
     written = torch.full((count, warmup_cap + 1 + output_cap), tokens.pad, dtype=torch.long, device=device)
-    forced = torch.zeros(count, dtype=torch.bool, device=device)
-    finished = torch.zeros(count, dtype=torch.bool, device=device)
-    done = torch.zeros(count, dtype=torch.bool, device=device)  # what a done row writes is not counted
+    # What a row that is done writes is not counted.
+    forced, finished, done = torch.zeros((3, count), dtype=torch.bool, device=device)
     script = None
     if given is not None:  # each row's warmup and separator, which stand in for what it would write
         closing = [tokens.separator] * (warmup_cap + 1)
@@ -102,17 +100,10 @@ def greedy(
                 alive, token = alive[kept], token[kept]
         writer.feed(token)
     gap = 1 if warmup_cap > 0 else 0
-    rows = zip(
-        written.tolist(),
-        c_length.tolist(),
-        y_length.tolist(),
-        forced.tolist(),
-        finished.tolist(),
-        strict=True,
-    )
+    columns = (tensor.tolist() for tensor in (written, c_length, y_length, forced, finished))
     return [
         Decoded(ids[:c], was_forced, ids[c + gap : c + gap + y], was_finished)
-        for ids, c, y, was_forced, was_finished in rows
+        for ids, c, y, was_forced, was_finished in zip(*columns, strict=True)
     ]
 
 
@@ -135,10 +126,9 @@ def decode_all(
     Returns:
         The outputs in the order of ``sources``, and the forward floating-point operations.
     """
-    order = sorted(range(len(sources)), key=lambda i: -len(sources[i]))
     backbone.model.eval()
 
-    def work(picked: list[int]) -> tuple[list[Written], float]:
+    def work(picked: Sequence[int]) -> tuple[list[Written], float]:
         with backbone.autocast(dtype):
             decoded = greedy(
                 backbone,
@@ -157,31 +147,39 @@ def decode_all(
         meter.write(lengths, fed, float((fed + 1).sum() - read))
         return [d.plain for d in decoded], meter.flops
 
-    batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
-    return gathered(group, batches, work, len(sources), report)
+    written, flops = gathered(group, parts_of(longest_first(sources), batch_size), work, report)
+    return [Decoded(*row) for row in written], flops
+
+
+def longest_first(sources: Sequence[list[int]]) -> list[int]:
+    """Indices of the sources by falling length."""
+    return sorted(range(len(sources)), key=lambda i: -len(sources[i]))
+
+
+def parts_of(order: Sequence[int], size: int) -> list[Sequence[int]]:
+    """Indices in batches of ``size``, the last one what is left."""
+    return [order[start : start + size] for start in range(0, len(order), size)]
 
 
 def gathered(
     group: RankGroup,
-    batches: Sequence[list[int]],
-    work: Callable[[list[int]], tuple[list[Written], float]],
-    count: int,
-    report: Callable[[int, int], None],
-) -> tuple[list[Decoded], float]:
-    """Outputs of batches of indices in the order of the indices, and the operations, from all ranks.
+    batches: Sequence[Sequence[int]],
+    work: Callable[[Sequence[int]], tuple[list[T], float]],
+    report: Callable[[int, int], None] = lambda done, total: None,
+) -> tuple[list[T], float]:
+    """Results of batches of indices in the order of the indices, and the operations, from all ranks.
 
     Args:
         group: The ranks that share the batches.
-        batches: Every index up to ``count`` in one of them.
-        work: The outputs of a batch and the operations of writing them.
-        count: How many outputs there are.
-        report: Called with (outputs, count).
+        batches: Every index from 0 on in one of them.
+        work: A result for each index of a batch, plain JSON, and the operations of all.
+        report: Called with (results, all that there will be).
     """
     sizes = list(accumulate(map(len, batches)))
-    outputs: dict[int, Decoded] = {}
+    results: dict[int, T] = {}
     flops = 0.0
-    found = group.spread(batches, work, lambda done: report(sizes[done - 1], count))
-    for picked, (written, spent) in zip(batches, found, strict=True):
-        outputs.update((i, Decoded(*row)) for i, row in zip(picked, written, strict=True))
+    of_batches = group.spread(batches, work, lambda done: report(sizes[done - 1], sizes[-1]))
+    for picked, (rows, spent) in zip(batches, of_batches, strict=True):
+        results.update(zip(picked, rows, strict=True))
         flops += spent
-    return [outputs[i] for i in range(count)], flops
+    return [results[i] for i in range(len(results))], flops

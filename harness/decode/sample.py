@@ -7,8 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from warmup_bench.decode.loop import gathered, longest_first, parts_of
 from warmup_bench.models.base import Backbone
-from warmup_bench.models.batching import Encoded, collate
+from warmup_bench.models.batching import encode_sources
 from warmup_bench.models.costs import Meter
 from warmup_bench.models.parallel import ALONE, RankGroup
 from warmup_bench.models.rollout import sample_warmups
@@ -58,19 +59,15 @@ def draw(
         floating-point operations, each input encoded once.
     """
     backbone.model.eval()
-    tokens, device = backbone.tokens, backbone.device
     n, cap = draws.shape[1:]
-    size = max(1, batch_size // n)
-    order = sorted(range(len(sources)), key=lambda i: -len(sources[i]))
 
-    def work(picked: list[int]) -> tuple[list[list[list[int]]], float]:
-        batch = collate([Encoded(sources[i], [tokens.eos]) for i in picked], tokens.pad, device)
+    def work(picked: Sequence[int]) -> tuple[list[list[list[int]]], float]:
         with backbone.autocast(dtype):
-            state = backbone.encode(batch.source, batch.mask)
-            rows = draws[picked].flatten(0, 1).to(device)
-            found = sample_warmups(backbone, state, rows, temperature=temperature)
-        counts = found.lengths.tolist()
-        ids = [row[:length] for row, length in zip(found.tokens.tolist(), counts, strict=True)]
+            state = encode_sources(backbone, [sources[i] for i in picked])
+            rows = draws[picked].flatten(0, 1).to(backbone.device)
+            warmups = sample_warmups(backbone, state, rows, temperature=temperature)
+        counts = warmups.lengths.tolist()
+        ids = [row[:length] for row, length in zip(warmups.tokens.tolist(), counts, strict=True)]
         lengths = np.array([len(sources[i]) for i in picked])
         # Each token drawn is a prediction, its end included; the last one is never fed back.
         predicted = np.minimum(np.array(counts) + 1, cap)
@@ -79,7 +76,4 @@ def draw(
         meter.write(lengths.repeat(n), predicted - 1, float(predicted.sum()))
         return [ids[place * n : (place + 1) * n] for place in range(len(picked))], meter.flops
 
-    batches = [order[start : start + size] for start in range(0, len(order), size)]
-    found = group.spread(batches, work, lambda done: None)
-    drawn = dict(zip(order, (of_input for rows, _ in found for of_input in rows), strict=True))
-    return [drawn[i] for i in range(len(sources))], sum((flops for _, flops in found), 0.0)
+    return gathered(group, parts_of(longest_first(sources), max(1, batch_size // n)), work)

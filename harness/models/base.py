@@ -62,16 +62,37 @@ class Backbone(ABC):
 
     architecture: str
 
-    def __init__(self, model: Any, tokenizer: Any, tokens: SpecialTokens, costs: Costs) -> None:
-        """Wrap a loaded model; use :func:`warmup_bench.models.load.load_backbone`."""
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        tokens: SpecialTokens,
+        costs: Costs,
+        *,
+        prefix: Sequence[int],
+        suffix: Sequence[int],
+        start: Sequence[int] = (),
+    ) -> None:
+        """Wrap a loaded model; use :func:`warmup_bench.models.load.load_backbone`.
+
+        ``prefix`` and ``suffix`` are the ids around the source; ``start`` is what a decoder reads before its
+        first prediction, nothing in decoder-only models.
+        """
         self.model, self.tokenizer, self.tokens, self.costs = model, tokenizer, tokens, costs
+        self.prefix, self.suffix, self.start = list(prefix), list(suffix), list(start)
         self._head = model.get_output_embeddings()
         body = model.get_decoder() if self.architecture == "encoder-decoder" else model.base_model
         # transformers has renamed it (5.24 warns of the old name), a family at a time for all we know.
         named = "cache" in inspect.signature(body.forward).parameters
         self._cache_name = "cache" if named else "past_key_values"
+        # Both import this module: they find on the model itself how its hidden states become logits, and
+        # which writer it can have.
+        from warmup_bench.models.head import head_scale
+        from warmup_bench.models.writing import choose_writer
+
         self.head_scale = 1.0
-        self.writer_type: type[Writer]
+        self.head_scale = head_scale(self)
+        self.writer_type = choose_writer(self)
 
     @property
     def device(self) -> torch.device:
@@ -88,13 +109,6 @@ class Backbone(ABC):
         """Number of logits."""
         size: int = self._head.weight.shape[0]
         return size
-
-    prefix: list[int]
-    """Ids before the source."""
-    suffix: list[int]
-    """Ids after it."""
-    start: list[int]
-    """Ids that a decoder reads before its first prediction; empty for decoder-only models."""
 
     def source_ids(self, text: str, max_tokens: int) -> tuple[list[int], bool]:
         """Ids of prefix, text and suffix, and whether the text was cut; prefix and suffix never are."""
@@ -177,9 +191,8 @@ class Backbone(ABC):
         else:
             self.model.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
-        layout = {"separator": self.tokenizer.convert_ids_to_tokens(self.tokens.separator), **self._layout()}
+        separator = self.tokenizer.convert_ids_to_tokens(self.tokens.separator)
+        layout = {"separator": separator, "prefix": self.prefix, "suffix": self.suffix}
+        if self.start:
+            layout["start"] = self.start
         (folder / LAYOUT).write_text(json.dumps(layout) + "\n", encoding="utf-8")
-
-    def _layout(self) -> dict[str, Any]:
-        """What else a reload needs to place the same tokens."""
-        return {}

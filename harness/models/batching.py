@@ -8,6 +8,7 @@ from torch import Tensor
 
 from warmup_bench.contracts.task import Example
 from warmup_bench.models.base import Backbone
+from warmup_bench.models.state import State
 
 POOL = 20
 """Batches a pool: within a pool of shuffled examples, those of like length share a batch (less padding)."""
@@ -63,6 +64,13 @@ def collate(items: Sequence[Encoded], pad: int, device: torch.device) -> Batch:
     return Batch(
         source.to(device), mask.to(device), target.to(device), target_lengths.to(device), given or None
     )
+
+
+def encode_sources(backbone: Backbone, sources: Sequence[list[int]]) -> State:
+    """Read a batch of inputs that have no targets yet, [inputs]."""
+    tokens = backbone.tokens
+    batch = collate([Encoded(ids, [tokens.eos]) for ids in sources], tokens.pad, backbone.device)
+    return backbone.encode(batch.source, batch.mask)
 
 
 def _pad(rows: Sequence[list[int]], pad: int) -> tuple[Tensor, Tensor]:

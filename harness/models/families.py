@@ -10,9 +10,7 @@ from torch import Tensor
 
 from warmup_bench.models.base import Backbone
 from warmup_bench.models.costs import Costs
-from warmup_bench.models.head import head_scale
 from warmup_bench.models.state import SpecialTokens, State
-from warmup_bench.models.writing import choose_writer
 
 
 class EncoderDecoder(Backbone):
@@ -33,14 +31,9 @@ class EncoderDecoder(Backbone):
     ) -> None:
         """``prefix`` and ``suffix`` (None: eos) are the ids around the source; ``start`` is what the decoder
         reads before its first prediction (None: the configuration's start token)."""
-        self.prefix = list(prefix)
-        self.suffix = [tokens.eos] if suffix is None else list(suffix)
-        self.start = [model.config.decoder_start_token_id] if start is None else list(start)
-        super().__init__(model, tokenizer, tokens, costs)
-        _try_out(self)
-
-    def _layout(self) -> dict[str, Any]:
-        return {"prefix": self.prefix, "suffix": self.suffix, "start": self.start}
+        suffix = [tokens.eos] if suffix is None else suffix
+        start = [model.config.decoder_start_token_id] if start is None else start
+        super().__init__(model, tokenizer, tokens, costs, prefix=prefix, suffix=suffix, start=start)
 
     def encode(self, source: Tensor, mask: Tensor) -> State:
         """Run the encoder, and the decoder on its start tokens: that fills the cross-attention cache once."""
@@ -77,27 +70,12 @@ class EncoderDecoder(Backbone):
 
 
 class DecoderOnly(Backbone):
-    """Llama and its kin: ``prompt(x) c sep y eos`` in one sequence; the prompt is in no loss."""
+    """Llama and its kin: ``prompt(x) c sep y eos`` in one sequence; the prompt is in no loss.
+
+    The prompt's ids around the source are e.g. bos and an answer mark.
+    """
 
     architecture = "decoder-only"
-
-    def __init__(
-        self,
-        model: Any,
-        tokenizer: Any,
-        tokens: SpecialTokens,
-        costs: Costs,
-        *,
-        prefix: Sequence[int],
-        suffix: Sequence[int],
-    ) -> None:
-        """``prefix`` and ``suffix`` are the prompt's ids around the source, e.g. bos and an answer mark."""
-        self.prefix, self.suffix, self.start = list(prefix), list(suffix), []
-        super().__init__(model, tokenizer, tokens, costs)
-        _try_out(self)
-
-    def _layout(self) -> dict[str, Any]:
-        return {"prefix": self.prefix, "suffix": self.suffix}
 
     def encode(self, source: Tensor, mask: Tensor) -> State:
         """Run the prompt once; padding stands at the right and is masked from everything after it."""
@@ -132,9 +110,3 @@ class DecoderOnly(Backbone):
         hidden: Tensor = out.last_hidden_state
         state.hidden, state.position = hidden[:, -1], state.position + width
         return hidden
-
-
-def _try_out(backbone: Backbone) -> None:
-    """Find on the model itself how its hidden states become logits, and which writer it can have."""
-    backbone.head_scale = head_scale(backbone)
-    backbone.writer_type = choose_writer(backbone)

@@ -6,6 +6,7 @@ The paper's own settings are not known to us. Where a way to fine-tune a checkpo
 or by a well-known library, its values are taken and ``sources`` names the place; all others are our choice.
 """
 
+from functools import partial
 from typing import Any
 
 from warmup_bench.contracts.preset import Preset
@@ -153,74 +154,61 @@ _T5_SETTINGS = _pretrained(
     epochs=3, optimizer="adafactor", learning_rate=1e-3, schedule="constant", dropout=0.1
 )
 _T5_KEYS = ("train.optimizer", "train.learning_rate", "train.schedule", "train.dropout")
-_T5_SOURCES = dict.fromkeys(_T5_KEYS, "Raffel et al. 2020, fine-tuning")
-_MT5_SOURCES = dict.fromkeys(_T5_KEYS, "Xue et al. 2021, fine-tuning")
-T5_SMALL = Preset(
+_tuned_t5 = partial(
+    Preset,
+    architecture=PAIRED,
+    settings=_T5_SETTINGS,
+    sources=dict.fromkeys(_T5_KEYS, "Raffel et al. 2020, fine-tuning"),
+)
+_tuned_mt5 = partial(_tuned_t5, sources=dict.fromkeys(_T5_KEYS, "Xue et al. 2021, fine-tuning"))
+T5_SMALL = _tuned_t5(
     name="t5-small",
     summary="T5-small, pretrained, 60M parameters (hub: google-t5/t5-small)",
-    architecture=PAIRED,
     checkpoint="google-t5/t5-small",
     config=_t5(512, 6, vocab_size=32128),
-    settings=_T5_SETTINGS,
-    sources=_T5_SOURCES,
 )
-T5_BASE = Preset(
+T5_BASE = _tuned_t5(
     name="t5-base",
     summary="T5-base, pretrained, 223M parameters (hub: google-t5/t5-base); the paper's for XSum and LogiQA",
-    architecture=PAIRED,
     checkpoint="google-t5/t5-base",
     config=_t5(768, 12, vocab_size=32128),
-    settings=_T5_SETTINGS,
-    sources=_T5_SOURCES,
 )
-T5_LARGE = Preset(
+T5_LARGE = _tuned_t5(
     name="t5-large",
     summary="T5-large, pretrained, 738M parameters (hub: google-t5/t5-large)",
-    architecture=PAIRED,
     checkpoint="google-t5/t5-large",
     config=_t5(1024, 24, vocab_size=32128),
-    settings=_T5_SETTINGS,
-    sources=_T5_SOURCES,
 )
-MT5_SMALL = Preset(
+MT5_SMALL = _tuned_mt5(
     name="mt5-small",
     summary="mT5-small, pretrained, 101 languages, 300M parameters (hub: google/mt5-small)",
-    architecture=PAIRED,
     checkpoint="google/mt5-small",
     config=_mt5(512, 8, hidden=1024, heads=6),
-    settings=_T5_SETTINGS,
-    sources=_MT5_SOURCES,
 )
-MT5_BASE = Preset(
+MT5_BASE = _tuned_mt5(
     name="mt5-base",
     summary="mT5-base, pretrained, 582M parameters (hub: google/mt5-base); the paper's for translation",
-    architecture=PAIRED,
     checkpoint="google/mt5-base",
     config=_mt5(768, 12, hidden=2048, heads=12),
-    settings=_T5_SETTINGS,
-    sources=_MT5_SOURCES,
-)
-_BART_README = "fairseq, examples/bart/README.summarization.md"
-_BART_SETTINGS = _pretrained(
-    epochs=3, learning_rate=3e-5, dropout=0.1, weight_decay=0.01, max_grad_norm=0.1, lr_warmup_steps=500
 )
 _BART_KEYS = ("learning_rate", "dropout", "weight_decay", "max_grad_norm", "lr_warmup_steps")
-_BART_SOURCES = {f"train.{key}": _BART_README for key in _BART_KEYS}
-BART_BASE = Preset(
+_tuned_bart = partial(
+    Preset,
+    architecture=PAIRED,
+    settings=_pretrained(
+        epochs=3, learning_rate=3e-5, dropout=0.1, weight_decay=0.01, max_grad_norm=0.1, lr_warmup_steps=500
+    ),
+    sources={f"train.{key}": "fairseq, examples/bart/README.summarization.md" for key in _BART_KEYS},
+)
+BART_BASE = _tuned_bart(
     name="bart-base",
     summary="BART-base, pretrained, English, 139M parameters (hub: facebook/bart-base)",
-    architecture=PAIRED,
     checkpoint="facebook/bart-base",
-    settings=_BART_SETTINGS,
-    sources=_BART_SOURCES,
 )
-BART_LARGE = Preset(
+BART_LARGE = _tuned_bart(
     name="bart-large",
     summary="BART-large, pretrained, English, 406M parameters (hub: facebook/bart-large)",
-    architecture=PAIRED,
     checkpoint="facebook/bart-large",
-    settings=_BART_SETTINGS,
-    sources=_BART_SOURCES,
 )
 MBART_50 = Preset(
     name="mbart-50",
@@ -228,55 +216,49 @@ MBART_50 = Preset(
     architecture=PAIRED,
     checkpoint="facebook/mbart-large-50",
     settings=_pretrained(epochs=3, learning_rate=3e-5, dropout=0.1, lr_warmup_steps=2500),
-    sources={
-        f"train.{key}": "fairseq, examples/mbart/README.md" for key in ("learning_rate", "lr_warmup_steps")
-    },
+    sources=dict.fromkeys(
+        ("train.learning_rate", "train.lr_warmup_steps"), "fairseq, examples/mbart/README.md"
+    ),
 )
+_RATE_AND_EPOCHS = ("train.learning_rate", "budget.epochs")
 GPT2 = Preset(
     name="gpt2",
     summary="GPT-2, pretrained, English, 124M parameters (hub: openai-community/gpt2)",
     architecture=CAUSAL,
     checkpoint="openai-community/gpt2",
     settings=_pretrained(epochs=3, learning_rate=5e-5),
-    sources={
-        "train.learning_rate": "transformers, defaults of Trainer in its language-modelling example",
-        "budget.epochs": "transformers, defaults of Trainer in its language-modelling example",
-    },
+    sources=dict.fromkeys(
+        _RATE_AND_EPOCHS, "transformers, defaults of Trainer in its language-modelling example"
+    ),
 )
-_SMOLLM2_SETTINGS = _pretrained(epochs=2, learning_rate=1e-3, lr_warmup_steps=100)
-_SMOLLM2_SOURCES = dict.fromkeys(
-    ("train.learning_rate", "budget.epochs"), "alignment-handbook, recipes/smollm2/sft/config_smol.yaml"
+_tuned_smollm2 = partial(
+    Preset,
+    architecture=CAUSAL,
+    settings=_pretrained(epochs=2, learning_rate=1e-3, lr_warmup_steps=100),
+    sources=dict.fromkeys(_RATE_AND_EPOCHS, "alignment-handbook, recipes/smollm2/sft/config_smol.yaml"),
 )
-SMOLLM2_135M = Preset(
+SMOLLM2_135M = _tuned_smollm2(
     name="smollm2-135m",
     summary="SmolLM2-135M, pretrained, English, 135M parameters (hub: HuggingFaceTB/SmolLM2-135M)",
-    architecture=CAUSAL,
     checkpoint="HuggingFaceTB/SmolLM2-135M",
     config=_llama(576, 30, 1536, num_key_value_heads=3, vocab_size=49152),
-    settings=_SMOLLM2_SETTINGS,
-    sources=_SMOLLM2_SOURCES,
 )
-SMOLLM2_360M = Preset(
+SMOLLM2_360M = _tuned_smollm2(
     name="smollm2-360m",
     summary="SmolLM2-360M, pretrained, English, 362M parameters (hub: HuggingFaceTB/SmolLM2-360M)",
-    architecture=CAUSAL,
     checkpoint="HuggingFaceTB/SmolLM2-360M",
     config=_llama(960, 32, 2560, num_key_value_heads=5, vocab_size=49152),
-    settings=_SMOLLM2_SETTINGS,
-    sources=_SMOLLM2_SOURCES,
 )
 _QWEN_SETTINGS = _pretrained(epochs=1, learning_rate=2e-5)
-_QWEN_SOURCES = dict.fromkeys(
-    ("train.learning_rate", "budget.epochs"),
-    "torchtune, recipes/configs/qwen2_5/0.5B_full_single_device.yaml",
-)
 QWEN25_05B = Preset(
     name="qwen2.5-0.5b",
     summary="Qwen2.5-0.5B, pretrained, many languages, 494M parameters (hub: Qwen/Qwen2.5-0.5B)",
     architecture=CAUSAL,
     checkpoint="Qwen/Qwen2.5-0.5B",
     settings=_QWEN_SETTINGS,
-    sources=_QWEN_SOURCES,
+    sources=dict.fromkeys(
+        _RATE_AND_EPOCHS, "torchtune, recipes/configs/qwen2_5/0.5B_full_single_device.yaml"
+    ),
 )
 QWEN3_06B = Preset(
     name="qwen3-0.6b",

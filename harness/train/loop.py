@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -225,10 +225,10 @@ class _Training:
         tokens = sum(len(self.items[i].target) for i in keys)
         spent = self._gradient(step, keys, tokens)
         group.sum_gradients(self.backbone.model.parameters())
-        spent = _summed([_Spent(**of_rank) for of_rank in group.gather(asdict(spent))])
-        ledger.train_flops += spent.flops
-        ledger.warmup_tokens += spent.warmup_tokens
-        figures = spent.figures
+        of_ranks = group.gather(spent)
+        figures = {key: sum(of_rank[key] for of_rank in of_ranks) for key in of_ranks[0]}
+        ledger.train_flops += figures.pop("flops")
+        ledger.warmup_tokens += int(figures.pop("warmup_tokens"))
         parameters = self.backbone.model.parameters()
         figures["grad_norm"] = float(torch.nn.utils.clip_grad_norm_(parameters, settings.max_grad_norm))
         if math.isfinite(figures["grad_norm"]) and math.isfinite(figures["loss"]):
@@ -245,33 +245,62 @@ class _Training:
         self.window.append(figures)
         return figures
 
-    def _gradient(self, step: int, keys: Sequence[int], tokens: int) -> "_Spent":
+    def _gradient(self, step: int, keys: Sequence[int], tokens: int) -> dict[str, float]:
         """Add the gradient of this rank's share of a batch, with less at once where memory runs out."""
-        n, own = self.objective.samples, self.group.share(len(keys))
         # Draws are made on the CPU for the whole batch: the same for every device and micro-batch size.
         width = self.objective.warmup.max_tokens + 1
-        draws = torch.rand((len(keys), n, width), generator=self.generator)
+        draws = torch.rand((len(keys), self.objective.samples, width), generator=self.generator)
         if self.group.size > 1:
             torch.manual_seed((self.seed * 1_000_003 + step) * self.group.size + self.group.rank)  # dropout's
         remembered = self.memory.of(keys)
         while True:
-            rows = self.fit.rows if self.fit.rows < n else None
             try:
-                return _accumulate(
-                    self.backbone,
-                    [self.items[i] for i in keys[own]],
-                    draws[own],
-                    self.objective,
-                    self.settings,
-                    Turn(self.share, keys[own], self.memory, rows),
-                    self.fit.inputs,
-                    inputs=len(keys),
-                    tokens=tokens,
-                )
+                return self._accumulate(keys, draws, tokens)
             except torch.OutOfMemoryError as error:
                 self.optimizer.zero_grad()
                 self.memory.put_back(keys, remembered)  # earlier micro-batches have written
                 self._fit_in(halved(self.fit, error, self.origin))
+
+    def _accumulate(self, keys: Sequence[int], draws: Tensor, tokens: int) -> dict[str, float]:
+        """Add the gradient micro-batch by micro-batch; the same gradient for every size of them.
+
+        Args:
+            keys: The inputs of the whole batch.
+            draws: Theirs, [batch, samples, cap + 1].
+            tokens: Their target tokens.
+
+        Returns:
+            This rank's part of the step's figures, and its ``flops`` and ``warmup_tokens``.
+        """
+        backbone, fit = self.backbone, self.fit
+        rows = fit.rows if fit.rows < self.objective.samples else None
+        spent = dict.fromkeys(("loss", *OF_WARMUPS, "flops", "warmup_tokens"), 0.0)
+        own = self.group.share(len(keys))
+        for start in range(own.start, own.stop, fit.inputs):
+            part = slice(start, min(start + fit.inputs, own.stop))
+            batch = collate([self.items[i] for i in keys[part]], backbone.tokens.pad, backbone.device)
+            with backbone.autocast(self.settings.dtype):
+                loss = batch_loss(
+                    backbone,
+                    batch,
+                    self.objective,
+                    draws[part].to(backbone.device),
+                    dropout=self.settings.dropout,
+                    turn=Turn(self.share, keys[part], self.memory, rows),
+                )
+            torch.autograd.backward(loss.value / tokens)
+            spent["flops"] += loss.flops
+            spent["warmup_tokens"] += loss.warmup_tokens
+            for rollout in loss.rollouts:
+                weight = rollout.ly.shape[0] / len(keys)
+                # Reported: the mean of -log p(y|x) a token, marginal over the samples (log mean exp).
+                marginal = rollout.ly.logsumexp(dim=1) - math.log(rollout.samples)
+                spent["loss"] += float(-marginal.sum()) / tokens
+                spent["ess"] += weight * float(rollout.effective_sample_size.mean())
+                spent["warmup_length"] += weight * float(rollout.lengths.float().mean())
+                spent["forced"] += weight * float(rollout.forced.float().mean())
+                spent["samples"] += weight * rollout.samples
+        return spent
 
     def _fit_in(self, fit: Fit) -> None:
         self.fit = fit
@@ -349,66 +378,6 @@ def _share_of(outlay: Outlay, budget: Budget, origin: str) -> float:
             hint="Give it a larger budget, or one in steps.",
         )
     return share
-
-
-@dataclass(slots=True)
-class _Spent:
-    """Figures and costs of one step's micro-batches."""
-
-    figures: dict[str, float]
-    flops: float = 0.0
-    warmup_tokens: int = 0
-
-
-def _accumulate(
-    backbone: Backbone,
-    picked: Sequence[Encoded],
-    draws: Tensor,
-    objective: Objective,
-    settings: Train,
-    turn: Turn,
-    micro: int,
-    *,
-    inputs: int,
-    tokens: int,
-) -> _Spent:
-    """Add the gradient of one step, micro-batch by micro-batch; the same gradient for every size of them.
-
-    ``picked`` is this rank's share of a batch of ``inputs`` inputs with ``tokens`` target tokens.
-    """
-    spent = _Spent(dict.fromkeys(("loss", "ess", "warmup_length", "forced", "samples"), 0.0))
-    for start in range(0, len(picked), micro):
-        part = picked[start : start + micro]
-        batch = collate(part, backbone.tokens.pad, backbone.device)
-        with backbone.autocast(settings.dtype):
-            loss = batch_loss(
-                backbone,
-                batch,
-                objective,
-                draws[start : start + micro].to(backbone.device),
-                dropout=settings.dropout,
-                turn=replace(turn, keys=turn.keys[start : start + micro]),
-            )
-        torch.autograd.backward(loss.value / tokens)
-        spent.flops += loss.flops
-        spent.warmup_tokens += loss.warmup_tokens
-        for rollout in loss.rollouts:
-            weight = rollout.ly.shape[0] / inputs
-            # Reported: the mean of -log p(y|x) a token, marginal over the samples (log mean exp).
-            marginal = rollout.ly.logsumexp(dim=1) - math.log(rollout.samples)
-            spent.figures["loss"] += float(-marginal.sum()) / tokens
-            spent.figures["ess"] += weight * float(rollout.effective_sample_size.mean())
-            spent.figures["warmup_length"] += weight * float(rollout.lengths.float().mean())
-            spent.figures["forced"] += weight * float(rollout.forced.float().mean())
-            spent.figures["samples"] += weight * rollout.samples
-    return spent
-
-
-def _summed(parts: Sequence[_Spent]) -> _Spent:
-    """What the ranks have spent together, in the order of their ranks."""
-    figures = {key: sum(part.figures[key] for part in parts) for key in parts[0].figures}
-    flops, tokens = sum(part.flops for part in parts), sum(part.warmup_tokens for part in parts)
-    return _Spent(figures, flops, tokens)
 
 
 def _latest(checkpoints: Path, group: RankGroup) -> Snapshot | None:
