@@ -23,9 +23,7 @@ def text_of(path: Path) -> str:
             content = gzip.decompress(content)
         return content.decode("utf-8-sig")
     except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise UserError(
-            f"{path.name} can't be read: {error}", origin=str(path), hint="Fetch it again."
-        ) from error
+        raise _damaged(path, f"can't be read: {error}") from error
 
 
 def text_lines(path: Path) -> list[str]:
@@ -66,13 +64,10 @@ def json_lines(path: Path, columns: Sequence[str]) -> list[Row]:
     Raises:
         UserError: It is something else.
     """
-    lines = (line for line in text_of(path).split("\n") if line.strip())
     try:
-        rows = [json.loads(line) for line in lines]
+        rows = [json.loads(line) for line in text_of(path).split("\n") if line.strip()]
     except ValueError as error:
-        raise UserError(
-            f"{path.name} is not a file of JSON lines", origin=str(path), hint="Fetch it again."
-        ) from error
+        raise _damaged(path, "is not a file of JSON lines") from error
     return _with_columns(rows, columns, path)
 
 
@@ -85,9 +80,9 @@ def json_list(path: Path, columns: Sequence[str]) -> list[Row]:
     try:
         rows = json.loads(text_of(path))
     except ValueError as error:
-        raise UserError(f"{path.name} is not JSON", origin=str(path), hint="Fetch it again.") from error
+        raise _damaged(path, "is not JSON") from error
     if not isinstance(rows, list):
-        raise UserError(f"{path.name} holds no list", origin=str(path), hint="Fetch it again.")
+        raise _damaged(path, "holds no list")
     return _with_columns(rows, columns, path)
 
 
@@ -103,20 +98,21 @@ def parquet_rows(paths: Iterable[Path], columns: Sequence[str]) -> list[Row]:
     rows: list[Row] = []
     for path in paths:
         try:
-            present = pq.read_schema(path).names
-            _require(columns, present, path)
+            _require(columns, pq.read_schema(path).names, path)
             rows += pq.read_table(path, columns=list(columns)).to_pylist()
         except (OSError, pa.ArrowException) as error:
-            raise UserError(
-                f"{path.name} is not a parquet file", origin=str(path), hint="Fetch it again."
-            ) from error
+            raise _damaged(path, "is not a parquet file") from error
     return rows
+
+
+def _damaged(path: Path, problem: str) -> UserError:
+    return UserError(f"{path.name} {problem}", origin=str(path), hint="Fetch it again.")
 
 
 def _with_columns(rows: list[Any], columns: Sequence[str], path: Path) -> list[Row]:
     for row in rows:
         if not isinstance(row, dict):
-            raise UserError(f"{path.name} holds no objects", origin=str(path), hint="Fetch it again.")
+            raise _damaged(path, "holds no objects")
         _require(columns, row, path)
     return rows
 

@@ -85,14 +85,13 @@ class Backbone(ABC):
         # transformers has renamed it (5.24 warns of the old name), a family at a time for all we know.
         named = "cache" in inspect.signature(body.forward).parameters
         self._cache_name = "cache" if named else "past_key_values"
-        # Both import this module: they find on the model itself how its hidden states become logits, and
-        # which writer it can have.
-        from warmup_bench.models.head import head_scale
-        from warmup_bench.models.writing import choose_writer
-
         self.head_scale = 1.0
-        self.head_scale = head_scale(self)
-        self.writer_type = choose_writer(self)
+        self.writer_type: type[Writer]
+        self._try_out()
+
+    @abstractmethod
+    def _try_out(self) -> None:
+        """Find on the model itself how its hidden states become logits, and which writer it can have."""
 
     @property
     def device(self) -> torch.device:

@@ -10,10 +10,20 @@ from torch import Tensor
 
 from warmup_bench.models.base import Backbone
 from warmup_bench.models.costs import Costs
+from warmup_bench.models.head import head_scale
 from warmup_bench.models.state import SpecialTokens, State
+from warmup_bench.models.writing import choose_writer
 
 
-class EncoderDecoder(Backbone):
+class _TriedOut(Backbone):
+    """What both kinds have in common: each is tried out as soon as it is made."""
+
+    def _try_out(self) -> None:
+        self.head_scale = head_scale(self)
+        self.writer_type = choose_writer(self)
+
+
+class EncoderDecoder(_TriedOut):
     """T5, mT5, BART and their kin: the encoder reads x, the decoder writes ``c sep y eos``."""
 
     architecture = "encoder-decoder"
@@ -69,7 +79,7 @@ class EncoderDecoder(Backbone):
         return hidden
 
 
-class DecoderOnly(Backbone):
+class DecoderOnly(_TriedOut):
     """Llama and its kin: ``prompt(x) c sep y eos`` in one sequence; the prompt is in no loss.
 
     The prompt's ids around the source are e.g. bos and an answer mark.

@@ -66,14 +66,15 @@ class BERTScore:
             what = f"its model {self.model} is not on this machine"
             if Path(self.model).is_absolute() or self.model.startswith("."):
                 return f"{what}; give a folder in the layout of save_pretrained"
-            return f"{what}; fetch it with: {_fetch_command(self.context)}"
+            command = f"score --fetch --metrics bertscore --set score.bertscore.model={self.model}"
+            return f"{what}; fetch it with: warmup-bench {command}"
         if not matching(folder, ["*.safetensors"]):
             return f"its model {self.model} has no weights in safetensors; name another encoder"
         if not matching(folder, TOKENIZER):
             return f"its model {self.model} has no tokenizer"
-        asked = self.context.settings.bertscore.layer
-        if asked is not None and asked > (most := layers_of(folder)):
-            return f"its model {self.model} has {most} layers, not {asked}"
+        layer = self.context.settings.bertscore.layer
+        if layer is not None and layer > (most := layers_of(folder)):
+            return f"its model {self.model} has {most} layers, not {layer}"
         if self.context.settings.bertscore.rescale and not self._baseline_file().is_file():
             return f"it has no baseline file {self._baseline_file().name}; give score.bertscore.baseline"
         return ""
@@ -243,11 +244,6 @@ def _language_model(language: str) -> str:
     return {"en": "roberta-large", "zh": "bert-base-chinese", "tr": "dbmdz/bert-base-turkish-cased"}.get(
         language, "bert-base-multilingual-cased"
     )
-
-
-def _fetch_command(context: MetricContext) -> str:
-    model = context.settings.bertscore.model or _language_model(context.target_language)
-    return f"warmup-bench score --fetch --metrics bertscore --set score.bertscore.model={model}"
 
 
 def _baseline(file: Path, layer: int) -> float:

@@ -5,6 +5,7 @@ gives the highest probability (:mod:`warmup_bench.decode.ranking`), which needs 
 """
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -13,6 +14,7 @@ from typing import ClassVar
 import numpy as np
 
 from warmup_bench.contracts.errors import UserError
+from warmup_bench.contracts.learned_metric import mean_percent
 from warmup_bench.contracts.metric import FloatArray, MetricContext
 from warmup_bench.score.inputs import check_inputs
 
@@ -32,33 +34,62 @@ def parse_label(text: str, labels: Sequence[str]) -> str | None:
     answer = text.strip()
     if answer in labels:
         return answer
-    if found := _opening(tuple(labels)).match(answer):
-        return found["bracketed"] or found["plain"]
+    if opening := _opening(tuple(labels)).match(answer):
+        return opening["bracketed"] or opening["plain"]
     other_case = [label for label in labels if len(label) == 1 and label.lower() == answer.lower()]
     return other_case[0] if len(other_case) == 1 else None
 
 
 @dataclass(frozen=True, slots=True)
-class Accuracy:
-    """Share of right labels in 0..100, scikit-learn's ``accuracy_score``. No label read is wrong.
+class _LabelMetric(ABC):
+    """A metric of the labels that the texts state, a share in 0..100 unless it says otherwise.
 
     Attributes:
+        title: Column name of what was written; that of ranked options says so.
+        rule: Begin of the signature.
         context: Its ``labels`` are the closed set that predictions are read against.
         reads: Column of the predictions that holds the answer.
     """
 
+    title: ClassVar[str]
+    rule: ClassVar[str] = ""
     higher_is_better: ClassVar[bool] = True
     best: ClassVar[float] = 100.0
     context: MetricContext
     reads: str = GENERATED
 
     def __post_init__(self) -> None:
-        _require_labels(self.name, self.context.labels)
+        if not self.context.labels:
+            raise UserError(
+                f"{self.name} needs a closed set of labels", hint="Name them in the task card's `labels`."
+            )
 
     @property
     def name(self) -> str:
         """Column name."""
-        return "accuracy" if self.reads == GENERATED else "ranked accuracy"
+        return self.title if self.reads == GENERATED else f"ranked {self.title}"
+
+    @abstractmethod
+    def segment_statistics(
+        self, hypotheses: Sequence[str], references: Sequence[Sequence[str]], sources: Sequence[str]
+    ) -> FloatArray:
+        """Return statistics [examples, k]."""
+
+    def aggregate(self, statistics: FloatArray) -> FloatArray:
+        """Return 100 times the share of summed statistics [..., 2], with the shape [...]."""
+        return mean_percent(statistics)
+
+    def signature(self) -> str:
+        """Return the metric's own rule, the number of labels and how the answer was found."""
+        answer = f"parse:{_PARSER}" if self.reads == GENERATED else "rank:log-probability"
+        return f"{self.rule}labels:{len(self.context.labels)}|{answer}"
+
+
+class Accuracy(_LabelMetric):
+    """Share of right labels in 0..100, scikit-learn's ``accuracy_score``. No label read is wrong."""
+
+    __slots__ = ()
+    title: ClassVar[str] = "accuracy"
 
     def segment_statistics(
         self, hypotheses: Sequence[str], references: Sequence[Sequence[str]], sources: Sequence[str]
@@ -67,38 +98,17 @@ class Accuracy:
         predicted, true = _one_hot(hypotheses, references, self.context.labels)
         return np.stack([(predicted * true).sum(axis=1), np.ones(len(true))], axis=1)
 
-    def aggregate(self, statistics: FloatArray) -> FloatArray:
-        """Return 100 times the share of right labels of summed statistics [..., 2], with the shape [...]."""
-        return 100.0 * statistics[..., 0] / statistics[..., 1]
 
-    def signature(self) -> str:
-        """Return the number of labels and how the answer was found."""
-        return f"labels:{len(self.context.labels)}|{_answer(self.reads)}"
-
-
-@dataclass(frozen=True, slots=True)
-class MacroF1:
+class MacroF1(_LabelMetric):
     """Mean over labels of F1 in 0..100, scikit-learn's ``f1_score(average="macro", zero_division=0)``.
 
-    A text without a label counts for no predicted class.
-
-    Attributes:
-        context: Its ``labels`` are the closed set; each weighs the same, seen in the test set or not.
-        reads: Column of the predictions that holds the answer.
+    A text without a label counts for no predicted class. Each label weighs the same, seen in the test set or
+    not.
     """
 
-    higher_is_better: ClassVar[bool] = True
-    best: ClassVar[float] = 100.0
-    context: MetricContext
-    reads: str = GENERATED
-
-    def __post_init__(self) -> None:
-        _require_labels(self.name, self.context.labels)
-
-    @property
-    def name(self) -> str:
-        """Column name."""
-        return "macro-F1" if self.reads == GENERATED else "ranked macro-F1"
+    __slots__ = ()
+    title: ClassVar[str] = "macro-F1"
+    rule: ClassVar[str] = "average:macro|zero_division:0|"
 
     def segment_statistics(
         self, hypotheses: Sequence[str], references: Sequence[Sequence[str]], sources: Sequence[str]
@@ -117,60 +127,26 @@ class MacroF1:
         score: FloatArray = 100.0 * (2.0 * right / np.where(marked > 0, marked, 1.0)).mean(axis=-1)
         return score
 
-    def signature(self) -> str:
-        """Return average, treatment of 0/0, number of labels and how the answer was found."""
-        return f"average:macro|zero_division:0|labels:{len(self.context.labels)}|{_answer(self.reads)}"
 
+class Unparsed(_LabelMetric):
+    """Share of texts in 0..100 that state no label: each counts as wrong in accuracy and macro-F1."""
 
-@dataclass(frozen=True, slots=True)
-class Unparsed:
-    """Share of generated texts in 0..100 that state no label: each counts as wrong in accuracy and macro-F1.
-
-    Attributes:
-        context: Its ``labels`` are the closed set that predictions are read against.
-    """
-
-    name: ClassVar[str] = "unparsed"
+    __slots__ = ()
+    title: ClassVar[str] = "unparsed"
     higher_is_better: ClassVar[bool] = False
     best: ClassVar[float] = 0.0
-    context: MetricContext
-
-    def __post_init__(self) -> None:
-        _require_labels(self.name, self.context.labels)
 
     def segment_statistics(
         self, hypotheses: Sequence[str], references: Sequence[Sequence[str]], sources: Sequence[str]
     ) -> FloatArray:
         """Return [examples, 2]: 1 where no label is stated, and 1 to count the example."""
         check_inputs(hypotheses, references)
-        statistics = np.ones((len(hypotheses), 2))
-        for row, text in zip(statistics, hypotheses, strict=True):
-            row[0] = parse_label(text, self.context.labels) is None
-        return statistics
-
-    def aggregate(self, statistics: FloatArray) -> FloatArray:
-        """Return 100 times the share of summed statistics [..., 2], with the shape [...]."""
-        return 100.0 * statistics[..., 0] / statistics[..., 1]
-
-    def signature(self) -> str:
-        """Return the number of labels and the name of the parsing rules."""
-        return f"labels:{len(self.context.labels)}|{_answer(GENERATED)}"
+        unread = [parse_label(text, self.context.labels) is None for text in hypotheses]
+        return np.stack([np.array(unread, dtype=np.float64), np.ones(len(unread))], axis=1)
 
 
 RankedAccuracy = partial(Accuracy, reads=RANKED)
 RankedMacroF1 = partial(MacroF1, reads=RANKED)
-
-
-def _answer(column: str) -> str:
-    """How the answer was found, for signatures."""
-    return f"parse:{_PARSER}" if column == GENERATED else "rank:log-probability"
-
-
-def _require_labels(metric: str, labels: Sequence[str]) -> None:
-    if not labels:
-        raise UserError(
-            f"{metric} needs a closed set of labels", hint="Name them in the task card's `labels`."
-        )
 
 
 def _one_hot(

@@ -275,9 +275,9 @@ class _Training:
         backbone, fit = self.backbone, self.fit
         rows = fit.rows if fit.rows < self.objective.samples else None
         spent = dict.fromkeys(("loss", *OF_WARMUPS, "flops", "warmup_tokens"), 0.0)
-        own = self.group.share(len(keys))
-        for start in range(own.start, own.stop, fit.inputs):
-            part = slice(start, min(start + fit.inputs, own.stop))
+        share = self.group.share(len(keys))
+        for start in range(share.start, share.stop, fit.inputs):
+            part = slice(start, min(start + fit.inputs, share.stop))
             batch = collate([self.items[i] for i in keys[part]], backbone.tokens.pad, backbone.device)
             with backbone.autocast(self.settings.dtype):
                 loss = batch_loss(

@@ -71,7 +71,6 @@ class Round:
         warmups: The warmups.
         lc, ly: Their log-probabilities with their graph, [rows].
         lc_reference: log p(c|x) under the reference, [rows]; None unless asked for.
-        kept: The rows that were scored; the others equal one of them.
         ratio: Truncated importance weight of each row, [rows]; None: drawn from the model as it is.
     """
 
@@ -80,66 +79,7 @@ class Round:
     lc: Tensor
     ly: Tensor
     lc_reference: Tensor | None
-    kept: Tensor
     ratio: Tensor | None = None
-
-
-def scored_round(
-    backbone: Backbone,
-    state: State,
-    batch: Batch,
-    inputs: Tensor,
-    warmups: Warmups,
-    *,
-    each: int,
-    direct: bool,
-    merge: bool,
-    temperature: float,
-    rows_at_once: int | None = None,
-    reference: tuple[Backbone, State] | None = None,
-) -> Round:
-    """Score ``each`` warmups of every one of some inputs.
-
-    Args:
-        backbone: The model.
-        state: The encoded inputs of the batch; stays as it is.
-        batch: For the targets.
-        inputs: The input of each row, [rows], ``each`` rows an input, together.
-        warmups: The warmups of the rows.
-        each: Warmups an input.
-        direct: True for the path without a warmup.
-        merge: Whether equal warmups of an input are scored once: exact, unless dropout draws anew for each.
-        temperature: Of the policy that drew them.
-        rows_at_once: Rows whose activations stand in memory at once; where there are more, each part is
-            scored without them and computed again in the backward pass, for the same gradient.
-        reference: The frozen reference and its encoding of the batch.
-    """
-    every = torch.arange(inputs.shape[0], device=inputs.device)
-    kept, place = merge_equals(warmups, each) if merge and each > 1 else (every, every)
-    rows, scored = inputs[kept], warmups.select(kept)
-
-    def part(model: Backbone, start_state: State, first: int, end: int) -> tuple[Tensor, Tensor]:
-        picked = torch.arange(first, end, device=inputs.device)
-        of = rows[first:end]
-        sequences = lay_out(
-            model, scored.select(picked), batch.target[of], batch.target_lengths[of], direct=direct
-        )
-        return score(model, start_state.select(of), sequences, temperature=temperature)
-
-    count = rows.shape[0]
-    if rows_at_once is None or count <= rows_at_once:
-        lc, ly = part(backbone, state, 0, count)
-    else:
-        parts = [
-            checkpoint(part, backbone, state, k, min(k + rows_at_once, count), use_reentrant=False)
-            for k in range(0, count, rows_at_once)
-        ]
-        lc, ly = (torch.cat(values) for values in zip(*parts, strict=True))
-    lc_reference = None
-    if reference is not None:
-        with torch.no_grad():
-            lc_reference = part(*reference, 0, count)[0][place]
-    return Round(inputs, warmups, lc[place], ly[place], lc_reference, kept)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +90,8 @@ class Turn:
         share: Share of the budget that is spent.
         keys: The training inputs of the batch, [batch].
         memory: What they drew when they were last met.
-        rows_at_once: See :func:`warmup_bench.train.rounds.scored_round`.
+        rows_at_once: Warmups whose activations stand in memory at once; where there are more, each part is
+            scored without them and computed again in the backward pass, for the same gradient. None: all.
     """
 
     share: float
@@ -208,27 +149,41 @@ class Rounds:
         direct: bool,
         reference: tuple[Backbone, State] | None,
     ) -> Round:
-        part = scored_round(
-            self.backbone,
-            self.state,
-            self.batch,
-            inputs.repeat_interleave(each),
-            warmups,
-            each=each,
-            direct=direct,
-            merge=self.dropout == 0,
-            temperature=self.objective.warmup.temperature,
-            rows_at_once=None if self.turn is None else self.turn.rows_at_once,
-            reference=reference,
-        )
-        rows, warmups = part.inputs[part.kept], part.warmups.select(part.kept)
-        target, gap = self.batch.target_lengths[rows], 0 if direct else 1
-        per_row = self.source[rows.cpu().numpy()]
-        fed = (warmups.lengths + target + gap - 1).cpu().numpy()
-        positions = float((target + warmups.lengths + warmups.ended).sum())
+        """Score ``each`` warmups of every input and count the operations.
+
+        Equal warmups of an input are scored once: exact, unless dropout draws anew for each.
+        """
+        inputs = inputs.repeat_interleave(each)
+        every = torch.arange(inputs.shape[0], device=inputs.device)
+        kept, place = merge_equals(warmups, each) if self.dropout == 0 and each > 1 else (every, every)
+        rows, scored = inputs[kept], warmups.select(kept)
+        targets, target_lengths = self.batch.target, self.batch.target_lengths
+        temperature = self.objective.warmup.temperature
+
+        def part(model: Backbone, start_state: State, first: int, end: int) -> tuple[Tensor, Tensor]:
+            picked = torch.arange(first, end, device=inputs.device)
+            of = rows[first:end]
+            sequences = lay_out(model, scored.select(picked), targets[of], target_lengths[of], direct=direct)
+            return score(model, start_state.select(of), sequences, temperature=temperature)
+
+        count = rows.shape[0]
+        at_once = None if self.turn is None else self.turn.rows_at_once
+        if at_once is None or count <= at_once:
+            lc, ly = part(self.backbone, self.state, 0, count)
+        else:
+            ends = ((first, min(first + at_once, count)) for first in range(0, count, at_once))
+            parts = [checkpoint(part, self.backbone, self.state, *pair, use_reentrant=False) for pair in ends]
+            lc, ly = (torch.cat(values) for values in zip(*parts, strict=True))
+        lc_reference = None
+        if reference is not None:
+            with torch.no_grad():
+                lc_reference = part(*reference, 0, count)[0][place]
+        target, gap = target_lengths[rows], 0 if direct else 1
+        fed = (scored.lengths + target + gap - 1).cpu().numpy()
+        positions = float((target + scored.lengths + scored.ended).sum())
         times = self.backbone.costs.backward + (reference is not None)
-        self.meter.write(per_row, fed, positions, times)
-        return part
+        self.meter.write(self.source[rows.cpu().numpy()], fed, positions, times)
+        return Round(inputs, warmups, lc[place], ly[place], lc_reference)
 
     def draw(self, inputs: Tensor, draws: Tensor) -> Round:
         """Draw warmups for some inputs, [k], from uniform draws [k, each, cap], and score them."""
