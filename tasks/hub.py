@@ -71,15 +71,15 @@ def gather(files: Sequence[File], request: LoadRequest) -> list[Path]:
     """
     if request.data_dir is None:
         return [_fetch(file, request.offline) for file in files]
-    found = [_on_disk(file, request.data_dir) for file in files]
-    absent = [file for file, path in zip(files, found, strict=True) if path is None]
+    paths = [_on_disk(file, request.data_dir) for file in files]
+    absent = [file for file, path in zip(files, paths, strict=True) if path is None]
     if absent:
         raise UserError(
             f"data folder lacks {', '.join(_short(file) for file in absent)}",
             origin=str(request.data_dir),
             hint=wanted(files),
         )
-    return [path for path in found if path is not None]
+    return [path for path in paths if path is not None]
 
 
 def missing(files: Sequence[File], request: LoadRequest) -> list[str]:
@@ -95,8 +95,8 @@ def wanted(files: Sequence[File]) -> str:
     for file in files:
         by_repository.setdefault(file.repository, []).append(file)
     parts = []
-    for repository, own in by_repository.items():
-        names = ", ".join(file.path for file in own)
+    for repository, of_repository in by_repository.items():
+        names = ", ".join(file.path for file in of_repository)
         place = {"hub": "hub data set ", "github": "GitHub repository ", "local": ""}[repository.host]
         commit = f", commit {repository.revision[:12]}" if repository.revision else ""
         where = f"({place}{repository.name}{commit})"
@@ -110,9 +110,9 @@ def wanted(files: Sequence[File]) -> str:
 
 def cache_folder() -> Path:
     """Where fetched and built data are kept: ``WARMUP_BENCH_CACHE``, or warmup-bench in the user's cache."""
-    own = os.environ.get("WARMUP_BENCH_CACHE")
-    if own:
-        return Path(own)
+    chosen = os.environ.get("WARMUP_BENCH_CACHE")
+    if chosen:
+        return Path(chosen)
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "warmup-bench"
 
@@ -140,10 +140,10 @@ def _cached(file: File) -> Path | None:
         return path if path.is_file() else None
     from huggingface_hub import try_to_load_from_cache
 
-    found = try_to_load_from_cache(
+    kept = try_to_load_from_cache(
         repository.name, file.path, revision=repository.revision, repo_type="dataset"
     )
-    return Path(found) if isinstance(found, str) else None
+    return Path(kept) if isinstance(kept, str) else None
 
 
 def _kept(file: File) -> Path:

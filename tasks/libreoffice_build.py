@@ -61,12 +61,12 @@ def build_files(folder: Path, say: Callable[[str], None]) -> None:
 
 def _unpacked(package: str, work: Path) -> Path:
     """Fetch and unpack one package; returns its folder of help in all its languages."""
-    own = work / package
-    own.mkdir()
-    _run(["apt-get", "download", package], own)
-    for archive in own.glob("*.deb"):
-        _run(["dpkg-deb", "-x", f"./{archive.name}", "unpacked"], own)
-    return own / "unpacked" / "usr" / "share" / "libreoffice" / "help"
+    place = work / package
+    place.mkdir()
+    _run(["apt-get", "download", package], place)
+    for archive in place.glob("*.deb"):
+        _run(["dpkg-deb", "-x", f"./{archive.name}", "unpacked"], place)
+    return place / "unpacked" / "usr" / "share" / "libreoffice" / "help"
 
 
 def _run(command: list[str], folder: Path) -> None:

@@ -114,7 +114,7 @@ class _Writer:
     def drawn(
         self, model: Backbone, sources: Sequence[list[int]], cap: int, seed: int
     ) -> tuple[list[list[list[int]]], float]:
-        """What ``model`` draws for the inputs, ids [inputs][n] of at most ``cap`` each, and the operations."""
+        """What ``model`` draws for each input, ids [inputs][n] of at most ``cap``, and the operations."""
         return draw(
             model,
             sources,

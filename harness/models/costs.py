@@ -61,8 +61,8 @@ class Costs:
         """Forward operations of feeding ``tokens`` to rows with ``source`` tokens, both [rows]."""
         s, t = source.astype(np.float64), tokens.astype(np.float64)
         past = s if self.encoder == 0 else np.full_like(s, 0.0 if first else self.start)
-        own = 4 * self.decoder_attention * t * (past + t)
-        return float((2 * self.decoder * t + own + 4 * self.cross_attention * t * s).sum())
+        self_attention = 4 * self.decoder_attention * t * (past + t)
+        return float((2 * self.decoder * t + self_attention + 4 * self.cross_attention * t * s).sum())
 
     def predict(self, positions: float) -> float:
         """Forward operations of reading the logits at a number of positions."""

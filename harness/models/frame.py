@@ -75,15 +75,15 @@ def _language_tokens(tokenizer: Any, languages: Languages | None) -> tuple[str, 
             origin=origin,
             hint="Run it on a task whose card names them, or load a model that a run has saved.",
         )
-    found = [language_name(tokenizer, language) for language in languages]
-    for language, name in zip(languages, found, strict=True):
+    names = [language_name(tokenizer, language) for language in languages]
+    for language, name in zip(languages, names, strict=True):
         if name is None:
             raise UserError(
                 f"the checkpoint has no token for the language '{language}'",
                 origin=origin,
                 hint="Take a checkpoint that was trained on it, or one without language tokens (mT5).",
             )
-    return str(found[0]), str(found[1])
+    return str(names[0]), str(names[1])
 
 
 def _token(name: str, tokenizer: Any) -> str:

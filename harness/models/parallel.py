@@ -63,11 +63,11 @@ class RankGroup:
         import torch
         from torch import distributed
 
-        own = torch.frombuffer(bytearray(json.dumps(value).encode()), dtype=torch.uint8).to(self.device)
+        encoded = torch.frombuffer(bytearray(json.dumps(value).encode()), dtype=torch.uint8).to(self.device)
         sizes = [torch.zeros(1, dtype=torch.long, device=self.device) for _ in range(self.size)]
-        distributed.all_gather(sizes, torch.tensor([own.numel()], device=self.device))
+        distributed.all_gather(sizes, torch.tensor([encoded.numel()], device=self.device))
         longest = int(max(sizes))
-        padded = torch.nn.functional.pad(own, (0, longest - own.numel()))
+        padded = torch.nn.functional.pad(encoded, (0, longest - encoded.numel()))
         parts = [torch.empty_like(padded) for _ in range(self.size)]
         distributed.all_gather(parts, padded)
         return [

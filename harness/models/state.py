@@ -69,8 +69,8 @@ class State:
 
         cache = self.cache
         if isinstance(cache, EncoderDecoderCache):
-            own = map_cache(cache.self_attention_cache, move)
-            cache = EncoderDecoderCache(own, cache.cross_attention_cache)
+            self_attention = map_cache(cache.self_attention_cache, move)
+            cache = EncoderDecoderCache(self_attention, cache.cross_attention_cache)
         else:
             cache = map_cache(cache, move)
         return State(cache, self.hidden, self.source_mask, self.position)

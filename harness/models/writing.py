@@ -109,15 +109,15 @@ class T5Writer(_Buffered):
             )
             keys, values = self._write(index, k, v)
             scores = q[:, :, None] @ keys.transpose(2, 3) + bias
-            found = _weighted(scores, values)
-            x = x + attention.o(found.reshape(rows, -1))
+            attended = _weighted(scores, values)
+            x = x + attention.o(attended.reshape(rows, -1))
             attention, normed = block.layer[1].EncDecAttention, block.layer[1].layer_norm(x)
             keys, values = self._shared[index]
             # The rows of an input are as many queries of one attention: its keys are read once for all.
             q = attention.q(normed).view(-1, self.width, attention.n_heads, keys.shape[3]).transpose(1, 2)
             scores = (q @ keys.transpose(2, 3)).masked_fill(~self._visible, -torch.inf)
-            found = _weighted(scores, values)
-            x = x + attention.o(found.transpose(1, 2).reshape(rows, -1))
+            attended = _weighted(scores, values)
+            x = x + attention.o(attended.transpose(1, 2).reshape(rows, -1))
             x = block.layer[2](x)
         self.hidden = self._decoder.final_layer_norm(x)
         self._used += 1
@@ -225,9 +225,9 @@ def choose_writer(backbone: Backbone) -> type[Writer]:
     Two inputs of different length, with two rows each, write two tokens both ways.
     """
     model, device = backbone.model, backbone.device
-    own = WRITERS.get(model.config.model_type)
+    of_family = WRITERS.get(model.config.model_type)
     # Attention over a window forgets: transformers' own masks know how.
-    if own is None or getattr(model.config, "sliding_window", None) is not None:
+    if of_family is None or getattr(model.config, "sliding_window", None) is not None:
         return AnyWriter
     token, eos = backbone.tokens.separator, backbone.tokens.eos
     training = model.training
@@ -235,14 +235,14 @@ def choose_writer(backbone: Backbone) -> type[Writer]:
     try:
         source = torch.tensor([[token, token, eos], [token, eos, backbone.tokens.pad]], device=device)
         state = backbone.encode(source, torch.tensor([[1, 1, 1], [1, 1, 0]], device=device))
-        writers = [kind(backbone, state, 2) for kind in (AnyWriter, own)]
+        writers = [kind(backbone, state, 2) for kind in (AnyWriter, of_family)]
         for row in ([token, eos, eos, token], [eos, eos, token, token]):
             for writer in writers:
                 writer.feed(torch.tensor(row, device=device))
-        expected, found = (writer.hidden.float() for writer in writers)
-        same = expected.shape == found.shape and (found - expected).abs().max() <= 1e-3 * expected.abs().max()
+        expected, ours = (writer.hidden.float() for writer in writers)
+        same = expected.shape == ours.shape and (ours - expected).abs().max() <= 1e-3 * expected.abs().max()
     except (AttributeError, RuntimeError, TypeError):
         return AnyWriter  # a variant of the family with other modules
     finally:
         model.train(training)
-    return own if same else AnyWriter
+    return of_family if same else AnyWriter

@@ -200,44 +200,44 @@ def score_learned(
         known = read_cache(cache_folder(out, metric))
         tally.segments += len(distinct)
         tally.cached += len(distinct.keys() & known.keys())
-        asked = {key: segment for key, segment in distinct.items() if key not in known}
-        known |= _ask(out, metric, asked, device, progress)
+        unscored = {key: segment for key, segment in distinct.items() if key not in known}
+        known |= _ask(out, metric, unscored, device, progress)
         for (cell, p), of_cell in zip(group, segments, strict=True):
             statistics = metric.statistics([[known[digest(s)] for s in of_one] for of_one in of_cell])
-            said = metric.notes(p.hypotheses(metric), p.references)
+            cell_notes = metric.notes(p.hypotheses(metric), p.references)
             with hold(scores_lock(cell)):
                 if not is_scored(cell, entry, metric):  # by another process, in the meantime
-                    _write(cell, reference, entry, metric, p.ids, statistics, said)
+                    _write(cell, reference, entry, metric, p.ids, statistics, cell_notes)
             tally.cells += 1
-            notes += [f"{cell.name}: {note}" for note in said]
+            notes += [f"{cell.name}: {note}" for note in cell_notes]
     tally.notes = tuple(notes)
     return tally
 
 
 def _ask(
-    out: Path, metric: LearnedMetric, asked: dict[str, Segment], device: str, progress: Progress
+    out: Path, metric: LearnedMetric, segments: dict[str, Segment], device: str, progress: Progress
 ) -> dict[str, float]:
     """Score segments, long ones first, and store each part as soon as it is full."""
-    order = sorted(asked, key=lambda key: (-asked[key].size, key))
-    found: list[float] = []
+    order = sorted(segments, key=lambda key: (-segments[key].size, key))
+    scores: list[float] = []
     stored = 0
     if order:
         progress(0, len(order))
         folder, identity = cache_folder(out, metric), metric.identity()
         try:
-            for batch in metric.score([asked[key] for key in order], device=device):
-                keys = order[len(found) : len(found) + len(batch)]
-                found += _finite(batch, [asked[key] for key in keys], metric)
-                progress(len(found), len(order))
-                if len(found) - stored >= PART:
-                    write_part(folder, identity, order[stored : len(found)], found[stored:])
-                    stored = len(found)
+            for batch in metric.score([segments[key] for key in order], device=device):
+                keys = order[len(scores) : len(scores) + len(batch)]
+                scores += _finite(batch, [segments[key] for key in keys], metric)
+                progress(len(scores), len(order))
+                if len(scores) - stored >= PART:
+                    write_part(folder, identity, order[stored : len(scores)], scores[stored:])
+                    stored = len(scores)
         finally:
-            if len(found) > stored:
-                write_part(folder, identity, order[stored : len(found)], found[stored:])
-        if len(found) != len(order):
-            raise UserError(f"{metric.name} gave {len(found)} scores for {len(order)} segments")
-    return dict(zip(order, found, strict=True))
+            if len(scores) > stored:
+                write_part(folder, identity, order[stored : len(scores)], scores[stored:])
+        if len(scores) != len(order):
+            raise UserError(f"{metric.name} gave {len(scores)} scores for {len(order)} segments")
+    return dict(zip(order, scores, strict=True))
 
 
 def _finite(scores: list[float], segments: Sequence[Segment], metric: LearnedMetric) -> list[float]:

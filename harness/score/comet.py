@@ -224,7 +224,7 @@ def _probe(python: str) -> dict[str, str] | str:
         done = subprocess.run(
             [python, str(WORKER), "--versions"], capture_output=True, text=True, timeout=120, check=False
         )
-        versions = json.loads(done.stdout)
+        versions: dict[str, str] = json.loads(done.stdout)
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         return f"{python} is not a Python interpreter that runs ({error})"
     if versions.get("unbabel-comet") is None:
@@ -233,8 +233,7 @@ def _probe(python: str) -> dict[str, str] | str:
             f"it is not installed in {where}; install it with {INSTALL}, then give "
             f"--comet-python comet/bin/python (or {VARIABLE})"
         )
-    found: dict[str, str] = versions
-    return found
+    return versions
 
 
 def _ask_worker(python: str, request: dict[str, Any], *, trusted: bool) -> Iterator[list[float]]:
@@ -245,10 +244,10 @@ def _ask_worker(python: str, request: dict[str, Any], *, trusted: bool) -> Itera
         environment.pop(variable, None)
     environment[f"TORCH_FORCE_{'NO_' if trusted else ''}WEIGHTS_ONLY_LOAD"] = "1"
     with tempfile.TemporaryDirectory() as folder, (Path(folder) / "errors.txt").open("w+") as errors:
-        asked = Path(folder) / "request.json"
-        asked.write_text(json.dumps(request), encoding="utf-8")
+        path = Path(folder) / "request.json"
+        path.write_text(json.dumps(request), encoding="utf-8")
         process = subprocess.Popen(
-            [python, str(WORKER), str(asked)],
+            [python, str(WORKER), str(path)],
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,

@@ -48,9 +48,9 @@ def token_ids(
     words: list[str] = []
     stretches = []
     for text in (*hypotheses, *references):
-        found = text.split()
-        stretches.append(len(found))
-        words += found
+        of_text = text.split()
+        stretches.append(len(of_text))
+        words += of_text
     kinds = {word: number for number, word in enumerate(dict.fromkeys(words))}
     numbers: dict[str, int] = {}
     pieces = [

@@ -148,12 +148,12 @@ def restore(
         CorruptError: It does not fit the model.
     """
     tensors, values = snapshot.tensors, snapshot.values
-    own = _model_tensors(backbone)
+    current = _model_tensors(backbone)
     stored = {name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")}
-    if {n: t.shape for n, t in own.items()} != {n: t.shape for n, t in stored.items()}:
+    if {n: t.shape for n, t in current.items()} != {n: t.shape for n, t in stored.items()}:
         raise CorruptError("the checkpoint is of another model", hint="Move its folder away to start anew.")
     with torch.no_grad():
-        for name, tensor in own.items():
+        for name, tensor in current.items():
             tensor.copy_(stored[name])
     state: dict[int, dict[str, Any]] = {int(i): dict(entries) for i, entries in values["optimizer"].items()}
     for name, tensor in tensors.items():
@@ -225,21 +225,21 @@ def latest(folder: Path) -> Snapshot | None:
         UserError: One was written by a newer version.
     """
     clear_unfinished(folder)
-    for found in reversed(_complete(folder)):
+    for stored in reversed(_complete(folder)):
         try:
-            return _read(check(found))
+            return _read(check(stored))
         except CorruptError as error:
-            aside = found.with_name(f"damaged-{found.name}.{time.time_ns()}")
+            aside = stored.with_name(f"damaged-{stored.name}.{time.time_ns()}")
             with suppress(OSError):
-                found.rename(aside)
+                stored.rename(aside)
             _log.warning("%s Kept as %s; the checkpoint before it is used.", error, aside.name)
     return None
 
 
 def clear(folder: Path) -> None:
     """Remove the checkpoints of a training that is stored; what was set aside as damaged stays."""
-    for found in _complete(folder):
-        shutil.rmtree(found, ignore_errors=True)
+    for stored in _complete(folder):
+        shutil.rmtree(stored, ignore_errors=True)
     clear_unfinished(folder)
     with suppress(OSError):
         (folder / LOG).unlink(missing_ok=True)

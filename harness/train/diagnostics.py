@@ -60,9 +60,9 @@ def diagnose(
     for start in range(0, len(items), batch_size):
         together = items[start : start + batch_size]
         draws = torch.rand((len(together), n, cap + 1), generator=generator).to(backbone.device)
-        found = look.own(together, draws)
-        if found:
-            look.shuffled(together, _of_another(concatenate(found), n))
+        warmups = look.own(together, draws)
+        if warmups:
+            look.shuffled(together, _of_another(concatenate(warmups), n))
     for parameter, before in zip(trained, kept, strict=True):
         parameter.grad = before
     backbone.model.train()
@@ -89,8 +89,8 @@ class _Look:
             with torch.no_grad(), self.backbone.autocast(self.dtype):
                 self.sums["loss_direct"] -= float(_direct(self.backbone, batch).sum())
             with self.backbone.autocast(self.dtype):
-                own = draws[first : first + self.fit.inputs]
-                loss = _loss(self.backbone, batch, self.objective, own, self.fit.rows)
+                part_draws = draws[first : first + self.fit.inputs]
+                loss = _loss(self.backbone, batch, self.objective, part_draws, self.fit.rows)
             marginal = loss.rollout.ly.logsumexp(dim=1) - torch.tensor(float(self.objective.samples)).log()
             self.sums["loss"] -= float(marginal.sum())
             if self.warms:

@@ -84,8 +84,8 @@ def peak_memory(device: str) -> int:
 
         return int(torch.cuda.max_memory_allocated())
     # Linux starts a process's ru_maxrss at the peak of the one that started it; VmHWM is its own.
-    if own := process_memory("VmHWM"):
-        return own
+    if peak := process_memory("VmHWM"):
+        return peak
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 

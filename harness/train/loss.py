@@ -107,17 +107,17 @@ def _one_each(backbone: Backbone, batch: Batch, objective: Objective) -> Warmups
     return given_warmups(batch.given, objective.warmup.max_tokens, backbone.tokens.pad, device)
 
 
-def _weighed(found: Rounds, noise: Tensor, direct: Tensor | None) -> Loss:
+def _weighed(rounds: Rounds, noise: Tensor, direct: Tensor | None) -> Loss:
     """The coefficients of the method on all rounds; inputs with one number of warmups go to it together."""
-    objective, rounds = found.objective, found.scored
+    objective, scored = rounds.objective, rounds.scored
     method = objective.method
-    weigh = objective.coefficients(1.0 if found.turn is None else found.turn.share)
-    inputs = torch.cat([part.inputs for part in rounds])
+    weigh = objective.coefficients(1.0 if rounds.turn is None else rounds.turn.share)
+    inputs = torch.cat([part.inputs for part in scored])
     order = inputs.argsort(stable=True)  # the rows of an input together, in the order of their rounds
-    warmups = concatenate([part.warmups for part in rounds]).select(order)
-    lc, ly = (torch.cat(values)[order] for values in ([p.lc for p in rounds], [p.ly for p in rounds]))
-    ratio = torch.cat([torch.ones_like(p.ly) if p.ratio is None else p.ratio for p in rounds])[order]
-    frozen = [part.lc_reference for part in rounds if part.lc_reference is not None]
+    warmups = concatenate([part.warmups for part in scored]).select(order)
+    lc, ly = (torch.cat(values)[order] for values in ([p.lc for p in scored], [p.ly for p in scored]))
+    ratio = torch.cat([torch.ones_like(p.ly) if p.ratio is None else p.ratio for p in scored])[order]
+    frozen = [part.lc_reference for part in scored if part.lc_reference is not None]
     lc_reference = torch.cat(frozen)[order] if frozen else None
     counts = inputs.bincount(minlength=noise.shape[0])
     credit = likelihood = lc.new_zeros(())
@@ -143,4 +143,4 @@ def _weighed(found: Rounds, noise: Tensor, direct: Tensor | None) -> Loss:
         rollouts.append(rollout)
     weight = 0.0 if direct is None else objective.direct_weight
     direct = lc.new_zeros(()) if direct is None else direct
-    return Loss(credit, likelihood, direct, weight, tuple(rollouts), warmups, found.meter.flops)
+    return Loss(credit, likelihood, direct, weight, tuple(rollouts), warmups, rounds.meter.flops)

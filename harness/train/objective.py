@@ -39,7 +39,7 @@ class Objective:
             return likelihood
 
         def scaled(rollout: Rollout) -> Coefficients:
-            found = method.coefficients(rollout)
-            return Coefficients(settings.credit * found.a, found.b)
+            unscaled = method.coefficients(rollout)
+            return Coefficients(settings.credit * unscaled.a, unscaled.b)
 
         return scaled

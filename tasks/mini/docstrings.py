@@ -166,7 +166,7 @@ def split(docstring: str) -> tuple[str, str] | None:
 
 def collect() -> list[Documented]:
     """Every good docstring, each summary and each body once, ordered by package and file."""
-    found: list[Documented] = []
+    documented: list[Documented] = []
     summaries: set[str] = set()
     bodies: set[str] = set()
     for package, folders in SOURCES.items():
@@ -185,5 +185,5 @@ def collect() -> list[Documented]:
                     continue
                 summaries.add(same_summary)
                 bodies.add(same_body)
-                found.append(Documented(module, summary, body))
-    return found
+                documented.append(Documented(module, summary, body))
+    return documented

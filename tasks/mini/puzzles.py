@@ -135,14 +135,14 @@ def propositional(size: int, seed: int) -> Iterator[Puzzle]:
         worlds = [all(row) for row in zip(*(_truths(p, names) for p in premises), strict=True)]
         if names not in sets:
             sets[names] = [[(_spoken(e), _truths(e, names)) for e in four] for four in _option_sets(names)]
-        found = []
+        candidates = []
         for four in sets[names]:
             right = [text for text, column in four if _entailed(worlds, column)]
             if len(right) == 1 and right[0] not in stated:  # a premise said again is not inference
-                found.append((right[0], [text for text, _ in four if text != right[0]]))
-        if not found:  # nothing follows, or everything: the premises contradict one another
+                candidates.append((right[0], [text for text, _ in four if text != right[0]]))
+        if not candidates:  # nothing follows, or everything: the premises contradict one another
             continue
-        answer, wrong = rng.choice(found)
+        answer, wrong = rng.choice(candidates)
         a, b, c = rng.sample(wrong, 3)
         yield Puzzle(
             "propositional_logic",

@@ -19,13 +19,13 @@ from typing import Any, TextIO
 
 def versions() -> dict[str, str | None]:
     """Versions by package, None where it is not installed."""
-    found: dict[str, str | None] = {}
+    installed: dict[str, str | None] = {}
     for package in ("unbabel-comet", "transformers", "torch"):
         try:
-            found[package] = version(package)
+            installed[package] = version(package)
         except PackageNotFoundError:
-            found[package] = None
-    return found
+            installed[package] = None
+    return installed
 
 
 def score(request: dict[str, Any], answer: TextIO) -> None:
