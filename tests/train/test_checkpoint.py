@@ -1,26 +1,24 @@
 """A training that stops anywhere goes on and ends bit for bit as one that was never touched."""
 
 import dataclasses
-import json
 import random
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
-from test_loop import SETTINGS, WARMUP, failing, items_of, without_time
+from safetensors import SafetensorError
+from test_loop import SETTINGS, failing, short_of_memory, trained, without_time
 
 from tiny import make
-from warmup_bench.baselines import samplers, sft, warmup
+from warmup_bench.baselines import samplers, warmup
 from warmup_bench.contracts.errors import UserError
 from warmup_bench.contracts.settings import Budget
 from warmup_bench.train import checkpoint
 from warmup_bench.train.checkpoint import KEPT, Pace, clear, latest
 from warmup_bench.train.ledger import NOTHING, Outlay
-from warmup_bench.train.loop import train
-from warmup_bench.train.objective import Objective
 
 REPLAY = dataclasses.replace(warmup.METHOD, name="warmup-replay", sampler=samplers.replay())
-METHODS = {"sft": sft.METHOD, "warmup": warmup.METHOD, "replay": REPLAY}
 TIMELESS = {"train_seconds": 0.0, "peak_memory": 0}
 
 
@@ -47,7 +45,6 @@ def run(
     settings = SETTINGS.model_copy(update={"checkpoint_every": every, "dropout": dropout, **changes})
     backbone = make(name, dropout=dropout, seed=seed_of_weights)
     folder.mkdir(exist_ok=True)
-    torch.manual_seed(5)
     steps = 0
 
     def report(done, total, figures):
@@ -56,17 +53,15 @@ def run(
         if steps == stop:
             raise error
 
-    ledger = None
     try:
-        ledger = train(
-            backbone,
-            items_of(backbone),
-            Objective(METHODS[method] if isinstance(method, str) else method, WARMUP),
-            settings,
-            budget=budget or Budget(steps=7),
-            learning_rate=1e-2,
+        weights, lines, ledger = trained(
+            name,
+            REPLAY if method == "replay" else method,
+            folder,
             seed=3,
-            log=folder / "log.jsonl",
+            settings=settings,
+            backbone=backbone,
+            budget=budget or Budget(steps=7),
             report=report,
             evaluate=evaluate,
             checkpoints=folder,
@@ -75,14 +70,17 @@ def run(
     except error:
         assert stop is not None
         return None
-    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
-    return backbone.model.state_dict(), without_time(lines), dataclasses.replace(ledger, **TIMELESS)
+    return weights, without_time(lines), dataclasses.replace(ledger, **TIMELESS)
+
+
+def same_weights(one, other):
+    assert all(torch.equal(one[key], other[key]) for key in other)
 
 
 def same(one, other):
     weights, lines, ledger = one
     weights_of_other, lines_of_other, ledger_of_other = other
-    assert all(torch.equal(weights[key], weights_of_other[key]) for key in weights)
+    same_weights(weights, weights_of_other)
     assert lines == lines_of_other
     assert ledger == ledger_of_other
 
@@ -156,7 +154,7 @@ def test_an_interrupt_leaves_a_checkpoint_of_the_very_step(stop, tmp_path):
     met = []
     resumed = run(tmp_path / "parts", evaluate=lambda step, fit: met.append(step) or {}, eval_every=1)
     assert met == list(range(stop + 1, 8))
-    assert all(torch.equal(resumed[0][key], whole[0][key]) for key in whole[0])
+    same_weights(resumed[0], whole[0])
 
 
 def test_skipped_steps_and_an_open_window_survive(tmp_path):
@@ -169,40 +167,31 @@ def test_skipped_steps_and_an_open_window_survive(tmp_path):
 
 
 def test_the_fit_survives(tmp_path, monkeypatch):
-    from warmup_bench.train import loop
-
-    real = loop.batch_loss
-
-    def small_memory(backbone, batch, *arguments, **options):
-        if batch.size > 2:
-            raise torch.OutOfMemoryError("no room")
-        return real(backbone, batch, *arguments, **options)
-
-    monkeypatch.setattr(loop, "batch_loss", small_memory)
-    whole = run(tmp_path / "whole")
-    assert whole[2].micro_batch_size == 2
-    assert run(tmp_path / "parts", stop=3) is None
+    with monkeypatch.context() as patch:
+        short_of_memory(patch, lambda inputs, turn: inputs <= 2)
+        whole = run(tmp_path / "whole")
+        assert whole[2].micro_batch_size == 2
+        assert run(tmp_path / "parts", stop=3) is None
     # With room again it goes on in halves: the numbers of a run depend on where it was halved.
-    monkeypatch.setattr(loop, "batch_loss", real)
     same(run(tmp_path / "parts"), whole)
 
 
 def test_every_generator_is_put_back(tmp_path):
     assert run(tmp_path, stop=4, error=KeyboardInterrupt, dropout=0.3) is None
-    expected = random.random(), np.random.rand(), torch.rand(3)
+    expected = [random.random(), np.random.rand()]
     torch.manual_seed(99)
     random.seed(99)
     np.random.seed(99)
-    found = {}
+    drawn = []
 
     def draw(step, fit):
-        found["draws"] = random.random(), np.random.rand(), torch.rand(3)
+        drawn.extend((random.random(), np.random.rand()))
         raise KilledError
 
     with pytest.raises(KilledError):
         run(tmp_path, evaluate=draw, eval_every=5, stop=None, error=ZeroDivisionError)
     # Python's and numpy's have not moved in the one step between; torch's has, by the dropout.
-    assert found["draws"][:2] == expected[:2]
+    assert drawn == expected
 
 
 def test_the_newest_two_are_kept_and_none_at_the_end(tmp_path):
@@ -229,16 +218,10 @@ def test_a_damaged_checkpoint_is_named_set_aside_and_the_one_before_used(victim,
         (newest / victim).write_bytes(kept)
     before = {p.name: p.read_bytes() for p in newest.iterdir()}
     met = []
-    ended = run(
-        parts,
-        method="sft",
-        log_every=1,
-        evaluate=lambda step, fit: met.append(step) or {},
-        eval_every=1,
-        every=100,
-    )
+    note = lambda step, fit: met.append(step) or {}  # noqa: E731
+    ended = run(parts, method="sft", log_every=1, evaluate=note, eval_every=1, every=100)
     assert met[0] == 3  # from step 2
-    assert all(torch.equal(ended[0][key], whole[0][key]) for key in whole[0])
+    same_weights(ended[0], whole[0])
     assert str(newest) in caplog.text
     (aside,) = parts.glob("damaged-step-00000004.*")
     assert {p.name: p.read_bytes() for p in aside.iterdir()} == before
@@ -279,31 +262,21 @@ def test_a_folder_that_vanishes_is_named(tmp_path):
 
 @pytest.mark.parametrize("where", ["tensors", "state"])
 def test_a_full_disk_is_named_and_the_last_good_checkpoint_kept(where, tmp_path, monkeypatch):
-    from safetensors import SafetensorError
-
     whole = run(tmp_path / "whole")
-    folder = tmp_path / "parts"
-    real_json, calls = checkpoint.write_json, []
-
-    def full(path, content):
-        calls.append(path)
-        if len(calls) == 2:
-            raise OSError(28, "No space left on device")
-        real_json(path, content)
-
-    def full_tensors(tensors, path):
-        calls.append(path)
-        if len(calls) == 2:
-            raise SafetensorError("Error while serializing: I/O error: Os { code: 28, kind: StorageFull }")
-        real_save(tensors, path)
-
-    import safetensors.torch
-
-    real_save = safetensors.torch.save_file
+    folder, calls = tmp_path / "parts", []
+    full = SafetensorError("Error while serializing: I/O error: Os { code: 28, kind: StorageFull }")
+    module, name = safetensors.torch, "save_file"
     if where == "state":
-        monkeypatch.setattr(checkpoint, "write_json", full)
-    else:
-        monkeypatch.setattr(safetensors.torch, "save_file", full_tensors)
+        full, module, name = OSError(28, "No space left on device"), checkpoint, "write_json"
+    real = getattr(module, name)
+
+    def second_fails(*arguments):
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise full
+        real(*arguments)
+
+    monkeypatch.setattr(module, name, second_fails)
     with pytest.raises(UserError, match="no space is left"):
         run(folder)
     assert [p.name for p in folder.iterdir() if p.name != "log.jsonl"] == ["step-00000002"]

@@ -25,13 +25,13 @@ def items(backbone, warmups=(None, None)):
 
 def test_given_warmups_against_the_reference(tiny):
     """Losses with the right, the other's and no warmup, one sequence at a time in fp64."""
-    found = items(tiny, ([4], [5, 5]))
-    figures = diagnose(tiny, found, Objective(FILLER, WARMUP), seed=0, batch_size=2)
+    encoded = items(tiny, ([4], [5, 5]))
+    figures = diagnose(tiny, encoded, Objective(FILLER, WARMUP), seed=0, batch_size=2)
     reference = Reference(tiny)
 
     def loss(warmups):
         total = 0.0
-        for item, c in zip(found, warmups, strict=True):
+        for item, c in zip(encoded, warmups, strict=True):
             y = item.target[:-1]
             if c is None:
                 total -= (reference.log_direct(item.source, y)).item()
@@ -85,11 +85,11 @@ FIVE = [([4, 5], [4]), ([5, 5, 4], [5, 4]), ([4], []), ([5, 4, 4, 5], [5, 5, 5])
 @pytest.mark.parametrize("fit", [Fit(2, 3), Fit(1, 3), Fit(1, 2), Fit(1, 1)])
 def test_what_stands_in_memory_at_once_changes_no_figure(tiny, method, fit, monkeypatch):
     """Also ``loss_shuffled``, although an input alone has no other one beside it."""
-    found = [Encoded(source_of(tiny, x), [*y, EOS], x[:2] if method is FILLER else None) for x, y in FIVE]
+    encoded = [Encoded(source_of(tiny, x), [*y, EOS], x[:2] if method is FILLER else None) for x, y in FIVE]
     objective = Objective(
         method, WARMUP, make("t5" if tiny.architecture == "encoder-decoder" else "llama", seed=3)
     )
-    whole = diagnose(tiny, found, objective, seed=3, batch_size=3)
+    whole = diagnose(tiny, encoded, objective, seed=3, batch_size=3)
     sizes, rows, real, scored = [], [], diagnostics.collate, rounds.score
 
     def collate(part, *arguments):
@@ -103,7 +103,7 @@ def test_what_stands_in_memory_at_once_changes_no_figure(tiny, method, fit, monk
 
     monkeypatch.setattr(diagnostics, "collate", collate)
     monkeypatch.setattr(rounds, "score", score)
-    parts = diagnose(tiny, found, objective, seed=3, batch_size=3, fit=fit)
+    parts = diagnose(tiny, encoded, objective, seed=3, batch_size=3, fit=fit)
     assert max(sizes) == fit.inputs
     assert max(rows) <= fit.inputs * fit.rows
     assert list(parts) == list(whole)
@@ -115,13 +115,13 @@ def test_what_stands_in_memory_at_once_changes_no_figure(tiny, method, fit, monk
 
 def test_figures_are_computed_in_the_type_of_the_training(tiny):
     """As a step of training does it: the losses under autocast, the gradients out of it."""
-    objective, found = Objective(warmup.METHOD, WARMUP), items(tiny)
-    full = diagnose(tiny, found, objective, seed=3, batch_size=2)
-    half = diagnose(tiny, found, objective, seed=3, batch_size=2, dtype="bfloat16")
+    objective, encoded = Objective(warmup.METHOD, WARMUP), items(tiny)
+    full = diagnose(tiny, encoded, objective, seed=3, batch_size=2)
+    half = diagnose(tiny, encoded, objective, seed=3, batch_size=2, dtype="bfloat16")
     draws = torch.rand((2, 3, 3), generator=torch.Generator().manual_seed(3))
     tiny.model.eval()
     with torch.autocast("cpu", torch.bfloat16):
-        loss = batch_loss(tiny, collate(found, PAD, torch.device("cpu")), objective, draws)
+        loss = batch_loss(tiny, collate(encoded, PAD, torch.device("cpu")), objective, draws)
     loss.likelihood.backward()
     squares = [float(p.grad.square().sum()) for p in tiny.model.parameters() if p.grad is not None]
     assert half["grad_norm_b"] == pytest.approx(math.sqrt(sum(squares)) / 5)

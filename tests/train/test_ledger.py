@@ -4,14 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from test_loop import EIGHT_ALIKE, trained
 
-from tiny import EOS, make_llama, source_of
-from warmup_bench.baselines import sft
-from warmup_bench.contracts.settings import Budget, Train, Warmup
-from warmup_bench.models.batching import Encoded
+from warmup_bench.contracts.settings import Train
 from warmup_bench.train.ledger import peak_memory, reset_peak_memory
-from warmup_bench.train.loop import train
-from warmup_bench.train.objective import Objective
 
 LARGE = 400_000_000
 """Bytes; many times what training the tiny model takes."""
@@ -27,19 +23,8 @@ def can_reset() -> bool:
 
 def trained_peak(folder: Path) -> int:
     """Peak of three steps of a tiny model."""
-    backbone = make_llama()
-    ledger = train(
-        backbone,
-        [Encoded(source_of(backbone, [4, 5]), [4, 5, EOS])] * 8,
-        Objective(sft.METHOD, Warmup()),
-        Train(batch_size=4, dtype="float32"),
-        budget=Budget(steps=3),
-        learning_rate=1e-3,
-        seed=0,
-        log=folder / "log.jsonl",
-        report=lambda *_: None,
-    )
-    return ledger.peak_memory
+    settings = Train(batch_size=4, dtype="float32")
+    return trained("llama", "sft", folder, settings=settings, pairs=EIGHT_ALIKE)[2].peak_memory
 
 
 @pytest.mark.skipif(not can_reset(), reason="this system does not let a process begin a new peak")

@@ -78,8 +78,8 @@ def test_the_direct_path_has_no_direct_path_beside_it(tiny):
 
 def test_a_cell_is_named_by_the_levers_that_its_method_reads(tmp_path):
     def ids(**section):
-        made = planned(tmp_path, methods=["sft", "warmup", "filler"], seeds=1, warmup=section)
-        return {cell.method: cell.id for cell in made.cells}
+        plan = planned(tmp_path, methods=["sft", "warmup", "filler"], seeds=1, warmup=section)
+        return {cell.method: cell.id for cell in plan.cells}
 
     plain = ids()
     assert ids(format_share=0.0, direct_weight=0.0, credit=1.0) == plain

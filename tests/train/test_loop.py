@@ -30,7 +30,7 @@ from warmup_bench.models.state import SpecialTokens
 from warmup_bench.train import loop, optimizer
 from warmup_bench.train import rounds as rounds_module
 from warmup_bench.train.fit import Fit
-from warmup_bench.train.ledger import NOTHING, Outlay
+from warmup_bench.train.ledger import Outlay
 from warmup_bench.train.loop import MAX_SKIPPED, train
 from warmup_bench.train.loss import batch_loss
 from warmup_bench.train.objective import Objective
@@ -48,6 +48,7 @@ PAIRS = [
     ([5, 4, 5, 4, 5], [5]),
     ([4, 4], [4, 5]),
 ]
+EIGHT_ALIKE = [([4, 5], [4, 5])] * 8
 
 
 def items_of(backbone, pairs=PAIRS):
@@ -63,28 +64,40 @@ def trained(
     seed=0,
     learning_rate=1e-2,
     settings=SETTINGS,
+    warmups=WARMUP,
     dropout=0.0,
     backbone=None,
-    evaluate=None,
+    pairs=PAIRS,
+    **options,
 ):
-    """(weights, log lines, ledger) of a run from the same start."""
+    """(weights, log lines, ledger) of a run from the same start; other options as those of ``train``."""
     backbone = backbone or make(name, dropout=dropout)
     torch.manual_seed(seed)
     log = folder / "log.jsonl"
     ledger = train(
         backbone,
-        items_of(backbone),
-        Objective(method, WARMUP),
+        items_of(backbone, pairs),
+        Objective(METHODS[method] if isinstance(method, str) else method, warmups),
         settings,
-        budget=Budget(steps=steps),
         learning_rate=learning_rate,
         seed=seed,
         log=log,
-        report=lambda *_: None,
-        evaluate=evaluate,
+        **{"budget": Budget(steps=steps), "report": lambda *_: None} | options,
     )
     lines = [json.loads(line, parse_constant=pytest.fail) for line in log.read_text().splitlines()]
     return backbone.model.state_dict(), lines, ledger
+
+
+def short_of_memory(monkeypatch, fits):
+    """Training runs out of memory on a batch of inputs of which ``fits(inputs, turn)`` is not true."""
+    real = loop.batch_loss
+
+    def small_memory(backbone, batch, *arguments, **options):
+        if not fits(batch.size, options["turn"]):
+            raise torch.OutOfMemoryError("no room")
+        return real(backbone, batch, *arguments, **options)
+
+    monkeypatch.setattr(loop, "batch_loss", small_memory)
 
 
 def without_time(lines):
@@ -220,20 +233,8 @@ def test_the_sampler_draws_anew_for_every_step_and_seed(monkeypatch, tmp_path):
 def test_the_log_says_what_happened(method, extra, tmp_path, monkeypatch):
     calls = record(monkeypatch, "batch_loss")
     reports = []
-    backbone = make("t5")
-    log = tmp_path / "log.jsonl"
-    ledger = train(
-        backbone,
-        items_of(backbone),
-        Objective(METHODS[method], WARMUP),
-        SETTINGS,
-        budget=Budget(steps=5),
-        learning_rate=1e-2,
-        seed=0,
-        log=log,
-        report=lambda *arguments: reports.append(arguments),
-    )
-    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    report = lambda *arguments: reports.append(arguments)  # noqa: E731
+    _, lines, ledger = trained("t5", method, tmp_path, steps=5, report=report)
     assert [line["step"] for line in lines] == [2, 4, 5]
     assert set(lines[0]) == {"loss", "grad_norm", "learning_rate", "step", "seconds", "flops"} | extra
     assert [(step, steps) for step, steps, _ in reports] == [(i, 5) for i in range(1, 6)]
@@ -277,21 +278,11 @@ def test_learning_rate_schedules(schedule, expected):
 )
 def test_training_ends_with_the_step_that_reaches_the_budget(budget, steps, tmp_path):
     def run(spend):
-        backbone = make_llama()
-        items = [Encoded(source_of(backbone, [4, 5]), [4, 5, EOS]) for _ in range(8)]
         seen = []
-        ledger = train(
-            backbone,
-            items,
-            Objective(sft.METHOD, WARMUP),
-            Train(batch_size=4, lr_warmup_steps=1, dtype="float32"),
-            budget=spend,
-            learning_rate=1e-3,
-            seed=0,
-            log=tmp_path / "log.jsonl",
-            report=lambda *event: seen.append(event),
-        )
-        return ledger, seen
+        settings = Train(batch_size=4, lr_warmup_steps=1, dtype="float32")
+        alike = {"pairs": EIGHT_ALIKE, "settings": settings, "learning_rate": 1e-3}
+        report = lambda *event: seen.append(event)  # noqa: E731
+        return trained("llama", "sft", tmp_path, budget=spend, report=report, **alike)[2], seen
 
     if budget.flops is not None:
         budget = Budget(flops=budget.flops * run(Budget(steps=1))[0].train_flops)
@@ -316,53 +307,27 @@ def test_training_ends_with_the_step_that_reaches_the_budget(budget, steps, tmp_
 def test_an_outlay_counts_from_the_start(budget, outlay, steps, tmp_path):
     """Four steps with equal costs; the rate falls with the share of the budget that is spent."""
 
-    def run(spend, spent=NOTHING):
-        backbone = make_llama()
-        rates = []
-        ledger = train(
-            backbone,
-            [Encoded(source_of(backbone, [4, 5]), [4, 5, EOS])] * 8,
-            Objective(sft.METHOD, WARMUP),
-            Train(batch_size=4, lr_warmup_steps=0, dtype="float32"),
-            budget=spend,
-            learning_rate=1.0,
-            seed=0,
-            log=tmp_path / "log.jsonl",
-            report=lambda step, total, figures: rates.append(figures["learning_rate"]),
-            outlay=spent,
-        )
-        return ledger, rates
-
-    unit = run(Budget(steps=1))[0].train_flops
+    settings = Train(batch_size=4, lr_warmup_steps=0, dtype="float32")
+    alike = {"pairs": EIGHT_ALIKE, "settings": settings, "learning_rate": 1.0}
+    unit = trained("llama", "sft", tmp_path, steps=1, **alike)[2].train_flops
     if budget.flops is not None:
         budget = Budget(flops=budget.flops * unit)
-    ledger, rates = run(budget, Outlay(outlay.flops * unit, outlay.seconds))
+    spent, rates = Outlay(outlay.flops * unit, outlay.seconds), []
+    report = lambda step, total, figures: rates.append(figures["learning_rate"])  # noqa: E731
+    _, lines, ledger = trained("llama", "sft", tmp_path, budget=budget, outlay=spent, report=report, **alike)
     assert ledger.steps == steps
     assert ledger.train_flops == (outlay.flops + steps) * unit
     assert outlay.seconds <= ledger.train_seconds < outlay.seconds + 60
     assert rates[0] == 1.0  # the schedule begins where the training does
-    last = json.loads((tmp_path / "log.jsonl").read_text().splitlines()[-1])
-    assert last["flops"] == ledger.train_flops
+    assert lines[-1]["flops"] == ledger.train_flops
 
 
 @pytest.mark.parametrize(
-    ("budget", "told"), [(Budget(flops=2e9), "flops=2e\\+09"), (Budget(seconds=30), "seconds=30")]
+    ("budget", "message"), [(Budget(flops=2e9), "flops=2e\\+09"), (Budget(seconds=30), "seconds=30")]
 )
-def test_an_outlay_of_the_whole_budget_is_a_clear_error(budget, told, tmp_path):
-    backbone = make_llama()
-    with pytest.raises(UserError, match=rf"took 2e\+09 FLOPs and 31 seconds, .* the budget {told}"):
-        train(
-            backbone,
-            items_of(backbone),
-            Objective(sft.METHOD, WARMUP),
-            SETTINGS,
-            budget=budget,
-            learning_rate=1e-2,
-            seed=0,
-            log=tmp_path / "log.jsonl",
-            report=lambda *_: None,
-            outlay=Outlay(2e9, 31.0),
-        )
+def test_an_outlay_of_the_whole_budget_is_a_clear_error(budget, message, tmp_path):
+    with pytest.raises(UserError, match=rf"took 2e\+09 FLOPs and 31 seconds, .* the budget {message}"):
+        trained("llama", "sft", tmp_path, budget=budget, outlay=Outlay(2e9, 31.0))
 
 
 COUNTER = counting_costs(parameters=77, trainable=66)
@@ -374,16 +339,15 @@ def test_the_ledger_by_hand(method, tmp_path):
     backbone = make_llama(costs=COUNTER)
     # Warmups that never end by themselves: the cap is their length.
     backbone.tokens = SpecialTokens(PAD, EOS, SEPARATOR, never=(ANSWER, SEPARATOR))
-    ledger = train(
-        backbone,
-        items_of(backbone, [([4, 5], [5, 4, 4])] * 3),
-        Objective(METHODS[method], Warmup(samples=5, max_tokens=6)),
-        SETTINGS.model_copy(update={"batch_size": 3}),
-        budget=Budget(steps=2),
-        learning_rate=1e-2,
-        seed=0,
-        log=tmp_path / "log.jsonl",
-        report=lambda *_: None,
+    _, _, ledger = trained(
+        "llama",
+        method,
+        tmp_path,
+        steps=2,
+        settings=SETTINGS.model_copy(update={"batch_size": 3}),
+        warmups=Warmup(samples=5, max_tokens=6),
+        backbone=backbone,
+        pairs=[([4, 5], [5, 4, 4])] * 3,
     )
     assert ledger.steps == 2
     assert ledger.target_tokens == 2 * 3 * 4
@@ -423,29 +387,34 @@ def every_row(warmups, n):
     return rows, rows
 
 
+def loss_and_gradients(backbone, objective, draws, turn=None):
+    """The loss of all pairs, and the gradients of the weights that have one."""
+    batch = batch_of([source_of(backbone, x) for x, _ in PAIRS], [y for _, y in PAIRS])
+    backbone.model.zero_grad()
+    loss = batch_loss(backbone, batch, objective, draws_of(draws), turn=turn)
+    loss.value.backward()
+    parameters = backbone.model.named_parameters()
+    return loss, {n: p.grad.clone() for n, p in parameters if p.grad is not None}
+
+
+def same_gradients(ours, expected):
+    for key, gradient in expected.items():
+        torch.testing.assert_close(ours[key], gradient, atol=1e-5, rtol=1e-4)
+
+
 @pytest.mark.parametrize("name", ["t5", "llama"])
 def test_equal_warmups_are_scored_once_with_the_same_gradient(name, monkeypatch):
-    backbone = make(name)
-    batch = batch_of([source_of(backbone, x) for x, _ in PAIRS], [y for _, y in PAIRS])
+    backbone, objective = make(name), Objective(warmup.METHOD, Warmup(samples=4, max_tokens=3))
     draws = torch.rand(len(PAIRS), 4, 3, generator=torch.Generator().manual_seed(1))
     draws[:, 2] = draws[:, 0]  # the third warmup of each input is its first
-    found = []
-    for merge in (rounds_module.merge_equals, every_row):
-        monkeypatch.setattr(rounds_module, "merge_equals", merge)
-        backbone.model.zero_grad()
-        loss = batch_loss(
-            backbone, batch, Objective(warmup.METHOD, Warmup(samples=4, max_tokens=3)), draws_of(draws)
-        )
-        loss.value.backward()
-        parameters = backbone.model.named_parameters()
-        found.append((loss, {n: p.grad.clone() for n, p in parameters if p.grad is not None}))
-    (merged, gradients), (apart, expected) = found
+    merged, gradients = loss_and_gradients(backbone, objective, draws)
+    monkeypatch.setattr(rounds_module, "merge_equals", every_row)
+    apart, expected = loss_and_gradients(backbone, objective, draws)
     assert not merged.rollout.distinct[:, 2].any()
     assert merged.flops < apart.flops
     torch.testing.assert_close(merged.rollout.ly, apart.rollout.ly, atol=1e-5, rtol=0)
     torch.testing.assert_close(merged.rollout.lc, apart.rollout.lc, atol=1e-5, rtol=0)
-    for key, gradient in expected.items():
-        torch.testing.assert_close(gradients[key], gradient, atol=1e-5, rtol=1e-4)
+    same_gradients(gradients, expected)
 
 
 def failing(at):
@@ -504,16 +473,9 @@ def test_training_raises_the_likelihood(name, method, tmp_path):
 
 def test_memory_that_runs_out_halves_the_micro_batch(tmp_path, monkeypatch):
     """The step is done again in halves, and ends with the numbers of a run that was halved from the start."""
-    real = loop.batch_loss
-
-    def small_memory(backbone, batch, *arguments, **options):
-        if batch.size > 1:
-            raise torch.OutOfMemoryError("no room")
-        return real(backbone, batch, *arguments, **options)
-
     settings = SETTINGS.model_copy(update={"micro_batch_size": 1})
     expected, _, halved = trained("llama", warmup.METHOD, tmp_path, settings=settings)
-    monkeypatch.setattr(loop, "batch_loss", small_memory)
+    short_of_memory(monkeypatch, lambda inputs, turn: inputs == 1)
     weights, _, ledger = trained("llama", warmup.METHOD, tmp_path)
     assert all(torch.equal(weights[name], expected[name]) for name in expected)
     assert ledger.micro_batch_size == halved.micro_batch_size == 1
@@ -522,16 +484,9 @@ def test_memory_that_runs_out_halves_the_micro_batch(tmp_path, monkeypatch):
 
 def test_memory_that_runs_out_on_one_input_halves_the_warmups_at_once(tmp_path, monkeypatch):
     """Three warmups an input: two at once, then one; the gradient stays, and so does every number."""
-    real = loop.batch_loss
-
-    def small_memory(backbone, batch, *arguments, **options):
-        if batch.size > 1 or options["turn"].rows_at_once != 1:
-            raise torch.OutOfMemoryError("no room")
-        return real(backbone, batch, *arguments, **options)
-
     settings = SETTINGS.model_copy(update={"micro_batch_size": 1})
     expected, _, _ = trained("llama", warmup.METHOD, tmp_path, settings=settings)
-    monkeypatch.setattr(loop, "batch_loss", small_memory)
+    short_of_memory(monkeypatch, lambda inputs, turn: inputs == turn.rows_at_once == 1)
     weights, _, ledger = trained("llama", warmup.METHOD, tmp_path)
     assert (ledger.micro_batch_size, ledger.rows_at_once) == (1, 1)
     for name, weight in expected.items():
@@ -541,30 +496,19 @@ def test_memory_that_runs_out_on_one_input_halves_the_warmups_at_once(tmp_path, 
 def test_a_step_that_ran_out_of_memory_leaves_nothing_to_recall(tmp_path, monkeypatch):
     """With replay a micro-batch writes what the next visit recalls; a step done again has not been."""
     method = dataclasses.replace(warmup.METHOD, name="replay", sampler=replay())
-    real, calls = loop.batch_loss, []
-
-    def fails_once(backbone, batch, *arguments, **options):
-        calls.append(batch.size)
-        if len(calls) == 10:  # the second micro-batch of the fifth step: each input was met before
-            raise torch.OutOfMemoryError("no room")
-        return real(backbone, batch, *arguments, **options)
-
     halves = SETTINGS.model_copy(update={"micro_batch_size": 2})
-    monkeypatch.setattr(loop, "batch_loss", fails_once)
-    weights, _, ledger = trained("llama", method, tmp_path, steps=5, settings=halves)
-    assert calls == [2] * 10 + [1] * 4
-    assert ledger.micro_batch_size == 1
 
-    def fails_first(backbone, batch, *arguments, **options):
-        calls.append(batch.size)
-        if len(calls) == 9:  # before anything of the step was written
-            raise torch.OutOfMemoryError("no room")
-        return real(backbone, batch, *arguments, **options)
+    def run(failing_call):
+        calls = []
+        with monkeypatch.context() as patch:
+            short_of_memory(patch, lambda inputs, turn: calls.append(inputs) or len(calls) != failing_call)
+            weights, _, ledger = trained("llama", method, tmp_path, steps=5, settings=halves)
+        assert calls == [2] * failing_call + [1] * 4
+        assert ledger.micro_batch_size == 1
+        return weights
 
-    calls.clear()
-    monkeypatch.setattr(loop, "batch_loss", fails_first)
-    expected, _, _ = trained("llama", method, tmp_path, steps=5, settings=halves)
-    assert calls == [2] * 9 + [1] * 4
+    weights = run(10)  # the second micro-batch of the fifth step: each input was met before
+    expected = run(9)  # before anything of the step was written
     assert all(torch.equal(weights[name], expected[name]) for name in expected)
 
 
@@ -594,14 +538,8 @@ def test_an_evaluation_that_runs_out_of_memory_gets_less_and_training_keeps_its_
 
 
 def test_an_evaluation_gets_the_micro_batch_that_training_has_come_to(tmp_path, monkeypatch):
-    real, met = loop.batch_loss, []
-
-    def small_memory(backbone, batch, *arguments, **options):
-        if batch.size > 2:
-            raise torch.OutOfMemoryError("no room")
-        return real(backbone, batch, *arguments, **options)
-
-    monkeypatch.setattr(loop, "batch_loss", small_memory)
+    met = []
+    short_of_memory(monkeypatch, lambda inputs, turn: inputs <= 2)
     trained("llama", warmup.METHOD, tmp_path, evaluate=lambda step, fit: met.append(fit) or {})
     assert met == [Fit(2, 3)] * 2
 
@@ -618,30 +556,20 @@ def test_memory_that_runs_out_on_one_warmup_of_an_evaluation_is_a_clear_error(tm
 @pytest.mark.parametrize("at_once", [1, 4])
 def test_the_score_in_parts_has_the_same_gradient(name, at_once):
     backbone = make(name)
-    batch = batch_of([source_of(backbone, x) for x, _ in PAIRS], [y for _, y in PAIRS])
-    draws = draws_of(torch.rand(len(PAIRS), 4, 3, generator=torch.Generator().manual_seed(1)))
+    draws = torch.rand(len(PAIRS), 4, 3, generator=torch.Generator().manual_seed(1))
     method = dataclasses.replace(warmup.METHOD, reference=True)
     objective = Objective(method, Warmup(samples=4, max_tokens=3), make(name, seed=3))
-    found = []
-    for rows in (None, at_once):
-        backbone.model.zero_grad()
-        turn = Turn(0.0, range(len(PAIRS)), Memory(), rows)
-        loss = batch_loss(backbone, batch, objective, draws, turn=turn)
-        loss.value.backward()
-        parameters = backbone.model.named_parameters()
-        found.append((loss, {n: p.grad.clone() for n, p in parameters if p.grad is not None}))
-    (whole, expected), (parts, gradients) = found
+    (whole, expected), (parts, gradients) = (
+        loss_and_gradients(backbone, objective, draws, Turn(0.0, range(len(PAIRS)), Memory(), rows))
+        for rows in (None, at_once)
+    )
     torch.testing.assert_close(parts.rollout.ly, whole.rollout.ly, atol=1e-5, rtol=0)
     torch.testing.assert_close(parts.rollout.lc_reference, whole.rollout.lc_reference, atol=1e-5, rtol=0)
     assert parts.flops == whole.flops  # the ledger counts the method, not how it was made to fit
-    for key, gradient in expected.items():
-        torch.testing.assert_close(gradients[key], gradient, atol=1e-5, rtol=1e-4)
+    same_gradients(gradients, expected)
 
 
 def test_memory_that_runs_out_on_one_warmup_is_a_clear_error(tmp_path, monkeypatch):
-    def no_memory(*arguments, **options):
-        raise torch.OutOfMemoryError("no room")
-
-    monkeypatch.setattr(loop, "batch_loss", no_memory)
+    short_of_memory(monkeypatch, lambda inputs, turn: False)
     with pytest.raises(UserError, match="memory ran out on a single warmup"):
         trained("llama", warmup.METHOD, tmp_path)

@@ -2,7 +2,6 @@
 
 import dataclasses
 import itertools
-import json
 import math
 import time
 
@@ -10,7 +9,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from test_loop import METHODS, SETTINGS, WARMUP, failing, items_of
+from test_loop import METHODS, SETTINGS, failing, short_of_memory, trained, without_time
 
 from forked_ranks import in_ranks
 from tiny import make, source_of
@@ -20,8 +19,6 @@ from warmup_bench.contracts.settings import Budget, Decode
 from warmup_bench.decode import infer
 from warmup_bench.models.parallel import ALONE, BUCKET, RankGroup, _buckets
 from warmup_bench.train import loop
-from warmup_bench.train.loop import train
-from warmup_bench.train.objective import Objective
 
 BATCH_OF_5 = SETTINGS.model_copy(update={"batch_size": 5})  # 2 and 3 inputs
 TIMELESS = {"train_seconds": 0.0, "peak_memory": 0, "micro_batch_size": 0}
@@ -38,17 +35,17 @@ def test_shares_are_contiguous_even_and_complete(count, size):
 def test_what_ranks_exchange():
     def work(group):
         values = group.gather({"rank": group.rank, "text": "ä" * (3 * group.rank), "nan": math.nan})
-        told = []
-        squares = group.spread(range(5), lambda n: [n * n, group.rank], told.append)
-        return values, group.of_first(group.rank + 7), squares, told, group.gather([])
+        finished = []
+        squares = group.spread(range(5), lambda n: [n * n, group.rank], finished.append)
+        return values, group.of_first(group.rank + 7), squares, finished, group.gather([])
 
-    for values, first, squares, told, empty in in_ranks(3, work):
+    for values, first, squares, finished, empty in in_ranks(3, work):
         assert [value["rank"] for value in values] == [0, 1, 2]
         assert [len(value["text"]) for value in values] == [0, 3, 6]
         assert all(math.isnan(value["nan"]) for value in values)
         assert first == 7
         assert squares == [[0, 0], [1, 1], [4, 2], [9, 0], [16, 1]]
-        assert told[-1] == (5 if len(told) == 2 else 3)
+        assert finished[-1] == (5 if len(finished) == 2 else 3)
         assert empty == [[], [], []]
     assert ALONE.gather(3) == [3]
 
@@ -93,18 +90,16 @@ def run(
     name="t5",
     method="sft",
     settings=BATCH_OF_5,
-    budget=None,
     dropout=0.0,
     learning_rate=0.05,
     double=False,
-    report=None,
+    **options,
 ):
     """(gradients of every step, weights, log without times, ledger without times) of a rank."""
     backbone = make(name, dropout=dropout)
     if double:
         backbone.model.double()
     folder.mkdir(exist_ok=True)
-    torch.manual_seed(5)
     optimizers = []
 
     def make_optimizer(backbone, settings, learning_rate):
@@ -113,24 +108,21 @@ def run(
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loop, "make_optimizer", make_optimizer)
-        ledger = train(
-            backbone,
-            items_of(backbone),
-            Objective(METHODS[method] if isinstance(method, str) else method, WARMUP),
-            settings.model_copy(update={"dropout": dropout}),
-            budget=budget or Budget(steps=3),
+        _, lines, ledger = trained(
+            name,
+            method,
+            folder,
             learning_rate=learning_rate,
-            seed=0,
-            log=folder / "log.jsonl",
-            report=report or (lambda *_: None),
+            settings=settings.model_copy(update={"dropout": dropout}),
+            backbone=backbone,
             checkpoints=folder,
             group=group,
+            **options,
         )
-    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
-    lines = [{key: value for key, value in line.items() if key != "seconds"} for line in lines]
-    weights = torch.cat([p.detach().flatten() for p in backbone.model.parameters()])
+    weights = torch.cat([p.detach().flatten() for p in backbone.model.parameters()]).tolist()
     gradients = [gradient.tolist() for gradient in optimizers[0].seen]
-    return gradients, weights.tolist(), lines, dataclasses.asdict(dataclasses.replace(ledger, **TIMELESS))
+    ledger = dataclasses.asdict(dataclasses.replace(ledger, **TIMELESS))
+    return gradients, weights, without_time(lines), ledger
 
 
 def relative(one, other):
@@ -181,15 +173,9 @@ def test_more_ranks_than_inputs(tmp_path):
 
 def test_memory_that_runs_out_on_one_rank_halves_its_part_alone(tmp_path, monkeypatch):
     (expected,) = in_ranks(1, lambda group: run(group, tmp_path / "1", method="warmup", double=True))
-    real = loop.batch_loss
 
     def work(group):
-        def small_memory(backbone, batch, *arguments, **options):
-            if group.rank == 1 and batch.size > 1:
-                raise torch.OutOfMemoryError("no room")
-            return real(backbone, batch, *arguments, **options)
-
-        monkeypatch.setattr(loop, "batch_loss", small_memory)
+        short_of_memory(monkeypatch, lambda inputs, turn: group.rank == 0 or inputs == 1)
         monkeypatch.delitem(TIMELESS, "micro_batch_size")
         return run(group, tmp_path / "2", method="warmup", double=True)
 
@@ -248,18 +234,10 @@ def test_two_ranks_go_on_from_a_checkpoint_bit_for_bit(tmp_path):
 
         settings = BATCH_OF_5.model_copy(update={"checkpoint_every": 2})
         try:
-            found = run(
-                group,
-                tmp_path / folder,
-                method="warmup",
-                settings=settings,
-                budget=Budget(steps=5),
-                dropout=0.3,
-                report=report,
-            )
+            options = {"settings": settings, "steps": 5, "dropout": 0.3, "report": report}
+            return run(group, tmp_path / folder, method="warmup", **options), seeds
         except KilledError:
             return None
-        return found, seeds
 
     whole = in_ranks(2, lambda group: work(group, "whole"))
     assert in_ranks(2, lambda group: work(group, "parts", stop=4)) == [None, None]
@@ -282,7 +260,7 @@ def test_decoding_is_shared_and_gathered_in_order(keys):
         backbone = make("t5", vocabulary=12, seed=14)
         backbone.model.eval()
         contents = [[4 + (i * k) % 8 for k in range(1 + i % 5)] for i in range(11)]
-        told = []
+        reported = []
         decoded, flops = infer(
             backbone,
             [source_of(backbone, content) for content in contents],
@@ -290,10 +268,10 @@ def test_decoding_is_shared_and_gathered_in_order(keys):
             warmup_cap=3,
             dtype="float32",
             seed=1,
-            report=lambda *progress: told.append(progress),
+            report=lambda *progress: reported.append(progress),
             group=group,
         )
-        return [dataclasses.astuple(d) for d in decoded], flops, told[-1]
+        return [dataclasses.astuple(d) for d in decoded], flops, reported[-1]
 
     (expected,) = in_ranks(1, work)
     assert len({tuple(output) for _, _, output, _ in expected[0]}) > 3
