@@ -4,12 +4,12 @@ import itertools
 
 import pytest
 import torch
+from talkers import QUIETLY, VOCABULARY, generated
 
-from tiny import ANSWER, EOS, PAD, SEPARATOR, Reference, counting_costs, make, source_of
+from tiny import EOS, SEPARATOR, Reference, counting_costs, make, source_of
 from warmup_bench.decode.beam import beam_outputs
 
-VOCABULARY, CAP = 14, 9
-BANNED = [PAD, SEPARATOR, ANSWER]
+CAP = 9
 
 
 def inputs(backbone, count, vocabulary=VOCABULARY):
@@ -21,34 +21,8 @@ def inputs(backbone, count, vocabulary=VOCABULARY):
 
 
 def search(backbone, sources, warmups=None, **changes):
-    arguments = {
-        "warmup_cap": 5,
-        "output_cap": CAP,
-        "beams": 3,
-        "length_penalty": 1.0,
-        "batch_size": 12,
-        "dtype": "float32",
-        "report": lambda done, total: None,
-    }
-    return beam_outputs(backbone, sources, warmups, **(arguments | changes))
-
-
-def generated(backbone, source, beams, penalty):
-    """Ids that transformers' own beam search writes, until eos."""
-    ids = torch.tensor([source])
-    out = backbone.model.generate(
-        ids,
-        attention_mask=torch.ones_like(ids),
-        do_sample=False,
-        num_beams=beams,
-        early_stopping=False,
-        length_penalty=penalty,
-        max_new_tokens=CAP,
-        suppress_tokens=BANNED,
-        pad_token_id=PAD,
-        eos_token_id=EOS,
-    )[0].tolist()
-    return out[1:] if backbone.architecture == "encoder-decoder" else out[len(source) :]
+    search = {"warmup_cap": 5, "output_cap": CAP, "beams": 3, "length_penalty": 1.0, "batch_size": 12}
+    return beam_outputs(backbone, sources, warmups, **(QUIETLY | search | changes))
 
 
 @pytest.mark.parametrize("penalty", [1.0, 0.0, -0.7])
@@ -60,7 +34,9 @@ def test_the_direct_path_equals_generate(name, seed, beams, penalty):
     sources = inputs(backbone, 8)
     found, _ = search(backbone, sources, beams=beams, length_penalty=penalty)
     for source, decoded in zip(sources, found, strict=True):
-        expected = generated(backbone, source, beams, penalty)
+        expected = generated(
+            backbone, source, CAP, num_beams=beams, early_stopping=False, length_penalty=penalty
+        )
         assert decoded.output == [token for token in expected if token != EOS]
         assert decoded.finished == (expected[-1] == EOS)
         assert decoded.warmup == []

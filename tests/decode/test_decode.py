@@ -2,48 +2,19 @@
 
 import pytest
 import torch
+from talkers import QUIETLY, VOCABULARY, generated, sources_of
 
-from tiny import ANSWER, EOS, PAD, SEPARATOR, Reference, counting_costs, make, source_of
+from tiny import ANSWER, EOS, PAD, SEPARATOR, Reference, counting_costs, make
 from warmup_bench.decode import Decoded, decode_all, greedy
 
-VOCABULARY = 14
-CONTENTS = ([4, 5, 6, 7], [8], [9, 10, 11, 12, 13, 4, 5], [6, 6], [13, 4, 9], [5, 12, 7, 10, 8], [11])
 OUTPUT_CAP = 9
-
-
-@pytest.fixture(params=["t5", "llama"])
-def talker(request):
-    """A model that ends some of its outputs early and some never (the seeds were looked for)."""
-    backbone = make(request.param, vocabulary=VOCABULARY, seed={"t5": 14, "llama": 6}[request.param])
-    backbone.model.eval()
-    return backbone
-
-
-def sources_of(backbone):
-    return [source_of(backbone, content) for content in CONTENTS]
-
-
-def generated(backbone, source, cap):
-    """Output ids of transformers' own greedy search, until eos."""
-    ids = torch.tensor([source])
-    out = backbone.model.generate(
-        ids,
-        attention_mask=torch.ones_like(ids),
-        do_sample=False,
-        num_beams=1,
-        max_new_tokens=cap,
-        suppress_tokens=[PAD, SEPARATOR, ANSWER],
-        pad_token_id=PAD,
-        eos_token_id=EOS,
-    )[0].tolist()
-    return out[1:] if backbone.architecture == "encoder-decoder" else out[len(source) :]
 
 
 def test_the_direct_path_equals_generate(talker):
     sources = sources_of(talker)
     found = greedy(talker, sources, warmup_cap=0, output_cap=OUTPUT_CAP)
     for source, decoded in zip(sources, found, strict=True):
-        expected = generated(talker, source, OUTPUT_CAP)
+        expected = generated(talker, source, OUTPUT_CAP, num_beams=1)
         assert decoded.output == [token for token in expected if token != EOS]
         assert decoded.finished == (expected[-1] == EOS)
         assert decoded.warmup == []
@@ -128,16 +99,10 @@ def test_decode_all_keeps_the_order_and_counts_the_operations(warmup_cap):
     backbone = make("llama", vocabulary=VOCABULARY, seed=6, costs=COUNTER)
     sources = sources_of(backbone)
     calls = []
-    found, flops = decode_all(
-        backbone,
-        sources,
-        warmup_cap=warmup_cap,
-        output_cap=OUTPUT_CAP,
-        batch_size=3,
-        dtype="float32",
-        report=lambda done, total: calls.append((done, total)),
-    )
-    assert found == greedy(backbone, sources, warmup_cap=warmup_cap, output_cap=OUTPUT_CAP)
+    noting = QUIETLY | {"report": lambda done, total: calls.append((done, total))}
+    caps = {"warmup_cap": warmup_cap, "output_cap": OUTPUT_CAP}
+    found, flops = decode_all(backbone, sources, batch_size=3, **caps, **noting)
+    assert found == greedy(backbone, sources, **caps)
     assert calls == [(3, 7), (6, 7), (7, 7)]
     # Every token written is one prediction; all but the last are fed back, and so is the prompt.
     written = [len(d.warmup) + (warmup_cap > 0) + len(d.output) + d.finished for d in found]

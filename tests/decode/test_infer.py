@@ -3,35 +3,16 @@
 import numpy as np
 import pytest
 import torch
+from talkers import CONTENTS, QUIETLY, VOCABULARY, Letters, sources_of
 
-from tiny import ANSWER, EOS, PAD, SEPARATOR, Reference, counting_costs, make, source_of
+from tiny import ANSWER, EOS, PAD, SEPARATOR, Reference, counting_costs, make
 from warmup_bench.contracts.errors import UserError
 from warmup_bench.contracts.settings import Decode
 from warmup_bench.decode import decode_all, infer
 from warmup_bench.decode.beam import beam_outputs
 from warmup_bench.decode.choice import by_minimum_bayes_risk, by_vote, derangement
 
-VOCABULARY, WARMUP_CAP, OUTPUT_CAP, SEED = 14, 3, 6, 5
-CONTENTS = ([4, 5, 6, 7], [8], [9, 10, 11, 12, 13, 4, 5], [6, 6], [13, 4, 9], [5, 12, 7, 10, 8], [11])
-
-
-class Letters:
-    """A tokenizer that can only spell."""
-
-    def decode(self, ids, **_):
-        return " ".join("abcdefghijklmnop"[i] for i in ids)
-
-
-@pytest.fixture(params=["t5", "llama"])
-def talker(request):
-    backbone = make(request.param, vocabulary=VOCABULARY, seed={"t5": 14, "llama": 6}[request.param])
-    backbone.tokenizer = Letters()
-    backbone.model.eval()
-    return backbone
-
-
-def sources_of(backbone):
-    return [source_of(backbone, content) for content in CONTENTS]
+WARMUP_CAP, OUTPUT_CAP, SEED = 3, 6, 5
 
 
 def decoded(backbone, *, cap=WARMUP_CAP, given=None, seed=SEED, **keys):
@@ -40,24 +21,15 @@ def decoded(backbone, *, cap=WARMUP_CAP, given=None, seed=SEED, **keys):
         sources_of(backbone),
         Decode(max_tokens=OUTPUT_CAP, **{"batch_size": 16} | keys),
         warmup_cap=cap,
-        dtype="float32",
         seed=seed,
-        report=lambda done, total: None,
         given=given,
+        **QUIETLY,
     )
 
 
-def plain(backbone, cap, given=None):
-    return decode_all(
-        backbone,
-        sources_of(backbone),
-        warmup_cap=cap,
-        output_cap=OUTPUT_CAP,
-        batch_size=4,
-        dtype="float32",
-        report=lambda done, total: None,
-        given=given,
-    )
+def plain(backbone, cap):
+    caps = {"warmup_cap": cap, "output_cap": OUTPUT_CAP}
+    return decode_all(backbone, sources_of(backbone), batch_size=4, **caps, **QUIETLY)
 
 
 def test_the_default_is_the_greedy_loop(talker):
@@ -75,31 +47,24 @@ def test_without_its_warmup_a_model_decodes_as_sft_does(talker, beams):
 
 @pytest.mark.parametrize("beams", [1, 3])
 def test_shuffled_reads_the_greedy_warmup_of_another_input(talker, beams):
-    own = [d.warmup for d in plain(talker, WARMUP_CAP)[0]]
-    given = [own[i] for i in derangement(len(own), SEED)]
+    warmups = [d.warmup for d in plain(talker, WARMUP_CAP)[0]]
+    given = [warmups[i] for i in derangement(len(warmups), SEED)]
     found, flops = decoded(talker, warmup="shuffled", beams=beams)
     expected, reading = decoded(talker, given=given, beams=beams)
     assert found == expected
     assert [d.warmup for d in found] == given
     assert flops > reading  # writing the warmups is counted
-    assert len({tuple(c) for c in own}) > 1
+    assert len({tuple(c) for c in warmups}) > 1
 
 
 def test_beams_follow_the_greedy_warmups(talker):
-    own = [d.warmup for d in plain(talker, WARMUP_CAP)[0]]
+    warmups = [d.warmup for d in plain(talker, WARMUP_CAP)[0]]
+    search = {"beams": 4, "length_penalty": 0.5}
+    caps = {"warmup_cap": WARMUP_CAP, "output_cap": OUTPUT_CAP}
     expected, _ = beam_outputs(
-        talker,
-        sources_of(talker),
-        own,
-        warmup_cap=WARMUP_CAP,
-        output_cap=OUTPUT_CAP,
-        beams=4,
-        length_penalty=0.5,
-        batch_size=99,
-        dtype="float32",
-        report=lambda done, total: None,
+        talker, sources_of(talker), warmups, batch_size=99, **search, **caps, **QUIETLY
     )
-    found, _ = decoded(talker, beams=4, length_penalty=0.5)
+    found, _ = decoded(talker, **search)
     assert found == expected
     assert [d.forced for d in found] == [d.forced for d in plain(talker, WARMUP_CAP)[0]]
 
@@ -258,15 +223,7 @@ def test_operations_of_sampling_and_scoring_are_counted_by_hand():
 
 def test_one_input_has_no_other_warmup(talker):
     with pytest.raises(UserError, match="at least two"):
-        infer(
-            talker,
-            sources_of(talker)[:1],
-            Decode(warmup="shuffled"),
-            warmup_cap=2,
-            dtype="float32",
-            seed=0,
-            report=lambda done, total: None,
-        )
+        infer(talker, sources_of(talker)[:1], Decode(warmup="shuffled"), warmup_cap=2, seed=0, **QUIETLY)
 
 
 @pytest.mark.parametrize(

@@ -54,12 +54,12 @@ def expected(backbone, warmups):
 
 @pytest.mark.parametrize("warmups", [None, WARMUPS], ids=["direct", "after warmups"])
 def test_four_or_five_options_against_the_plain_model(speller, warmups):
-    found, table = ranked(speller, warmups), expected(speller, warmups)
-    assert [len(row) for row in found.log_probs] == [4, 5, 2]
-    for ours, theirs in zip(found.log_probs, table, strict=True):
+    ranking, table = ranked(speller, warmups), expected(speller, warmups)
+    assert [len(row) for row in ranking.log_probs] == [4, 5, 2]
+    for ours, theirs in zip(ranking.log_probs, table, strict=True):
         assert ours == pytest.approx(theirs, abs=1e-4)
     best = [options[row.index(max(row))] for options, row in zip(OPTIONS, table, strict=True)]
-    assert found.best == best
+    assert ranking.best == best
     assert all(
         max(row) - sorted(row)[-2] > 1e-3 for row in table
     )  # so that the order is not a matter of bits

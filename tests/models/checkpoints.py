@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 
 import torch
+from random_models import model_of
 
 LINES = [
     "the quick brown fox jumps over the lazy dog",
@@ -216,7 +217,7 @@ FAMILIES = {
 
 def publish(folder, name, *, safe=True, seed=0, **changes):
     """Write a checkpoint of a family into a folder, which is made."""
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
+    from transformers import AutoConfig, AutoTokenizer
 
     folder = Path(folder)
     folder.mkdir(parents=True)
@@ -232,8 +233,7 @@ def publish(folder, name, *, safe=True, seed=0, **changes):
     if model_type == "marian":
         config.pad_token_id = config.decoder_start_token_id = size - 1
     torch.manual_seed(seed)
-    auto = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
-    model = auto.from_config(config)
+    model = model_of(config)
     with torch.no_grad():  # far from uniform predictions, so that outputs differ
         for parameter in model.parameters():
             parameter.add_(0.2 * torch.randn(parameter.shape))

@@ -6,6 +6,7 @@ import pytest
 import torch
 import transformers
 from checkpoints import FAMILIES, LINES, PAIRS, publish, write_json
+from random_models import model_of
 
 from warmup_bench.baselines import warmup
 from warmup_bench.contracts.errors import UserError
@@ -143,11 +144,11 @@ FRAMES = {
 def test_what_stands_around_a_text(name, published):
     """As the makers of each family document it."""
     backbone = load_backbone(str(published(name)), languages=LANGUAGES)
-    found = [
-        backbone.tokenizer.convert_ids_to_tokens(ids)
-        for ids in (backbone.prefix, backbone.suffix, backbone.start)
-    ]
-    assert tuple(found) == FRAMES[name]
+    names, frame = (
+        backbone.tokenizer.convert_ids_to_tokens,
+        (backbone.prefix, backbone.suffix, backbone.start),
+    )
+    assert tuple(map(names, frame)) == FRAMES[name]
     ids, cut = backbone.source_ids(LINES[0], 99)
     assert (ids, cut) == ([*backbone.prefix, *backbone.plain_ids(LINES[0]), *backbone.suffix], False)
 
@@ -219,16 +220,13 @@ def test_weights_in_a_pickle_are_refused_with_a_way_out(tmp_path):
 
 def causal(folder, published, model_type, **settings):
     """A random checkpoint of another type with the tokenizer of the tiny Llama."""
-    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers import AutoConfig
 
     folder.mkdir()
     for file in ("tokenizer.json", "tokenizer_config.json"):
         shutil.copy(published("llama") / file, folder)
-    AutoModelForCausalLM.from_config(
-        AutoConfig.for_model(
-            model_type, vocab_size=320, hidden_size=16, bos_token_id=0, eos_token_id=2, **settings
-        )
-    ).save_pretrained(folder)
+    special = {"vocab_size": 320, "hidden_size": 16, "bos_token_id": 0, "eos_token_id": 2}
+    model_of(AutoConfig.for_model(model_type, **special, **settings)).save_pretrained(folder)
     return str(folder)
 
 
@@ -248,16 +246,9 @@ def test_a_family_that_can_not_be_followed_is_refused(model_type, published, tmp
 
 
 def test_mixtures_of_experts_are_refused(published, tmp_path):
-    folder = causal(
-        tmp_path / "moe",
-        published,
-        "mixtral",
-        intermediate_size=32,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        num_key_value_heads=2,
-        num_local_experts=2,
-    )
+    shape = {"intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+    experts = {"num_key_value_heads": 2, "num_local_experts": 2}
+    folder = causal(tmp_path / "moe", published, "mixtral", **shape, **experts)
     with pytest.raises(UserError, match="mixtures of experts are not supported"):
         load_backbone(folder)
 

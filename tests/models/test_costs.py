@@ -10,6 +10,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from random_models import model_of, wrapped
 from torch.utils.flop_counter import FlopCounterMode
 
 from tiny import ANSWER, EOS, PAD, SEPARATOR, batch_of, draws_of
@@ -17,7 +18,7 @@ from warmup_bench.baselines import sft, warmup
 from warmup_bench.contracts.settings import Lora, Warmup
 from warmup_bench.decode import decode_all
 from warmup_bench.models.costs import measure_costs
-from warmup_bench.models.families import DecoderOnly, EncoderDecoder
+from warmup_bench.models.families import EncoderDecoder
 from warmup_bench.models.lora import add_adapter
 from warmup_bench.models.presets import MINI_LLAMA, MINI_T5
 from warmup_bench.models.state import SpecialTokens
@@ -29,28 +30,18 @@ PRESETS = {"mini-t5": MINI_T5, "mini-llama": MINI_LLAMA}
 
 
 def backbone_of(preset, *, dropout=0.0, **changes):
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
+    from transformers import AutoConfig
 
-    settings = {
-        **preset.config,
-        "vocab_size": VOCABULARY,
-        "pad_token_id": PAD,
-        "eos_token_id": EOS,
-        **changes,
-    }
+    special = {"vocab_size": VOCABULARY, "pad_token_id": PAD, "eos_token_id": EOS}
+    settings = preset.config | special | changes
     config = AutoConfig.for_model(settings.pop("model_type"), **settings)
     config._attn_implementation = "eager"
-    torch.manual_seed(0)
-    # The separator is banned: every warmup runs to the cap, so the sampler's work is known.
-    tokens = SpecialTokens(PAD, EOS, SEPARATOR, never=(SEPARATOR, ANSWER))
+    config.attention_dropout = config.dropout_rate = dropout
     if config.is_encoder_decoder:
         config.decoder_start_token_id = PAD
-        config.dropout_rate = dropout
-        model = AutoModelForSeq2SeqLM.from_config(config)
-        return EncoderDecoder(model, None, tokens, measure_costs(model))
-    config.attention_dropout = dropout
-    model = AutoModelForCausalLM.from_config(config)
-    return DecoderOnly(model, None, tokens, measure_costs(model), prefix=[], suffix=[])
+    torch.manual_seed(0)
+    # The separator is banned: every warmup runs to the cap, so the sampler's work is known.
+    return wrapped(model_of(config), SpecialTokens(PAD, EOS, SEPARATOR, never=(SEPARATOR, ANSWER)))
 
 
 def step(backbone, method, *, dropout=0.0):
@@ -145,15 +136,7 @@ def adapted(name):
     """A backbone with LoRA of rank 8 on every linear layer."""
     backbone = backbone_of(PRESETS[name], tie_word_embeddings=False)
     add_adapter(backbone.model, Lora(rank=8), rows=(), dropout=0.0)
-    return type(backbone)(
-        backbone.model,
-        None,
-        backbone.tokens,
-        measure_costs(backbone.model),
-        prefix=[],
-        suffix=[],
-        **({"start": [PAD]} if backbone.start else {}),
-    )
+    return wrapped(backbone.model, backbone.tokens)
 
 
 @pytest.mark.parametrize("name", PRESETS)

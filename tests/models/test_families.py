@@ -1,35 +1,17 @@
 """Logits through encode, advance and the head equal ``model(...).logits``, for many model families."""
 
+import checkpoints
 import pytest
 import torch
+from checkpoints import LLAMA, SEQ
+from random_models import random_backbone, wrapped
 
 from tiny import EOS, PAD, SEPARATOR
 from warmup_bench.contracts.errors import UserError
-from warmup_bench.models.costs import measure_costs
-from warmup_bench.models.families import DecoderOnly, EncoderDecoder
-from warmup_bench.models.state import SpecialTokens
 
-T5 = {"d_model": 16, "d_kv": 4, "d_ff": 32, "num_layers": 2, "num_decoder_layers": 2, "num_heads": 4}
-BART = {
-    "d_model": 16,
-    "encoder_layers": 2,
-    "decoder_layers": 2,
-    "encoder_attention_heads": 4,
-    "decoder_attention_heads": 4,
-    "encoder_ffn_dim": 32,
-    "decoder_ffn_dim": 32,
-    "max_position_embeddings": 64,
-    "encoder_layerdrop": 0.0,
-    "decoder_layerdrop": 0.0,
-}
-LLAMA = {
-    "hidden_size": 16,
-    "intermediate_size": 32,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "max_position_embeddings": 64,
-}
+T5 = {**checkpoints.T5, "d_kv": 4, "num_layers": 2, "num_decoder_layers": 2, "num_heads": 4}
+BART = {**SEQ, "encoder_layers": 2, "decoder_layers": 2, "encoder_layerdrop": 0.0, "decoder_layerdrop": 0.0}
+BART |= {"encoder_attention_heads": 4, "decoder_attention_heads": 4}
 PAIRED = {
     "t5": ("t5", T5),
     "t5-untied": ("t5", {**T5, "tie_word_embeddings": False, "feed_forward_proj": "gated-gelu"}),
@@ -45,17 +27,7 @@ CAUSAL = {
     "qwen2": ("qwen2", LLAMA),
     "mistral": ("mistral", LLAMA),
     "gpt2": ("gpt2", {"n_embd": 16, "n_layer": 2, "n_head": 4, "n_positions": 64}),
-    "opt": (
-        "opt",
-        {
-            "hidden_size": 16,
-            "ffn_dim": 32,
-            "num_hidden_layers": 2,
-            "num_attention_heads": 4,
-            "max_position_embeddings": 64,
-            "word_embed_proj_dim": 16,
-        },
-    ),
+    "opt": ("opt", {**LLAMA, "ffn_dim": 32, "word_embed_proj_dim": 16}),
     "bloom": ("bloom", {"hidden_size": 16, "n_layer": 2, "n_head": 4}),
     "cohere": ("cohere", {**LLAMA, "logit_scale": 0.3}),
     "granite": ("granite", {**LLAMA, "logits_scaling": 3.0}),
@@ -64,34 +36,11 @@ SOURCES = [[3, 4, 5, 6, 7, EOS], [8, 9, 3, EOS], [10, EOS]]
 WRITTEN = [[5, 6, SEPARATOR, 7, EOS], [9, 9, SEPARATOR, 3, EOS], [11, 4, 8, 7, EOS]]
 
 
-def family(kind, settings):
-    """(model, backbone): random weights, far from the initialisation."""
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
-
-    config = AutoConfig.for_model(
-        kind, vocab_size=12, **{"pad_token_id": PAD, "eos_token_id": EOS, "bos_token_id": EOS} | settings
-    )
-    torch.manual_seed(0)
-    if config.is_encoder_decoder:
-        if getattr(config, "decoder_start_token_id", None) is None:
-            config.decoder_start_token_id = PAD
-        model = AutoModelForSeq2SeqLM.from_config(config)
-    else:
-        model = AutoModelForCausalLM.from_config(config)
-    generator = torch.Generator().manual_seed(1)
-    for tensor in [*model.parameters(), getattr(model, "final_logits_bias", torch.zeros(1))]:
-        tensor.data.add_(0.3 * torch.randn(tensor.shape, generator=generator))
-    model.eval()
-    tokens = SpecialTokens(PAD, EOS, SEPARATOR)
-    if config.is_encoder_decoder:
-        return model, EncoderDecoder(model, None, tokens, measure_costs(model))
-    return model, DecoderOnly(model, None, tokens, measure_costs(model), prefix=[], suffix=[])
-
-
 @pytest.mark.parametrize("name", [*PAIRED, *CAUSAL])
 @torch.no_grad()
 def test_logits_equal_the_models_own(name):
-    model, backbone = family(*{**PAIRED, **CAUSAL}[name])
+    backbone = random_backbone(*{**PAIRED, **CAUSAL}[name])
+    model = backbone.model
     width = max(len(source) for source in SOURCES)
     source = torch.tensor([row + [PAD] * (width - len(row)) for row in SOURCES])
     mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in SOURCES])
@@ -99,7 +48,7 @@ def test_logits_equal_the_models_own(name):
     state = backbone.encode(source, mask)
     hidden = [state.hidden[:, None], backbone.advance(state, written[:, :2])]  # two tokens at once ...
     hidden += [backbone.advance(state, written[:, k : k + 1]) for k in (2, 3)]  # ... and one at a time
-    found = backbone.logits(torch.cat(hidden, dim=1))
+    logits = backbone.logits(torch.cat(hidden, dim=1))
     for row, (x, y) in enumerate(zip(SOURCES, WRITTEN, strict=True)):
         if name in PAIRED:
             decoder = torch.tensor([[model.config.decoder_start_token_id, *y[:-1]]])
@@ -107,21 +56,22 @@ def test_logits_equal_the_models_own(name):
         else:
             expected = model(torch.tensor([x + y[:-1]])).logits[0, len(x) - 1 :]
         assert expected.std() > 0.1
-        torch.testing.assert_close(found[row], expected, atol=2e-5, rtol=0)
+        torch.testing.assert_close(logits[row], expected, atol=2e-5, rtol=0)
 
 
 def test_the_head_is_tried_in_eval_mode_and_the_mode_is_put_back():
-    model, _ = family("t5", {**T5, "dropout_rate": 0.5})
+    model = random_backbone("t5", {**T5, "dropout_rate": 0.5}).model
     for training in (True, False):
         model.train(training)
-        backbone = EncoderDecoder(model, None, SpecialTokens(PAD, EOS, SEPARATOR), measure_costs(model))
+        backbone = wrapped(model)
         assert model.training == training
         assert backbone.head_scale == 16**-0.5
 
 
 def test_a_bias_of_the_logits_follows_the_model():
     """It is a buffer: when the model moves, a tensor that was kept aside would stay behind."""
-    model, backbone = family(*PAIRED["marian"])
+    backbone = random_backbone(*PAIRED["marian"])
+    model = backbone.model
     hidden = torch.randn(2, 16)
     before = backbone.logits(hidden)
     model.final_logits_bias = model.final_logits_bias + 1.0  # as a move to a device would replace it
@@ -132,4 +82,4 @@ def test_a_family_with_logits_of_its_own_is_refused():
     """Gemma 2 bends its logits after the head; scoring without that would be another model."""
     settings = {**LLAMA, "head_dim": 4, "query_pre_attn_scalar": 4, "final_logit_softcapping": 1.0}
     with pytest.raises(UserError, match="'gemma2'"):
-        family("gemma2", settings)
+        random_backbone("gemma2", settings)

@@ -1,5 +1,6 @@
 """Making, saving and loading backbones; what a broken checkpoint says."""
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -7,6 +8,7 @@ import shutil
 
 import pytest
 import torch
+from random_models import model_of
 from safetensors.torch import load_file, save_file
 
 from warmup_bench.contracts.errors import UserError
@@ -157,7 +159,7 @@ def test_dropout_is_what_was_asked_for(saved):
 def foreign(folder, *, model_type, special=(), **settings):
     """Save a GPT-2 or T5 with a word-level tokenizer and an eos token; ``special`` are reserved tokens."""
     from tokenizers import Tokenizer, models, pre_tokenizers
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, PreTrainedTokenizerFast
+    from transformers import AutoConfig, PreTrainedTokenizerFast
 
     words = ["<|end|>", "fox", "dog", "the", "\n", *special]
     core = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="fox"))
@@ -169,9 +171,7 @@ def foreign(folder, *, model_type, special=(), **settings):
         additional_special_tokens=list(special),
     ).save_pretrained(folder)
     torch.manual_seed(1)
-    config = AutoConfig.for_model(model_type, vocab_size=len(words), **settings)
-    auto = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
-    model = auto.from_config(config)
+    model = model_of(AutoConfig.for_model(model_type, vocab_size=len(words), **settings))
     model.save_pretrained(folder)
     return model, len(words)
 
@@ -229,28 +229,31 @@ def test_the_decoders_start_token_is_never_written(tmp_path):
     assert set(backbone.tokens.banned_in_warmup) == {0, 5}
 
 
+@contextlib.contextmanager
+def edited_json(path):
+    """Its content, written back as the block leaves it."""
+    content = json.loads(path.read_text())
+    yield content
+    path.write_text(json.dumps(content))
+
+
 def test_a_tokenizer_without_an_end_is_refused(tmp_path):
     foreign(tmp_path / "endless", **GPT2)
-    path = tmp_path / "endless" / "tokenizer_config.json"
-    config = json.loads(path.read_text())
-    del config["eos_token"]
-    path.write_text(json.dumps(config))
+    with edited_json(tmp_path / "endless" / "tokenizer_config.json") as config:
+        del config["eos_token"]
     (tmp_path / "endless" / "special_tokens_map.json").unlink(missing_ok=True)
     with pytest.raises(UserError, match="no end-of-sequence token"):
         load_backbone(str(tmp_path / "endless"))
 
 
 def another_depth(folder):
-    config = json.loads((folder / "config.json").read_text())
-    key = "num_layers" if "num_layers" in config else "num_hidden_layers"
-    config[key] += 1
-    (folder / "config.json").write_text(json.dumps(config))
+    with edited_json(folder / "config.json") as config:
+        config["num_layers" if "num_layers" in config else "num_hidden_layers"] += 1
 
 
 def another_width(folder):
-    config = json.loads((folder / "config.json").read_text())
-    config["d_model" if "d_model" in config else "hidden_size"] *= 2
-    (folder / "config.json").write_text(json.dumps(config))
+    with edited_json(folder / "config.json") as config:
+        config["d_model" if "d_model" in config else "hidden_size"] *= 2
 
 
 def pickled(folder):
@@ -300,10 +303,9 @@ def test_references_of_backbones(saved, tmp_path):
     entry = resolve_preset(str(folder))
     assert entry.value.checkpoint == str(folder.resolve())
     (tmp_path / "empty").mkdir()
-    with pytest.raises(UserError, match=r"holds no config\.json"):
-        resolve_preset(str(tmp_path / "empty"))
-    with pytest.raises(UserError, match=r"holds no config\.json"):
-        resolve_preset("./no/such/folder")
+    for reference in (str(tmp_path / "empty"), "./no/such/folder"):
+        with pytest.raises(UserError, match=r"holds no config\.json"):
+            resolve_preset(reference)
     assert resolve_preset("someone/some-model").value.checkpoint == "someone/some-model"
 
 

@@ -65,7 +65,7 @@ def test_a_folder_is_the_same_backbone_wherever_it_stands(place: Path, tmp_path:
 
 def test_two_folders_of_one_name_are_refused(place: Path) -> None:
     first, second = models(place)
-    with pytest.raises(UserError, match="two backbones have one name") as found:
+    with pytest.raises(UserError, match="two backbones have one name") as caught:
         further(place, first, second)
-    assert str(first) in found.value.problem
-    assert str(second) in found.value.problem
+    assert str(first) in caught.value.problem
+    assert str(second) in caught.value.problem

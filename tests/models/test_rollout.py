@@ -121,9 +121,9 @@ def test_lay_out_is_concatenation(rows, direct):
 
 def test_the_policy_bans_and_scales_in_fp32():
     logits = torch.tensor([[1.0, 2.0, 3.0, 4.0]], dtype=torch.bfloat16)
-    found = policy_logits(logits, (0, 2), temperature=2.0)
-    assert found.dtype == torch.float32
-    assert found.tolist() == [[-torch.inf, 1.0, -torch.inf, 2.0]]
+    policy = policy_logits(logits, (0, 2), temperature=2.0)
+    assert policy.dtype == torch.float32
+    assert policy.tolist() == [[-torch.inf, 1.0, -torch.inf, 2.0]]
 
 
 @torch.no_grad()
@@ -156,7 +156,7 @@ def test_the_sampler_inverts_the_cumulative_distribution(tiny):
     source = source_of(tiny, [4, 5])
     grid = (torch.arange(40) + 0.5) / 40
     uniforms = torch.cartesian_prod(grid, grid)
-    found = as_lists(draws(tiny, source, uniforms))
+    sampled = as_lists(draws(tiny, source, uniforms))
     reference = Reference(tiny)
 
     @torch.no_grad()
@@ -169,7 +169,7 @@ def test_the_sampler_inverts_the_cumulative_distribution(tiny):
     first = {float(u): next_token([], float(u)) for u in grid}
     second = {(a, float(u)): next_token([a], float(u)) for a in CONTENT for u in grid}
     compared = 0
-    for (u, v), c in zip(uniforms.tolist(), found, strict=True):
+    for (u, v), c in zip(uniforms.tolist(), sampled, strict=True):
         one = first[u]
         two = None if one in (SEPARATOR, None) else second[one, v]
         if one == SEPARATOR:

@@ -1,24 +1,16 @@
 """Writing token by token gives the hidden states that transformers' own forward pass gives."""
 
+import checkpoints
 import pytest
 import torch
 import transformers
+from random_models import random_backbone
 
-from tiny import EOS, PAD, SEPARATOR
-from warmup_bench.models.costs import measure_costs
-from warmup_bench.models.families import DecoderOnly, EncoderDecoder
-from warmup_bench.models.state import SpecialTokens
+from tiny import EOS, PAD
 from warmup_bench.models.writing import ROOM, AnyWriter, RotaryWriter, T5Writer
 
-T5 = {"d_model": 16, "d_kv": 4, "d_ff": 32, "num_layers": 2, "num_decoder_layers": 3, "num_heads": 4}
-LLAMA = {
-    "hidden_size": 16,
-    "intermediate_size": 32,
-    "num_hidden_layers": 3,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "max_position_embeddings": 256,
-}
+T5 = {**checkpoints.T5, "d_kv": 4, "num_layers": 2, "num_decoder_layers": 3, "num_heads": 4}
+LLAMA = {**checkpoints.LLAMA, "num_hidden_layers": 3, "max_position_embeddings": 256}
 LLAMA3 = {"rope_type": "llama3", "rope_theta": 10000.0, "factor": 4.0, "low_freq_factor": 1.0}
 LLAMA3 |= {"high_freq_factor": 4.0, "original_max_position_embeddings": 32}
 FAMILIES = {
@@ -37,24 +29,6 @@ OWN = dict.fromkeys(("t5", "mt5"), T5Writer)
 OWN |= dict.fromkeys(("llama", "llama3", "mistral", "qwen2", "qwen3"), RotaryWriter)
 
 
-def make(name):
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
-
-    kind, settings = FAMILIES[name]
-    special = {"pad_token_id": PAD, "eos_token_id": EOS, "bos_token_id": EOS, "decoder_start_token_id": PAD}
-    config = AutoConfig.for_model(kind, vocab_size=12, **special | settings)
-    torch.manual_seed(0)
-    auto = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
-    model = auto.from_config(config).eval()
-    generator = torch.Generator().manual_seed(1)
-    for tensor in model.parameters():  # far from the initialisation: every weight counts
-        tensor.data.add_(0.3 * torch.randn(tensor.shape, generator=generator))
-    tokens = SpecialTokens(PAD, EOS, SEPARATOR)
-    if config.is_encoder_decoder:
-        return EncoderDecoder(model, None, tokens, measure_costs(model))
-    return DecoderOnly(model, None, tokens, measure_costs(model), prefix=[], suffix=[])
-
-
 @torch.no_grad()
 def read(backbone):
     source = torch.tensor([[3, 4, 5, 6, EOS], [7, 8, EOS, PAD, PAD], [9, 3, 4, EOS, PAD]])
@@ -70,7 +44,7 @@ def test_every_family_is_written_as_its_model_would(name, dtype, tolerance):
     """In fp64 too, where only rounding could come closer: what differs in fp32 is rounding."""
     if name in ("t5", "mt5") and transformers.__version__.startswith("4."):
         tolerance = 2e-5  # its softmax is taken in fp32, whatever the weights are
-    backbone = make(name)
+    backbone = random_backbone(*FAMILIES[name])
     backbone.model.to(dtype)
     state = read(backbone)
     before = state.hidden.clone(), state.cache.get_seq_length()
@@ -103,4 +77,5 @@ def test_a_family_whose_numbers_differ_is_written_by_its_model(monkeypatch):
         return (output + 0.1, *rest)
 
     monkeypatch.setattr(modeling_t5.T5Attention, "forward", shifted)
-    assert type(make("t5").writer(read(make("t5")))) is AnyWriter
+    backbone = random_backbone(*FAMILIES["t5"])
+    assert type(backbone.writer(read(backbone))) is AnyWriter
