@@ -16,9 +16,9 @@ S = [1 / 8, 3 / 8, 1 / 2]
 
 
 def of(reference, rollout):
-    found = resolve_method(reference).value.coefficients(rollout)
-    assert found.a.shape == found.b.shape == rollout.ly.shape
-    return found.a[0].tolist(), found.b[0].tolist()
+    coefficients = resolve_method(reference).value.coefficients(rollout)
+    assert coefficients.a.shape == coefficients.b.shape == rollout.ly.shape
+    return coefficients.a[0].tolist(), coefficients.b[0].tolist()
 
 
 def test_log_means_by_hand():
@@ -82,11 +82,11 @@ def test_frozen_by_hand():
 def test_shuffled_gives_the_credit_of_one_sample_to_another():
     rights = [s - 1 / 3 for s in S]
     ordered = permutations(np.array([S]))[0][0]
-    found = [of("shuffled", rollout_of(np.log(W), noise=noise[None])) for noise in ordered]
-    assert all(b == pytest.approx(S) for _, b in found)
-    assert all(sorted(a) == pytest.approx(sorted(rights)) for a, _ in found)
-    assert len({tuple(a) for a, _ in found}) == 6
-    assert np.mean([a for a, _ in found], axis=0) == pytest.approx([0, 0, 0], abs=1e-15)
+    coefficients = [of("shuffled", rollout_of(np.log(W), noise=noise[None])) for noise in ordered]
+    assert all(b == pytest.approx(S) for _, b in coefficients)
+    assert all(sorted(a) == pytest.approx(sorted(rights)) for a, _ in coefficients)
+    assert len({tuple(a) for a, _ in coefficients}) == 6
+    assert np.mean([a for a, _ in coefficients], axis=0) == pytest.approx([0, 0, 0], abs=1e-15)
 
 
 @pytest.mark.parametrize(
@@ -109,8 +109,8 @@ def test_em_inverts_the_cumulative_distribution(noise, counts):
 def test_the_counts_of_em_average_to_the_weights(q):
     """For one rollout, over all its draws: E A_i = W^(1-q) s_i."""
     noise, probability = categorical(np.array([S]))
-    found = [of(f"warmup-em:q={q}", rollout_of(np.log(W), noise=each[None]))[0] for each in noise[0]]
-    assert probability[0] @ np.array(found) == pytest.approx((4 / 15) ** (1 - q) * np.array(S), abs=1e-12)
+    credit = [of(f"warmup-em:q={q}", rollout_of(np.log(W), noise=each[None]))[0] for each in noise[0]]
+    assert probability[0] @ np.array(credit) == pytest.approx((4 / 15) ** (1 - q) * np.array(S), abs=1e-12)
 
 
 def test_em_never_draws_a_sample_without_weight():
@@ -120,9 +120,9 @@ def test_em_never_draws_a_sample_without_weight():
     ly[:, -1] = -1e4
     assert (ly.softmax(dim=1).cumsum(dim=1)[:, -1] < 1 - 2**-24).any()
     rollout = rollout_of(ly, noise=torch.full_like(ly, 1 - 2**-24))
-    found = resolve_method("warmup-em").value.coefficients(rollout)
-    assert not found.b[:, -1].any()
-    assert (found.b.sum(dim=1) == 1).all()
+    coefficients = resolve_method("warmup-em").value.coefficients(rollout)
+    assert not coefficients.b[:, -1].any()
+    assert (coefficients.b.sum(dim=1) == 1).all()
 
 
 FAR = [[-1e4, -1.0005e4, -1.2e4, -1e4], [-9e3, -9e3, -9e3, -9e3]]
@@ -140,7 +140,7 @@ def test_a_probability_that_underflows_leaves_finite_coefficients(reference):
     """In fp32, as in training: exp(-1e4) is 0, so anything outside log space would divide by it."""
     ly = torch.tensor(FAR)
     lc = torch.tensor([[-300.0, -200.0, -100.0, -300.0]] * 2)
-    found = resolve_method(reference).value.coefficients(
+    coefficients = resolve_method(reference).value.coefficients(
         rollout_of(
             ly,
             lc,
@@ -149,9 +149,9 @@ def test_a_probability_that_underflows_leaves_finite_coefficients(reference):
             lc_reference=lc - 3,
         )
     )
-    assert found.a.dtype == found.b.dtype == torch.float32
-    assert found.a.isfinite().all()
-    assert found.b.isfinite().all()
+    assert coefficients.a.dtype == coefficients.b.dtype == torch.float32
+    assert coefficients.a.isfinite().all()
+    assert coefficients.b.isfinite().all()
 
 
 def test_underflown_coefficients_are_those_of_the_same_ratios_nearer_to_1():
@@ -198,8 +198,8 @@ ONE = math.log(0.2)
 )
 def test_one_sample(reference, a, b):
     rollout = rollout_of([[ONE]], [[-1.0]], noise=[[0.7]], lc_reference=[[-1.5]])
-    found = of(reference, rollout)
-    assert found == ([pytest.approx(a, abs=1e-6)], [pytest.approx(b, abs=1e-6)])
+    coefficients = of(reference, rollout)
+    assert coefficients == ([pytest.approx(a, abs=1e-6)], [pytest.approx(b, abs=1e-6)])
 
 
 def test_every_input_of_a_batch_is_alone():

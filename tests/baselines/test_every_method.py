@@ -56,15 +56,15 @@ def loss_and_rows(tiny, inputs, method, frozen):
     """The harness's loss, and the warmup of each of its rows as an index, [batch, samples]; None: direct."""
     n = DRAWN.shape[1] if method.warmup == "sampled" else 1
     rows = None if method.warmup == "none" else DRAWN[:, :n]
-    items = [Encoded(found.source, [*found.target, EOS]) for found in inputs]
+    items = [Encoded(one.source, [*one.target, EOS]) for one in inputs]
     draws = torch.zeros(2, n, CAP + 1)
     if method.warmup == "given":
         items = [
-            replace(item, warmup=found.every[int(row)])
-            for item, found, row in zip(items, inputs, rows[:, 0], strict=True)
+            replace(item, warmup=one.every[int(row)])
+            for item, one, row in zip(items, inputs, rows[:, 0], strict=True)
         ]
     if method.warmup == "sampled":
-        uniforms = torch.stack([found.uniforms[row] for found, row in zip(inputs, rows, strict=True)])
+        uniforms = torch.stack([one.uniforms[row] for one, row in zip(inputs, rows, strict=True)])
         draws = torch.cat([uniforms, NOISE[..., None]], dim=2)
     tiny.model.train()
     objective = Objective(method, Warmup(samples=4, max_tokens=CAP), frozen)
@@ -74,9 +74,9 @@ def loss_and_rows(tiny, inputs, method, frozen):
 def values_of(inputs, rows):
     """(lc, ly) by the reference, with their graphs."""
     if rows is None:
-        ly = torch.stack([found.reference.log_direct(found.source, found.target)[None] for found in inputs])
+        ly = torch.stack([one.reference.log_direct(one.source, one.target)[None] for one in inputs])
         return torch.zeros_like(ly), ly
-    pick = [(found.lc[row], found.ly[row]) for found, row in zip(inputs, rows, strict=True)]
+    pick = [(one.lc[row], one.ly[row]) for one, row in zip(inputs, rows, strict=True)]
     lc, ly = (torch.stack(values) for values in zip(*pick, strict=True))
     return lc, ly
 
@@ -93,22 +93,22 @@ def test_the_gradient_is_that_of_the_surrogate(tiny, inputs, other, reference):
     lc, ly = values_of(inputs, rows)
     lc_reference, distinct = None, None
     if rows is not None:
-        warmups = [found.every[int(i)] for found, row in zip(inputs, rows, strict=True) for i in row]
+        warmups = [one.every[int(i)] for one, row in zip(inputs, rows, strict=True) for i in row]
         distinct = torch.tensor([[i not in row[:at] for at, i in enumerate(row)] for row in rows.tolist()])
         assert torch.equal(distinct, first_of_equals(warmups_of(warmups, CAP), rows.shape[1]))
         frozen = Reference(other)
         with torch.no_grad():
             theirs = [
-                [frozen.log_c_and_y(found.source, found.every[int(i)], CAP, found.target)[0] for i in row]
-                for found, row in zip(inputs, rows, strict=True)
+                [frozen.log_c_and_y(one.source, one.every[int(i)], CAP, one.target)[0] for i in row]
+                for one, row in zip(inputs, rows, strict=True)
             ]
         lc_reference = torch.tensor(theirs, dtype=torch.float64)
     noise = NOISE[:, : ly.shape[1]]
     independent = rollout_of(
         ly.detach(), lc.detach(), distinct=distinct, noise=noise, lc_reference=lc_reference
     )
-    found = method.coefficients(independent)
-    value = -(found.a * lc + found.b * ly).sum()
+    coefficients = method.coefficients(independent)
+    value = -(coefficients.a * lc + coefficients.b * ly).sum()
     gradients = [each.reference.gradient(value) for each in inputs]
     total = {name: gradients[0][name] + gradients[1][name] for name in gradients[0]}
     assert distance(ours, total) < 5e-5
@@ -148,7 +148,7 @@ def test_a_penalty_without_its_reference_is_refused(tiny, inputs):
 @pytest.mark.parametrize("name", [name for name in NAMES if resolve_method(name).value.warmup == "given"])
 def test_a_given_method_without_its_warmups_is_refused(tiny, inputs, name):
     method = resolve_method(name).value
-    items = [Encoded(found.source, [*found.target, EOS]) for found in inputs]
+    items = [Encoded(one.source, [*one.target, EOS]) for one in inputs]
     batch = collate(items, PAD, torch.device("cpu"))
     with pytest.raises(ValueError, match="holds none"):
         batch_loss(tiny, batch, Objective(method, Warmup(max_tokens=CAP)), torch.zeros(2, 1, CAP + 1))

@@ -88,21 +88,21 @@ def test_oracle_needs_targets_and_lets_the_model_plan_at_inference():
 
 @pytest.mark.parametrize("targets", [["y", "z"], None])
 def test_filler_is_one_token_as_often_as_the_cap_allows(targets):
-    found = filler.give(giving_of(targets, sources=["x", "xx"], cap=4))
-    assert len(found) == 2
-    assert found == [PIECES.encode(".") * 4] * 2
+    warmups = filler.give(giving_of(targets, sources=["x", "xx"], cap=4))
+    assert len(warmups) == 2
+    assert warmups == [PIECES.encode(".") * 4] * 2
     assert filler.METHOD.given_at_inference
 
 
 def test_random_draws_from_the_tokens_of_the_targets_as_often_as_they_come():
     target_ids = [[7, 7, 7], [], [9]]
     giving = giving_of(None, sources=["x"] * 500, cap=8, target_ids=target_ids, seed=3)
-    found = random_tokens.give(giving)
-    assert [len(ids) for ids in found] == [8] * 500
-    flat = [token for ids in found for token in ids]
+    warmups = random_tokens.give(giving)
+    assert [len(ids) for ids in warmups] == [8] * 500
+    flat = [token for ids in warmups for token in ids]
     assert set(flat) == {7, 9}
     assert flat.count(7) / 4000 == pytest.approx(3 / 4, abs=0.03)  # over four deviations of 0.0068
-    assert len({tuple(ids) for ids in found}) > 50  # each example by itself
+    assert len({tuple(ids) for ids in warmups}) > 50  # each example by itself
 
 
 def test_random_is_a_function_of_the_seed():

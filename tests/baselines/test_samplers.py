@@ -86,8 +86,8 @@ def test_the_inputs_that_go_on_are_those_that_the_rule_names(backbone):
     torch.testing.assert_close(long.ly, four.ly[spread > threshold], atol=1e-5, rtol=0)
     credit = 0.0
     for rollout in (short, long):  # what vimco's coefficients say of each group by itself
-        found = warmup_vimco.coefficients(rollout)
-        credit -= float((found.a * rollout.lc).sum() + (found.b * rollout.ly).sum())
+        coefficients = warmup_vimco.coefficients(rollout)
+        credit -= float((coefficients.a * rollout.lc).sum() + (coefficients.b * rollout.ly).sum())
     assert float(loss.value.detach()) == pytest.approx(credit, rel=1e-4)
     assert loss.warmups.lengths.shape == (12,)
 
@@ -126,8 +126,8 @@ def test_a_replayed_warmup_has_a_truncated_importance_weight(backbone):
     ratio = torch.cat([torch.ones(4, 2), (now.lc[:, 2:] - then.lc[:, :2]).exp().clamp(max=1.5)], dim=1)
     assert ratio.min() < 1
     assert ratio.max() > 1
-    found = warmup.coefficients(now)
-    expected = -(ratio * (found.a * now.lc + found.b * now.ly)).sum()
+    coefficients = warmup.coefficients(now)
+    expected = -(ratio * (coefficients.a * now.lc + coefficients.b * now.ly)).sum()
     torch.testing.assert_close(loss.value, expected, atol=1e-4, rtol=1e-4)
 
 

@@ -144,8 +144,8 @@ def test_what_is_missing_is_told_with_the_command_that_fetches_it(
     encoders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "no-cache"))
-    said = metric("some/encoder").missing()
-    assert "--fetch --metrics bertscore --set score.bertscore.model=some/encoder" in said
+    command = "--fetch --metrics bertscore --set score.bertscore.model=some/encoder"
+    assert command in metric("some/encoder").missing()
     assert "save_pretrained" in metric("./nowhere").missing()
     assert "has 3 layers, not 9" in metric(encoders["bert"], layer=9).missing()
     bare = shutil.copytree(
@@ -159,23 +159,23 @@ def test_what_is_missing_is_told_with_the_command_that_fetches_it(
 def test_fetch_downloads_the_encoder_and_says_so(
     encoders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[tuple[str, list[str] | None]] = []
+    downloads: list[tuple[str, list[str] | None]] = []
 
     def snapshot_download(reference, *, local_files_only=False, allow_patterns=None):
-        if local_files_only and not asked:
+        if local_files_only and not downloads:
             raise FileNotFoundError
         if not local_files_only:
-            asked.append((reference, allow_patterns))
+            downloads.append((reference, allow_patterns))
         return str(encoders["bert"])
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot_download)
     assert metric("some/encoder").fetch() == ["some/encoder"]
-    ((reference, patterns),) = asked
+    ((reference, patterns),) = downloads
     assert reference == "some/encoder"
     assert "*.safetensors" in patterns and "config.json" in patterns
     assert metric("some/encoder").missing() == ""
     assert metric("some/encoder").fetch() == ["some/encoder"]
-    assert len(asked) == 1  # nothing is downloaded twice
+    assert len(downloads) == 1  # nothing is downloaded twice
 
 
 def test_several_cells_are_scored_and_reported(encoders: dict[str, Path], tmp_path: Path) -> None:

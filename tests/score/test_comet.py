@@ -138,10 +138,10 @@ INSTALLED = """echo '{"unbabel-comet": "2.2.7", "transformers": "4.57.6", "torch
 
 def test_an_environment_without_comet_is_told_how_to_get_it(tmp_path: Path) -> None:
     bare = interpreter(tmp_path, """echo '{"unbabel-comet": null}'""")
-    said = metric(python=bare).missing()
-    assert "not installed in the environment of" in said
-    assert "pip install 'warmup-bench[comet]'" in said
-    assert "--comet-python" in said
+    reason = metric(python=bare).missing()
+    assert "not installed in the environment of" in reason
+    assert "pip install 'warmup-bench[comet]'" in reason
+    assert "--comet-python" in reason
     assert "not a Python interpreter that runs" in metric(python=str(tmp_path / "nothing")).missing()
 
 
@@ -157,8 +157,8 @@ def test_a_missing_model_is_told_with_the_command_that_fetches_it(
 ) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "no-cache"))
     python = interpreter(tmp_path, INSTALLED)
-    said = metric(python=python).missing()
-    assert said.endswith("fetch it with: warmup-bench score --fetch --metrics comet")
+    reason = metric(python=python).missing()
+    assert reason.endswith("fetch it with: warmup-bench score --fetch --metrics comet")
     other = metric("Unbabel/wmt22-cometkiwi-da", python=python)
     assert other.missing().endswith("--metrics comet --set score.comet.model=Unbabel/wmt22-cometkiwi-da")
     assert other.key == "comet-wmt22-cometkiwi-da"
@@ -172,13 +172,13 @@ def test_fetch_takes_the_model_and_only_small_files_of_its_encoder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hub = {"Unbabel/wmt22-comet-da": tmp_path / "model", "xlm-roberta-large": tmp_path / "encoder"}
-    asked: dict[str, list[str] | None] = {}
+    downloads: dict[str, list[str] | None] = {}
 
     def snapshot_download(reference, *, local_files_only=False, allow_patterns=None):
-        if local_files_only and reference not in asked:
+        if local_files_only and reference not in downloads:
             raise FileNotFoundError
         if not local_files_only:
-            asked[reference] = allow_patterns
+            downloads[reference] = allow_patterns
             (hub[reference] / "checkpoints").mkdir(parents=True)
             (hub[reference] / "checkpoints" / "model.ckpt").write_text("")
             (hub[reference] / "hparams.yaml").write_text(
@@ -192,9 +192,9 @@ def test_fetch_takes_the_model_and_only_small_files_of_its_encoder(
     scorer = metric(python=interpreter(tmp_path, INSTALLED))
     assert "--fetch" in scorer.missing()
     assert scorer.fetch() == list(hub)
-    assert asked["Unbabel/wmt22-comet-da"] is None
-    assert "config.json" in (asked["xlm-roberta-large"] or [])
-    assert not any("safetensors" in pattern for pattern in asked["xlm-roberta-large"] or [])
+    assert downloads["Unbabel/wmt22-comet-da"] is None
+    assert "config.json" in (downloads["xlm-roberta-large"] or [])
+    assert not any("safetensors" in pattern for pattern in downloads["xlm-roberta-large"] or [])
     assert scorer.missing() == ""
 
 

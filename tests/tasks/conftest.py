@@ -13,19 +13,18 @@ from warmup_bench.contracts.task import LoadRequest, Splits
 @pytest.fixture(scope="session")
 def mini(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Splits]:
     """Splits of a mini task, made once for all workers: ``mini("wmt", "de-en")``."""
-    own = tmp_path_factory.getbasetemp()
-    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
     @functools.cache
     def splits(name: str, subset: str) -> Splits:
         path = shared / f"mini-{name}-{subset}.pickle"
         if path.is_file():
-            made: Splits = pickle.loads(path.read_bytes())
-            return made
-        made = import_module(f"tasks.{name}").TASK.load(LoadRequest(subset=subset, scale="mini"))
+            return pickle.loads(path.read_bytes())
+        loaded = import_module(f"tasks.{name}").TASK.load(LoadRequest(subset=subset, scale="mini"))
         part = Path(f"{path}.{os.getpid()}")
-        part.write_bytes(pickle.dumps(made))
+        part.write_bytes(pickle.dumps(loaded))
         part.replace(path)
-        return made
+        return loaded
 
     return splits

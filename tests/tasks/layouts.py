@@ -7,7 +7,10 @@ import gzip
 import json
 import random
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
+
+from warmup_bench.contracts.task import LoadRequest, Splits
 
 SIZES = {"train": 40, "validation": 6, "test": 8}
 """Examples of each published split."""
@@ -135,11 +138,11 @@ def cnn_dailymail(folder: Path) -> None:
     for split, count in parts.items():
         numbers = list(range(SIZES[split]))
         for part in range(count):
-            own = numbers[part::count]
+            in_part = numbers[part::count]
             columns = {
-                "article": [words(f"{split} article {i}", 40) for i in own],
-                "highlights": [f"{words(f'{split} a {i}')}\n{words(f'{split} b {i}')}" for i in own],
-                "id": [f"{split}{i:040d}" for i in own],
+                "article": [words(f"{split} article {i}", 40) for i in in_part],
+                "highlights": [f"{words(f'{split} a {i}')}\n{words(f'{split} b {i}')}" for i in in_part],
+                "id": [f"{split}{i:040d}" for i in in_part],
             }
             name = f"{split}-{part:05d}-of-{count:05d}.parquet"
             parquet(folder / "cnn_dailymail" / "3.0.0" / name, columns)
@@ -215,11 +218,11 @@ def ar_lsat(folder: Path) -> None:
     for name, split in splits.items():
         passages = []
         for first in range(0, SIZES[split], 2):
-            asked = []
+            questions = []
             for i in (first, first + 1):
                 count = 4 if split == "train" and i % 10 == 0 else 5  # as in the published files
                 seed = f"lsat {split} {i}"
-                asked.append(
+                questions.append(
                     {
                         "id": f"{split}_G_{first}_{i}",
                         "fatherId": f"{split}_G_{first}",
@@ -232,7 +235,7 @@ def ar_lsat(folder: Path) -> None:
                     }
                 )
             passage = words(f"lsat {split} passage {first}", 30)
-            passages.append({"id": f"{split}_G_{first}", "passage": passage, "questions": asked})
+            passages.append({"id": f"{split}_G_{first}", "passage": passage, "questions": questions})
         path = folder / "ar-lsat" / "data" / f"AR_{name}Data.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(passages))
@@ -257,3 +260,9 @@ def write(name: str, folder: Path) -> Path:
     """Write the files of one task below a data folder; returns the folder."""
     WRITERS[name](folder)
     return folder
+
+
+def load(name: str, folder: Path, subset: str = "en", scale: str = "paper") -> Splits:
+    """What a task makes of the files that lie in a data folder."""
+    task = import_module(f"tasks.{name.replace('-', '_')}").TASK
+    return task.load(LoadRequest(subset, scale, folder, offline=True))

@@ -107,10 +107,10 @@ def _claim(tokens: list[str], good: str) -> Boolean:
 def _solve_roles(text: str, options: Options) -> set[str]:
     rule, rest = text.split(" lies. ", 1)
     good = re.match(r"An? (\w+) tells the truth, ", rule).group(1)
-    said, question = rest.rsplit(". ", 1)
+    statements, question = rest.rsplit(". ", 1)
     assert re.fullmatch(rf"Who is an? {good}\?", question)
     claims, people = [], []
-    for line in said.split(". "):
+    for line in statements.split(". "):
         name, claim = line.split(": ", 1)
         tokens = re.findall(
             r"it is not the case that|if and only if|\w+ is an? \w+|if|then|and|or|[()]", claim

@@ -27,7 +27,7 @@ def test_the_check_finds_no_failure(name: str, mini: Callable[[str, str], Splits
     checks = [(what, check) for what, check in CHECKS if what != "a second process"]
     findings = [*check_card(task.card, request.scale), *check_splits(name, request, splits, checks=checks)]
     assert [finding for finding in findings if finding.state == "failed"] == []
-    asked = {finding.check for finding in findings}
-    assert {"card", "languages", "revision", "data", "ids", "fields", "documents", "train/test"} <= asked
-    assert {"near duplicates", "lengths", "5-step run"} <= asked
-    assert {f"metric {key}" for key in task.card.metrics} <= asked
+    checked = {finding.check for finding in findings}
+    assert {"card", "languages", "revision", "data", "ids", "fields", "documents", "train/test"} <= checked
+    assert {"near duplicates", "lengths", "5-step run"} <= checked
+    assert {f"metric {key}" for key in task.card.metrics} <= checked

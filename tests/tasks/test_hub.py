@@ -120,10 +120,10 @@ def test_a_gated_data_set_gives_the_steps(caches: Path, monkeypatch: pytest.Monk
 
 
 def test_github_files_are_fetched_once_and_checked(caches: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
+    urls = []
 
     def download(url: str) -> bytes:
-        asked.append(url)
+        urls.append(url)
         return CONTENT
 
     monkeypatch.setattr(hub, "_download", download)
@@ -132,7 +132,7 @@ def test_github_files_are_fetched_once_and_checked(caches: Path, monkeypatch: py
     assert path.read_bytes() == CONTENT
     assert path == caches / "own" / "someone" / "texts" / REVISION / "data" / "train.txt"
     assert gather([file], LoadRequest("de-en", "small", None, offline=True)) == [path]
-    assert asked == [f"https://raw.githubusercontent.com/someone/texts/{REVISION}/data/train.txt"]
+    assert urls == [f"https://raw.githubusercontent.com/someone/texts/{REVISION}/data/train.txt"]
     assert missing([file], ONLINE) == []
 
 
@@ -145,14 +145,14 @@ def test_another_files_bytes_are_refused_and_not_kept(caches: Path, monkeypatch:
 
 def test_the_blob_id_is_gits(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(CONTENT)
-    told = subprocess.run(
+    done = subprocess.run(
         ["git", "hash-object", "--no-filters", "file"],
         cwd=tmp_path,
         capture_output=True,
         text=True,
         check=True,
     )
-    assert git_blob(CONTENT) == told.stdout.strip()
+    assert git_blob(CONTENT) == done.stdout.strip()
 
 
 def test_what_is_made_by_hand_is_looked_for_in_the_cache(caches: Path) -> None:

@@ -8,10 +8,10 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from layouts import write
+from layouts import load, write
 
 from warmup_bench.contracts.errors import UserError
-from warmup_bench.contracts.task import LoadRequest, Splits
+from warmup_bench.contracts.task import LoadRequest
 from warmup_bench.tasks import libreoffice_help
 from warmup_bench.tasks.libreoffice_build import build_files, pairs, paragraphs
 
@@ -29,10 +29,6 @@ class="CALC">sheets</span>.</p>
 <p id="par_2">A second one of this name.</p>
 <p id="par_7"> </p>
 </body></html>"""
-
-
-def load(data_dir: Path, subset: str) -> Splits:
-    return libreoffice_help.TASK.load(LoadRequest(subset, "paper", data_dir, offline=True))
 
 
 def test_paragraphs_of_a_page() -> None:
@@ -87,7 +83,7 @@ def test_a_page_is_in_one_split_in_every_direction(tmp_path: Path) -> None:
     write("libreoffice-help", tmp_path)
     where: dict[str, set[str]] = {}
     for subset in ("en-de", "zh-en"):
-        splits = load(tmp_path, subset)
+        splits = load("libreoffice-help", tmp_path, subset)
         for name in ("train", "validation", "test"):
             for example in getattr(splits, name):
                 assert example.group is not None and example.id.startswith(f"{example.group}#")
@@ -99,7 +95,7 @@ def test_a_page_is_in_one_split_in_every_direction(tmp_path: Path) -> None:
 
 def test_a_test_text_does_not_train(tmp_path: Path) -> None:
     write("libreoffice-help", tmp_path)
-    before = load(tmp_path, "de-en")
+    before = load("libreoffice-help", tmp_path, "de-en")
     path = tmp_path / "lohelp" / "en-de.jsonl.gz"
     rows = [json.loads(line) for line in gzip.decompress(path.read_bytes()).decode().splitlines()]
     wanted = before.train[0].id
@@ -107,7 +103,7 @@ def test_a_test_text_does_not_train(tmp_path: Path) -> None:
         if row["id"] == wanted:
             row["en"] = before.test[0].target
     path.write_bytes(gzip.compress("".join(json.dumps(row) + "\n" for row in rows).encode()))
-    after = load(tmp_path, "de-en")
+    after = load("libreoffice-help", tmp_path, "de-en")
     assert {e.id for e in before.train} - {e.id for e in after.train} == {wanted}
 
 
@@ -138,16 +134,16 @@ echo "<p id='par_1'>$t</p>" > "$root/main.html"
 
 @pytest.mark.usefixtures("tools")
 def test_building_from_packages(tmp_path: Path) -> None:
-    said: list[str] = []
-    folder = libreoffice_help.TASK.build(tmp_path / "built", said.append)
+    steps: list[str] = []
+    folder = libreoffice_help.TASK.build(tmp_path / "built", steps.append)
     assert sorted(path.name for path in folder.iterdir()) == [
         f"en-{language}.jsonl.gz" for language in ("de", "fr", "ru", "zh")
     ]
     (line,) = gzip.decompress((folder / "en-zh.jsonl.gz").read_bytes()).decode().splitlines()
     row = {"id": "swriter/main.html#par_1", "tag": "p", "en": "the first line of it", "zh": "第一行"}
     assert json.loads(line) == row
-    assert said[0] == "fetching libreoffice-help-en-us"
-    assert said[-1] == "wrote en-zh.jsonl.gz, 1 paragraphs"
+    assert steps[0] == "fetching libreoffice-help-en-us"
+    assert steps[-1] == "wrote en-zh.jsonl.gz, 1 paragraphs"
 
 
 @pytest.mark.usefixtures("tools")

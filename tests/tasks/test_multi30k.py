@@ -2,15 +2,11 @@ import gzip
 from pathlib import Path
 
 import pytest
-from layouts import sentence, write
+from layouts import load, sentence, write
 
 from warmup_bench.contracts.errors import UserError
-from warmup_bench.contracts.task import Example, LoadRequest, Splits
+from warmup_bench.contracts.task import Example
 from warmup_bench.tasks import multi30k
-
-
-def load(data_dir: Path, subset: str = "de-en") -> Splits:
-    return multi30k.TASK.load(LoadRequest(subset, "small", data_dir, offline=True))
 
 
 @pytest.mark.parametrize("direction", ["de-en", "en-de", "fr-en", "en-fr", "de-fr", "fr-de"])
@@ -29,7 +25,7 @@ def test_every_test_set_is_a_subset(tmp_path: Path, direction: str) -> None:
         assert (subset.source_language, subset.target_language) == (source, target)
         assert stem in subset.note
         assert subset.trained_as == direction
-        splits = load(tmp_path, direction + ending)
+        splits = load("multi30k", tmp_path, direction + ending)
         expected = Example(f"{stem}-00002", sentence(source, stem, 2), sentence(target, stem, 2))
         assert splits.test[2] == expected
         assert splits.validation[0].id == "val-00000"
@@ -47,8 +43,8 @@ def test_missing_and_unequal_files_are_named(tmp_path: Path) -> None:
     folder = tmp_path / "multi30k"
     (folder / "val.de.gz").write_bytes(gzip.compress(b"eins\nzwei\n"))
     with pytest.raises(UserError, match=r"val\.de\.gz has 2 lines and val\.en\.gz has 6"):
-        load(tmp_path)
+        load("multi30k", tmp_path, "de-en")
     (folder / "val.en.gz").unlink()
     (folder / "train.de.gz").unlink()
     with pytest.raises(UserError, match=r"data folder lacks train\.de\.gz, val\.en\.gz"):
-        load(tmp_path)
+        load("multi30k", tmp_path, "de-en")

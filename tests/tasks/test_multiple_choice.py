@@ -1,20 +1,14 @@
 """The published multiple-choice sets, in their layouts."""
 
-import importlib
 import json
 from pathlib import Path
 
 import pytest
-from layouts import SIZES, options, words, write
+from layouts import SIZES, load, options, words, write
 
 from warmup_bench.contracts.errors import UserError
-from warmup_bench.contracts.task import LoadRequest, Splits
+from warmup_bench.tasks import logiqa2
 from warmup_bench.tasks.multiple_choice import question
-
-
-def load(name: str, folder: Path, subset: str = "en") -> Splits:
-    task = importlib.import_module(f"tasks.{name.replace('-', '_')}").TASK
-    return task.load(LoadRequest(subset, "paper", write(name, folder), offline=True))
 
 
 def lettered(texts: list[str]) -> str:
@@ -22,16 +16,16 @@ def lettered(texts: list[str]) -> str:
 
 
 def test_a_question() -> None:
-    made = question("q", ("It  rains.", ""), ["yes", " no\n"], 1, group="weather")
-    assert made.source == "It rains.\nA) yes\nB) no"
-    assert (made.id, made.target, made.options, made.group) == ("q", "B", ("A", "B"), "weather")
+    example = question("q", ("It  rains.", ""), ["yes", " no\n"], 1, group="weather")
+    assert example.source == "It rains.\nA) yes\nB) no"
+    assert (example.id, example.target, example.options, example.group) == ("q", "B", ("A", "B"), "weather")
     for texts, answer in ((["a"], 0), (["a", "b"], 2), (["a", "b"], -1), (list("abcdef"), 0)):
         with pytest.raises(UserError, match=f"example q has {len(texts)} options"):
             question("q", ("x",), texts, answer)
 
 
 def test_logiqa(tmp_path: Path) -> None:
-    splits = load("logiqa", tmp_path)
+    splits = load("logiqa", write("logiqa", tmp_path))
     assert [len(s) for s in (splits.train, splits.validation, splits.test)] == list(SIZES.values())
     example = splits.test[2]
     text, asked = words("logiqa test 2", 20), words("logiqa test 2 question", 6)
@@ -44,13 +38,12 @@ def test_logiqa_blocks_that_are_shifted_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "logiqa" / "Eval.txt"
     lines = path.read_text().split("\n")
     path.write_text("\n".join([*lines[:10], *lines[11:]]))
-    task = importlib.import_module("tasks.logiqa").TASK
     with pytest.raises(UserError, match=r"lines 9 to 16 of Eval\.txt are not an empty line, a letter"):
-        task.load(LoadRequest("en", "paper", tmp_path, offline=True))
+        load("logiqa", tmp_path)
 
 
 def test_logiqa2(tmp_path: Path) -> None:
-    splits = load("logiqa2", tmp_path)
+    splits = load("logiqa2", write("logiqa2", tmp_path))
     example = splits.test[3]
     assert example.source.startswith(words("logiqa2 test 3", 20) + "\n")
     assert (example.id, example.target) == ("test-00003", "D")
@@ -60,13 +53,12 @@ def test_logiqa2(tmp_path: Path) -> None:
 def test_logiqa2_with_dev_standing_in_for_train_needs_no_training_file(tmp_path: Path) -> None:
     write("logiqa2", tmp_path)
     (tmp_path / "logiqa2" / "logiqa" / "DATA" / "LOGIQA" / "train.txt").unlink()
-    task = importlib.import_module("tasks.logiqa2").TASK
-    splits = task.load(LoadRequest("dev-as-train", "paper", tmp_path, offline=True))
+    splits = load("logiqa2", tmp_path, "dev-as-train")
     assert {e.id for e in (*splits.train, *splits.validation)} == {f"dev-{i:05d}" for i in range(6)}
     assert len(splits.validation) == 3
-    assert "dev questions" in task.card.subsets["dev-as-train"].note
+    assert "dev questions" in logiqa2.TASK.card.subsets["dev-as-train"].note
     with pytest.raises(UserError, match=r"data folder lacks train\.jsonl") as caught:
-        task.load(LoadRequest("en", "paper", tmp_path, offline=True))
+        load("logiqa2", tmp_path)
     assert caught.value.hint.endswith("--direction dev-as-train.")
 
 
@@ -76,15 +68,13 @@ def test_logiqa2_learns_from_no_dev_question_that_is_tested(tmp_path: Path) -> N
     lines = (folder / "test.txt").read_text(encoding="utf-8").splitlines()
     lines.append((folder / "dev.txt").read_text(encoding="utf-8").splitlines()[2])
     (folder / "test.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    splits = importlib.import_module("tasks.logiqa2").TASK.load(
-        LoadRequest("dev-as-train", "small", tmp_path, offline=True)
-    )
+    splits = load("logiqa2", tmp_path, "dev-as-train", "small")
     assert {e.id for e in (*splits.train, *splits.validation)} == {f"dev-{i:05d}" for i in (0, 1, 3, 4, 5)}
     assert len(splits.test) == len(lines)
 
 
 def test_reclor_is_tested_on_the_published_validation_set(tmp_path: Path) -> None:
-    splits = load("reclor", tmp_path)
+    splits = load("reclor", write("reclor", tmp_path))
     assert [e.id for e in splits.test] == [f"val_{i}" for i in range(SIZES["test"])]
     drawn = {e.id for e in (*splits.train, *splits.validation)}
     assert drawn == {f"train_{i}" for i in range(SIZES["train"])}
@@ -92,7 +82,7 @@ def test_reclor_is_tested_on_the_published_validation_set(tmp_path: Path) -> Non
 
 
 def test_ar_lsat_has_four_or_five_options_and_passages_as_groups(tmp_path: Path) -> None:
-    splits = load("ar-lsat", tmp_path)
+    splits = load("ar-lsat", write("ar-lsat", tmp_path))
     assert {len(e.options) for e in splits.train} == {4, 5}
     assert {len(e.options) for e in splits.test} == {5}
     example = splits.test[4]
@@ -108,6 +98,5 @@ def test_an_answer_that_is_no_option_is_refused(tmp_path: Path) -> None:
     rows = json.loads(path.read_text())
     rows[2]["label"] = 4
     path.write_text(json.dumps(rows))
-    task = importlib.import_module("tasks.reclor").TASK
     with pytest.raises(UserError, match="example val_2 has 4 options and the answer number 5"):
-        task.load(LoadRequest("en", "paper", tmp_path, offline=True))
+        load("reclor", tmp_path)

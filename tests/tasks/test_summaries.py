@@ -1,39 +1,29 @@
 """The three published summarisation sets, in their layouts."""
 
-import importlib
 from pathlib import Path
 
-from layouts import SIZES, json_lines, words, write
+from layouts import SIZES, json_lines, load, words, write
 
 from warmup_bench.contracts.metric import MetricContext
-from warmup_bench.contracts.task import LoadRequest, Splits
 from warmup_bench.score.rouge import ROUGE1
 
 
-def load(name: str, folder: Path) -> Splits:
-    task = importlib.import_module(f"tasks.{name}").TASK
-    return task.load(LoadRequest("en", "paper", write(name, folder), offline=True))
-
-
 def test_xsum(tmp_path: Path) -> None:
-    splits = load("xsum", tmp_path)
+    splits = load("xsum", write("xsum", tmp_path))
     example = splits.test[3]
-    assert (example.id, example.source, example.target) == (
-        "test3",
-        words("test body 3", 40),
-        words("test line 3"),
-    )
+    texts = words("test body 3", 40), words("test line 3")
+    assert (example.id, example.source, example.target) == ("test3", *texts)
     assert len(splits.train) == SIZES["train"]
 
 
 def test_cnn_dailymail_reads_all_parts_and_keeps_the_lines(tmp_path: Path) -> None:
-    splits = load("cnn_dailymail", tmp_path)
+    splits = load("cnn_dailymail", write("cnn_dailymail", tmp_path))
     assert len({e.id for e in splits.train}) == SIZES["train"]
     assert splits.test[0].target == f"{words('test a 0')}\n{words('test b 0')}"
 
 
 def test_scitldr_has_several_references_and_the_best_one_counts(tmp_path: Path) -> None:
-    splits = load("scitldr", tmp_path)
+    splits = load("scitldr", write("scitldr", tmp_path))
     assert {len(e.golds) for e in splits.train} == {1}
     assert [len(e.golds) for e in splits.test[:4]] == [2, 3, 2, 3]
     example = splits.test[1]
@@ -52,6 +42,5 @@ def test_scitldr_without_a_summary_is_left_out(tmp_path: Path) -> None:
         {"source": [" A  text.", "More."], "target": ["", "Short."], "paper_id": "one"},
     ]
     json_lines(tmp_path / "scitldr" / "dev.jsonl.gz", rows)
-    task = importlib.import_module("tasks.scitldr").TASK
-    (only,) = task.load(LoadRequest("en", "paper", tmp_path, offline=True)).validation
+    (only,) = load("scitldr", tmp_path).validation
     assert (only.id, only.source, only.target, only.golds) == ("one", "A text. More.", "Short.", ("Short.",))

@@ -3,19 +3,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from layouts import SIZES, json_lines, parquet, sentence, write
+from layouts import SIZES, json_lines, load, parquet, sentence, write
 
-from warmup_bench.contracts.task import LoadRequest, Splits
+from warmup_bench.contracts.task import Splits
 from warmup_bench.tasks import wmt
 from warmup_bench.tasks.mini import cldr
 
 DIRECTIONS = ("de-en", "en-de", "fr-en", "en-fr", "ru-en", "en-ru", "zh-en", "en-zh")
 
 Mini = Callable[[str, str], Splits]
+Rows = list[tuple[cldr.Composition, dict[str, str]]]
 
 
 @pytest.fixture(scope="module")
-def rows() -> list[tuple[cldr.Composition, dict[str, str]]]:
+def rows() -> Rows:
     return list(cldr.corpus(wmt.TEST + wmt.VALIDATION + wmt.TRAIN, wmt.SEED))
 
 
@@ -39,26 +40,20 @@ def test_directions_are_parallel(mini: Mini) -> None:
 
 
 @pytest.mark.parametrize("language", cldr.LANGUAGES)
-def test_no_test_string_stands_in_the_training_data(
-    rows: list[tuple[cldr.Composition, dict[str, str]]], language: str
-) -> None:
+def test_no_test_string_stands_in_the_training_data(rows: Rows, language: str) -> None:
     test = {text[language] for _, text in rows[: wmt.TEST]}
     rest = {text[language] for _, text in rows[wmt.TEST :]}
     assert len(test) == wmt.TEST
     assert not test & rest
 
 
-def test_no_test_composition_stands_in_the_training_data(
-    rows: list[tuple[cldr.Composition, dict[str, str]]],
-) -> None:
+def test_no_test_composition_stands_in_the_training_data(rows: Rows) -> None:
     test = {composition for composition, _ in rows[: wmt.TEST]}
     assert len(test) == wmt.TEST
     assert not test & {composition for composition, _ in rows[wmt.TEST :]}
 
 
-def test_every_name_of_the_test_set_occurs_in_train(
-    rows: list[tuple[cldr.Composition, dict[str, str]]],
-) -> None:
+def test_every_name_of_the_test_set_occurs_in_train(rows: Rows) -> None:
     train = set().union(*(cldr.atoms(composition) for composition, _ in rows[wmt.TEST + wmt.VALIDATION :]))
     test = set().union(*(cldr.atoms(composition) for composition, _ in rows[: wmt.TEST]))
     assert {kind for kind, _ in test} >= {"territory", "language", "unit", "currency", "relative", "date"}
@@ -66,13 +61,11 @@ def test_every_name_of_the_test_set_occurs_in_train(
     assert test <= train
 
 
-def test_every_inflected_unit_of_the_test_set_occurs_in_train(
-    rows: list[tuple[cldr.Composition, dict[str, str]]],
-) -> None:
+def test_every_inflected_unit_of_the_test_set_occurs_in_train(rows: Rows) -> None:
     # "21 километр", "2 километра", "5 километров": the word is what follows the number
     write = cldr.renderer("ru")
 
-    def forms(part: list[tuple[cldr.Composition, dict[str, str]]]) -> set[str]:
+    def forms(part: Rows) -> set[str]:
         units = {piece for composition, _ in part for piece in composition[1:] if piece[0] == "unit"}
         return {write(("alone", unit)).split(" ", 1)[1] for unit in units}
 
@@ -81,7 +74,7 @@ def test_every_inflected_unit_of_the_test_set_occurs_in_train(
     assert test <= train
 
 
-def test_lengths(rows: list[tuple[cldr.Composition, dict[str, str]]]) -> None:
+def test_lengths(rows: Rows) -> None:
     lengths = [len(text["en"]) for _, text in rows]
     assert min(lengths) >= 20
     assert max(lengths) <= 90
@@ -90,8 +83,7 @@ def test_lengths(rows: list[tuple[cldr.Composition, dict[str, str]]]) -> None:
 
 @pytest.mark.parametrize("subset", DIRECTIONS)
 def test_news_commentary_trains_and_flores_tests(tmp_path: Path, subset: str) -> None:
-    write("wmt", tmp_path)
-    splits = wmt.TASK.load(LoadRequest(subset, "paper", tmp_path, offline=True))
+    splits = load("wmt", write("wmt", tmp_path), subset)
     source, target = subset.split("-")
     assert len(splits.train) == SIZES["train"]
     assert [e.id for e in splits.test] == [f"devtest-{i:04d}" for i in range(SIZES["test"])]
@@ -110,7 +102,7 @@ def test_pairs_that_are_no_translations_or_stand_in_flores_do_not_train(tmp_path
     rows = [{"de": de, "en": en} for de, en in pairs]
     columns = {"id": [str(i) for i in range(len(rows))], "translation": rows}
     parquet(tmp_path / "news_commentary" / "de-en" / "train" / "0000.parquet", columns)
-    splits = wmt.TASK.load(LoadRequest("de-en", "paper", tmp_path, offline=True))
+    splits = load("wmt", tmp_path, "de-en")
     assert [(e.id, e.source, e.target) for e in splits.train] == [("news-000000", "Ein Satz.", "A sentence.")]
 
 
@@ -119,6 +111,6 @@ def test_flores_sentences_are_paired_by_their_id(tmp_path: Path) -> None:
     path = tmp_path / "flores_plus" / "devtest" / "deu_Latn.jsonl"
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     json_lines(path, [row for row in rows[::-1] if row["id"] != 2])
-    splits = wmt.TASK.load(LoadRequest("en-de", "paper", tmp_path, offline=True))
+    splits = load("wmt", tmp_path, "en-de")
     assert [e.id for e in splits.test] == [f"devtest-{i:04d}" for i in range(SIZES["test"]) if i != 2]
     assert all(e.target == sentence("de", "devtest", int(e.id[-4:])) for e in splits.test)

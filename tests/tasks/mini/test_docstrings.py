@@ -102,14 +102,14 @@ def test_collect_parses_files_without_running_them(package: Path) -> None:
     (package / "broken.py").write_text('def broken(:\n    """Never parsed at all."""\n')
     (package / "tests").mkdir()
     (package / "tests" / "c.py").write_text(f'"""The tests are left out.\n\n{BODY} tests\n"""\n')
-    found = docstrings.collect()
-    assert [(d.module, d.summary) for d in found] == [
+    documented = docstrings.collect()
+    assert [(d.module, d.summary) for d in documented] == [
         ("ours/a.py", "The first file comes first."),
         ("ours/sub/b.py", "The module has a docstring."),
         ("ours/sub/b.py", "The class has a docstring."),
         ("ours/sub/b.py", "The method has a docstring."),
     ]
-    assert found[0].body == f"{BODY} first"
+    assert documented[0].body == f"{BODY} first"
 
 
 def test_collect_takes_a_summary_and_a_body_once(package: Path) -> None:

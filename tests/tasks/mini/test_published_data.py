@@ -36,10 +36,10 @@ def test_they_were_published_on_the_locked_releases(task: str) -> None:
 def test_what_differs_is_named() -> None:
     pandas = installed_version("pandas")
     then = PublishedData(releases={"numpy": "0.1", "pandas": pandas, "nosuch": "2"}, fingerprints={"a": "f0"})
-    told = f"numpy {installed_version('numpy')} (published: 0.1), nosuch none (published: 2)"
-    assert then.difference({"a": "f1"}) == told
+    difference = f"numpy {installed_version('numpy')} (published: 0.1), nosuch none (published: 2)"
+    assert then.difference({"a": "f1"}) == difference
     assert then.difference({"a": "f0"}) == ""  # whatever they were made from
-    assert then.difference({"b": "f0"}) == told
+    assert then.difference({"b": "f0"}) == difference
     same = PublishedData(releases={"pandas": pandas}, fingerprints={"a": "f0"})
     assert same.difference({"a": "f1"}) == ""  # limits, which their user knows of
 
