@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from warmup_bench.contracts.errors import UserError
+from warmup_bench.contracts.method import Method
+from warmup_bench.contracts.preset import Preset
 
 T = TypeVar("T")
 
@@ -50,15 +52,19 @@ class Entry(Generic[T]):
 class Registry(Generic[T]):
     """The plugins of one kind, e.g. tasks."""
 
-    def __init__(self, kind: str, variable: str, wrong: Callable[[Any], str] = lambda value: "") -> None:
+    def __init__(
+        self, kind: str, variable: str, what: str = "", fits: Callable[[Any], bool] = lambda value: True
+    ) -> None:
         """Name a kind; nothing is looked up before it is asked for.
 
         Args:
             kind: The singular noun ("task").
             variable: The name that a plugin file must define.
-            wrong: Why a plugin object is none of this kind ("is not a warmup_bench.Task"); empty: it is.
+            what: What a plugin object has to be ("warmup_bench.Task").
+            fits: Whether one is.
         """
-        self.kind, self.group, self.variable, self.wrong = kind, f"warmup_bench.{kind}s", variable, wrong
+        self.kind, self.group, self.variable = kind, f"warmup_bench.{kind}s", variable
+        self.what, self.fits = what, fits
 
     def names(self) -> list[str]:
         """All registered names, in alphabetical order."""
@@ -115,10 +121,9 @@ class Registry(Generic[T]):
         return self.load(reference)
 
     def _checked(self, entry: Entry[T]) -> Entry[T]:
-        if reason := self.wrong(entry.value):
-            raise UserError(
-                f"{self.kind} '{entry.name}' {reason}", origin=entry.origin, hint="Mend that plugin."
-            )
+        if not self.fits(entry.value):
+            problem = f"{self.kind} '{entry.name}' is not a {self.what}"
+            raise UserError(problem, origin=entry.origin, hint="Mend that plugin.")
         return entry
 
     def unknown(self, reference: str) -> UserError:
@@ -168,13 +173,13 @@ class Registry(Generic[T]):
 
 def _why(error: BaseException) -> str:
     """An import's error in words; where a plugin was written for 0.1.0, the names of today."""
-    told = f"{type(error).__name__}: {error}"
+    reason = f"{type(error).__name__}: {error}"
     if isinstance(error, ImportError) and str(error.name).partition(".")[0] in OLD_NAMES:
-        told += (
+        reason += (
             "; all of it is in one package now: 'from warmup_bench import Task, Example, Method, Metric, "
             "MetricContext, Preset, UserError', and warmup_bench.tasks, warmup_bench.baselines"
         )
-    return told
+    return reason
 
 
 def _real(path: str | Path) -> str:
@@ -210,51 +215,33 @@ def _distribution(entry: EntryPoint) -> tuple[str, str]:
     return (dist.name, dist.version) if dist is not None else ("an unknown distribution", "0")
 
 
-def tasks() -> "Registry[Any]":
+def tasks() -> Registry[Any]:
     """Tasks: :class:`~warmup_bench.Task`, variable ``TASK``."""
     from warmup_bench.contracts.task import Task
 
-    return Registry("task", "TASK", lambda value: _unless(isinstance(value, Task), "warmup_bench.Task"))
+    return Registry("task", "TASK", "warmup_bench.Task", lambda value: isinstance(value, Task))
 
 
-def methods() -> "Registry[Any]":
+def methods() -> Registry[Any]:
     """Methods: :class:`~warmup_bench.Method`, or a function that makes one; variable ``METHOD``."""
-    from warmup_bench.contracts.method import Method
-
     return Registry(
-        "method",
-        "METHOD",
-        lambda value: _unless(isinstance(value, Method) or callable(value), "warmup_bench.Method"),
+        "method", "METHOD", "warmup_bench.Method", lambda value: isinstance(value, Method) or callable(value)
     )
 
 
-def metrics() -> "Registry[Any]":
+def metrics() -> Registry[Any]:
     """Metrics: a :data:`warmup_bench.contracts.metric.MetricFactory`, variable ``METRIC``."""
-    return Registry("metric", "METRIC", lambda value: _unless(callable(value), "function of a MetricContext"))
+    return Registry("metric", "METRIC", "function of a MetricContext", callable)
 
 
-def backbones() -> "Registry[Any]":
+def backbones() -> Registry[Any]:
     """Backbones: :class:`~warmup_bench.Preset`, variable ``BACKBONE``."""
-    from warmup_bench.contracts.preset import Preset
-
-    return Registry(
-        "backbone",
-        "BACKBONE",
-        lambda value: _unless(isinstance(value, Preset), "warmup_bench.Preset"),
-    )
+    return Registry("backbone", "BACKBONE", "warmup_bench.Preset", lambda value: isinstance(value, Preset))
 
 
-def _unless(right: bool, what: str) -> str:
-    return "" if right else f"is not a {what}"
-
-
-def samplers() -> "Registry[Any]":
+def samplers() -> Registry[Any]:
     """Samplers: a function with keyword defaults that makes a :class:`~warmup_bench.Sampler`."""
-    return Registry(
-        "sampler",
-        "SAMPLER",
-        lambda value: _unless(callable(value), "function that makes a warmup_bench.Sampler"),
-    )
+    return Registry("sampler", "SAMPLER", "function that makes a warmup_bench.Sampler", callable)
 
 
 KINDS = {

@@ -49,9 +49,7 @@ class Budget(_Section):
         """The budget with epochs turned into whole steps, at least one; other units stay as they are."""
         if self.epochs is None:
             return self
-        each = max(
-            1, examples // min(batch_size, examples)
-        )  # batches are whole: an epoch leaves the rest out
+        each = max(1, examples // min(batch_size, examples))  # whole batches: an epoch leaves the rest out
         return Budget(steps=max(1, round(self.epochs * each)))
 
     def share(self, *, steps: int, flops: float, seconds: float, tokens: int) -> float:
@@ -145,8 +143,8 @@ class Decode(_Section):
         """What differs from greedy decoding, in words."""
         words = {"none": "warmup ablated", "shuffled": "warmup shuffled"}
         words["sampled"] = f"{self.samples} sampled, {self.select}"
-        found = [words[self.warmup]] if self.warmup in words else []
-        return [*found, f"beam {self.beams}"] if self.beams > 1 else found
+        choices = [words[self.warmup]] if self.warmup in words else []
+        return [*choices, f"beam {self.beams}"] if self.beams > 1 else choices
 
     def read(self, warmup: str) -> "Decode":
         """As a method reads it: unread keys at their defaults, nothing to ablate without a warmup."""
@@ -254,17 +252,29 @@ class CometOptions(_Section):
     )
 
 
+def distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The values, each of them once (a validator's ValueError else)."""
+    if len(set(values)) != len(values):
+        raise ValueError(f"a value is repeated: {list(values)}")
+    return values
+
+
 def in_range(seeds: tuple[int, ...]) -> tuple[int, ...]:
-    """The seeds, each of them one that numpy and torch take (a validator's ValueError else)."""
+    """The seeds, each of them once and one that numpy and torch take (a validator's ValueError else)."""
     if wrong := [seed for seed in seeds if not 0 <= seed <= LARGEST_SEED]:
         raise ValueError(f"a seed is a number from 0 to {LARGEST_SEED}, not {wrong[0]}")
-    if len(set(seeds)) != len(seeds):
-        raise ValueError(f"a value is repeated: {list(seeds)}")
-    return seeds
+    return distinct(seeds)
+
+
+def at_least_one(value: Any) -> Any:
+    """What is not empty (a validator's ValueError else)."""
+    if not value:
+        raise ValueError("at least one is needed")
+    return value
 
 
 def names(value: Any) -> Any:
-    """Names joined by commas as a list of them."""
+    """Names joined by commas as a list of them: ``metrics: comet,bertscore`` is one too."""
     if not isinstance(value, str):
         return value
     return tuple(name.strip() for name in value.split(",") if name.strip())
@@ -278,11 +288,7 @@ class Score(_Section):
     bertscore: BertscoreOptions = BertscoreOptions()
     comet: CometOptions = CometOptions()
 
-    @field_validator("metrics", mode="before")
-    @classmethod
-    def _named(cls, value: Any) -> Any:
-        """``metrics: comet,bertscore`` is a list too."""
-        return names(value)
+    _named = field_validator("metrics", mode="before")(names)
 
 
 class Stats(_Section):
@@ -310,17 +316,8 @@ class Tune(_Section):
     )
     metric: str | None = Field(default=None, description="key or name; None: the task's first")
 
-    @field_validator("seeds", "grid")
-    @classmethod
-    def _some(cls, value: Any) -> Any:
-        if not value:
-            raise ValueError("at least one is needed")
-        return value
-
-    @field_validator("seeds")
-    @classmethod
-    def _seeds(cls, value: tuple[int, ...]) -> tuple[int, ...]:
-        return in_range(value)
+    _some = field_validator("seeds", "grid")(at_least_one)
+    _seeds = field_validator("seeds")(in_range)
 
     @field_validator("grid")
     @classmethod

@@ -1,5 +1,6 @@
 """YAML of plain values, with bounds: what can't be read is said in one line, whatever it is."""
 
+from itertools import chain
 from typing import Any
 
 import yaml
@@ -50,11 +51,7 @@ def _size(node: yaml.Node, depth: int, known: dict[int, int], above: set[int]) -
     if name not in known:
         if depth > DEEPEST:
             raise RecursionError
-        values = (
-            [part for pair in node.value for part in pair]
-            if isinstance(node, yaml.MappingNode)
-            else node.value
-        )
+        values = chain(*node.value) if isinstance(node, yaml.MappingNode) else node.value
         known[name] = 1 + sum(_size(value, depth + 1, known, above | {name}) for value in values)
     if known[name] > MOST:
         raise ValueError(f"it holds more than {MOST:,} values")

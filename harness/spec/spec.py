@@ -9,8 +9,9 @@ error.
 import copy
 import difflib
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -24,11 +25,22 @@ from pydantic import (
 
 from warmup_bench.contracts.errors import UserError
 from warmup_bench.contracts.redact import redact
-from warmup_bench.contracts.settings import Resources, Score, Settings, Stats, Tune, in_range, names
+from warmup_bench.contracts.settings import (
+    Resources,
+    Score,
+    Settings,
+    Stats,
+    Tune,
+    at_least_one,
+    distinct,
+    in_range,
+    names,
+)
 from warmup_bench.contracts.task import Scale
 from warmup_bench.spec.plain_yaml import DEEPEST, read_yaml
 
 MOST_SEEDS = 10_000
+Model = TypeVar("Model", bound=BaseModel)
 
 
 class RunSpec(BaseModel):
@@ -127,30 +139,10 @@ class RunSpec(BaseModel):
             raise ValueError(f"at most {MOST_SEEDS:,} seeds, not {value}")
         return tuple(range(value)) if isinstance(value, int) else value
 
-    @field_validator("seeds")
-    @classmethod
-    def _seeds(cls, value: tuple[int, ...]) -> tuple[int, ...]:
-        return in_range(value)
-
-    @field_validator("track", mode="before")
-    @classmethod
-    def _tracked(cls, value: Any) -> Any:
-        """``track: tensorboard`` is a list too."""
-        return names(value)
-
-    @field_validator("subsets", "match", "seeds", "track")
-    @classmethod
-    def _distinct(cls, value: tuple[Any, ...]) -> tuple[Any, ...]:
-        if len(set(value)) != len(value):
-            raise ValueError(f"a value is repeated: {list(value)}")
-        return value
-
-    @field_validator("methods", "seeds")
-    @classmethod
-    def _some(cls, value: Any) -> Any:
-        if not value:
-            raise ValueError("at least one is needed")
-        return value
+    _seeds = field_validator("seeds")(in_range)
+    _tracked = field_validator("track", mode="before")(names)
+    _distinct = field_validator("subsets", "match", "track")(distinct)
+    _some = field_validator("methods", "seeds")(at_least_one)
 
     @model_validator(mode="after")
     def _apart(self) -> "RunSpec":
@@ -249,8 +241,9 @@ def parse_assignment(text: str) -> dict[str, Any]:
         raise UserError(
             f"'{_told(value)}' is not a YAML value: {error}", origin=f"--set {_told(key)}"
         ) from error
-    if isinstance(parsed, str):  # YAML 1.1 reads 1e-3 as a string
-        parsed = _number(parsed)
+    if isinstance(parsed, str):
+        with suppress(ValueError):
+            parsed = float(parsed)  # YAML 1.1 reads 1e-3 as a string
     if key.count(".") > DEEPEST:
         raise UserError(f"'{_told(key)}' is not a key", origin="--set")
     return nested({key.strip(): parsed})
@@ -267,13 +260,6 @@ def nested(dotted: Mapping[str, Any]) -> dict[str, Any]:
     return merge(*layers)
 
 
-def _number(text: str) -> Any:
-    try:
-        return float(text)
-    except ValueError:
-        return text
-
-
 def make_spec(content: Mapping[str, Any], origin: str) -> RunSpec:
     """Validate a merged mapping, its settings sections included.
 
@@ -282,7 +268,7 @@ def make_spec(content: Mapping[str, Any], origin: str) -> RunSpec:
     """
     _known_keys(content, RunSpec, "", origin)
     _no_secrets(content, origin)
-    spec: RunSpec = _validated(RunSpec, content, origin)
+    spec = _validated(RunSpec, content, origin)
     make_settings(origin, spec.sections())
     for kind, named in (("backbones", spec.backbones), ("methods", spec.methods)):
         for name, section in named.items():
@@ -305,8 +291,7 @@ def make_settings(origin: str, *layers: Mapping[str, Any]) -> Settings:
     """
     for layer in layers:
         _known_keys(layer, Settings, "", origin)
-    settings: Settings = _validated(Settings, merge(*layers), origin)
-    return settings
+    return _validated(Settings, merge(*layers), origin)
 
 
 def _known_keys(content: Mapping[str, Any], model: type[BaseModel], prefix: str, origin: str) -> None:
@@ -330,7 +315,7 @@ def _known_keys(content: Mapping[str, Any], model: type[BaseModel], prefix: str,
                 _known_keys(value, kind, f"{prefix}{key}.", origin)
 
 
-def _validated(model: type[Any], content: Mapping[str, Any], origin: str) -> Any:
+def _validated(model: type[Model], content: Mapping[str, Any], origin: str) -> Model:
     try:
         return model.model_validate(dict(content))
     except ValidationError as error:
@@ -348,9 +333,8 @@ def _no_secrets(content: Any, origin: str) -> None:
         UserError: It holds a token, or a URL with a user.
     """
     if isinstance(content, Mapping):
-        for part in (*content.keys(), *content.values()):
-            _no_secrets(part, origin)
-    elif isinstance(content, list | tuple | set | frozenset):
+        content = (*content.keys(), *content.values())
+    if isinstance(content, list | tuple | set | frozenset):
         for part in content:
             _no_secrets(part, origin)
     elif isinstance(content, str | Path) and redact(str(content)) != str(content):
