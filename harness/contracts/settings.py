@@ -98,6 +98,11 @@ class Train(_Section):
         default="60s", description="steps (50), or seconds (60s) between two checkpoints"
     )
 
+    @property
+    def token_limits(self) -> tuple[int, int]:
+        """Most tokens of a source and of a target."""
+        return self.max_source_tokens, self.max_target_tokens
+
 
 class Warmup(_Section):
     """How warmups are sampled in training. Read by methods that have them."""

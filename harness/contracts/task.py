@@ -54,10 +54,14 @@ class Splits:
     validation: Sequence[Example]
     test: Sequence[Example]
 
+    def named(self) -> dict[str, Sequence[Example]]:
+        """The three by their names."""
+        return {"train": self.train, "validation": self.validation, "test": self.test}
+
     def fingerprint(self) -> str:
         """SHA-256 (16 hex digits) over every field of every example, in order."""
         digest = hashlib.sha256()
-        for name, split in (("train", self.train), ("validation", self.validation), ("test", self.test)):
+        for name, split in self.named().items():
             digest.update(f"{name}\x1d{len(split)}\x1d".encode())
             for ex in split:
                 fields = (ex.id, ex.source, ex.target, *ex.references, ex.group or "")
@@ -111,7 +115,7 @@ class PublishedData(BaseModel):
     def difference(self, fingerprints: Mapping[str, str]) -> str:
         """Why data with these fingerprints, by subset, are others, in a few words: the packages whose release
         is another one here. Empty where the data are the published ones, or no package explains it."""
-        if all(self.fingerprints.get(subset) == own for subset, own in fingerprints.items()):
+        if all(self.fingerprints.get(subset) == here for subset, here in fingerprints.items()):
             return ""
         here = {name: installed_version(name) for name in self.releases}
         return ", ".join(
@@ -175,12 +179,10 @@ class TaskCard(BaseModel):
             if len(set(values)) != len(values):
                 raise ValueError(f"{what} repeats a value: {values}")
         for name, subset in self.subsets.items():
-            own = self.subsets.get(subset.trained_as)
-            if subset.trained_as and (own is None or own.trained_as != subset.trained_as):
-                raise ValueError(
-                    f"subset {name} is trained as {subset.trained_as}, "
-                    "which is not a subset that is so itself"
-                )
+            trained = self.subsets.get(subset.trained_as)
+            if subset.trained_as and (trained is None or trained.trained_as != subset.trained_as):
+                problem = f"is trained as {subset.trained_as}, which is not a subset that is so itself"
+                raise ValueError(f"subset {name} {problem}")
         return self
 
     def licence_of(self, scale: Scale) -> str:

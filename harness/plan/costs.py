@@ -136,6 +136,16 @@ def per_example(
     )
 
 
+def of_mean_lengths(
+    costs: Costs, settings: Settings, method: Method, source: float, target: float
+) -> PerExample:
+    """:func:`per_example` of an example as long as the mean, cut as the settings cut it."""
+    import numpy as np
+
+    lengths = zip((source, target), settings.train.token_limits, strict=True)
+    return per_example(costs, settings, method, *(np.array([min(pair)]) for pair in lengths))
+
+
 def _training(costs: Costs, settings: Settings, method: Method, one: _Passes) -> Operations:
     """Of training on an example with n drawn warmups or a given one, as the ledger counts a step."""
     sampled = method.warmup == "sampled"

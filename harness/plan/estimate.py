@@ -1,8 +1,6 @@
 """What a plan will cost, before it runs: operations, time on this machine, disk."""
 
-import time
-from collections import defaultdict
-from collections.abc import Callable
+import timeit
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,51 +47,42 @@ def estimate(
 
     from warmup_bench.models.batching import encode_examples
 
-    own = plan.matchable()
+    matchable = plan.matchable()
     spent, disk = Operations(), 0
     rate = UTILISATION * _matrix_rate(plan.device)
-    for (preset, subset, lora), alike in _alike(cells, _model):
+    for model in dict.fromkeys(map(_model, cells)):
+        decoded, started, trained = (
+            [cell for cell in kind if _model(cell) == model] for kind in (cells, warm_starts, trainings)
+        )
+        _, subset, lora = model
         splits = plan.data[subset]
-        backbone = _backbone(plan, preset, subset, lora)
+        backbone = _backbone(plan, *model)
         costs = backbone.costs
-        limits = alike[0].settings.train.max_source_tokens, alike[0].settings.train.max_target_tokens
-        sample, _ = encode_examples(backbone, splits.train[:200], *limits)
+        sample, _ = encode_examples(backbone, splits.train[:200], *decoded[0].settings.train.token_limits)
         lengths = np.array([len(item.source) for item in sample]), np.array([len(i.target) for i in sample])
 
         def each(cell: Cell, costs: Costs = costs, lengths: Any = lengths) -> PerExample:
             return per_example(costs, cell.settings, plan.methods[cell.method].value, *lengths)
 
-        starts, trained = (
-            [cell for cell in kind if _model(cell) == (preset, subset, lora)]
-            for kind in (warm_starts, trainings)
-        )
-        for cell in starts:
+        for cell in started:
             spent += warm_start_operations(each(cell), cell.settings)
         for cell in trained:
-            by = spent_by(cell, own)
+            by = spent_by(cell, matchable)
             spent += training_operations(
                 each(by), by.settings, train=len(splits.train), rate=rate, matched=bool(cell.matched)
             )
         tests = 0
-        for cell in alike:
+        for cell in decoded:
             count = len(getattr(splits, cell.settings.decode.split))
             spent += each(cell).decoding * count
             tests += count
-        disk += disk_bytes(costs, lora, starts=len(starts), trainings=len(trained), decoded=tests)
+        disk += disk_bytes(costs, lora, starts=len(started), trainings=len(trained), decoded=tests)
     return Estimate(spent.total, spent.total / rate / max(1, workers), disk, rate)
 
 
 def _model(cell: Cell) -> tuple[str, str, Lora]:
     """What makes a cell's lengths and costs."""
     return cell.backbone, cell.subset, cell.settings.lora
-
-
-def _alike(cells: list[Cell], by: Callable[[Cell], Any]) -> list[tuple[Any, list[Cell]]]:
-    """Cells that share something, together."""
-    together: dict[Any, list[Cell]] = defaultdict(list)
-    for cell in cells:
-        together[by(cell)].append(cell)
-    return list(together.items())
 
 
 def _backbone(plan: Plan, preset: str, subset: str, lora: Lora) -> Any:
@@ -122,11 +111,6 @@ def _matrix_rate(device: str) -> float:
     a = torch.ones(512, 512, device=device)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    best = float("inf")
-    for _ in range(5):
-        started = time.perf_counter()
-        b = a @ a
-        _ = float(b[0, 0])
-        best = min(best, time.perf_counter() - started)
+    best = min(timeit.repeat(lambda: float((a @ a)[0, 0]), repeat=5, number=1))
     torch.set_num_threads(threads)
     return 2 * 512**3 / best

@@ -20,7 +20,7 @@ from warmup_bench.plan.costs import (
     Operations,
     PerExample,
     disk_bytes,
-    per_example,
+    of_mean_lengths,
     training_operations,
     warm_start_operations,
 )
@@ -77,7 +77,7 @@ def forecast(spec: RunSpec, lengths: Lengths, device: Device) -> Forecast:
     subsets = choose_subsets(card, spec.subsets)
     scale_card = card.scales[scale]
     methods = {method.name: method for method in (resolve_method(name).value for name in spec.methods)}
-    own = dict(zip(methods, spec.methods.values(), strict=True))
+    sections = dict(zip(methods, spec.methods.values(), strict=True))
     rows = [_Row(name, method, method) for name, method in methods.items()]
     rows += [_matched(spec.stats.baseline, name, methods) for name in spec.match]
     runs = len(subsets) * len(spec.seeds)
@@ -86,6 +86,9 @@ def forecast(spec: RunSpec, lengths: Lengths, device: Device) -> Forecast:
     parameters: dict[str, int] = {}
     disk = cells = 0
     sizes = (0, 0)
+
+    def each(costs: Costs, settings: Settings, method: Method) -> PerExample:
+        return of_mean_lengths(costs, settings, method, lengths.source, lengths.target)
 
     def spend(name: str, count: int, each: Operations) -> None:
         before = expenses.get(name, Expense(name, 0, Operations()))
@@ -104,25 +107,23 @@ def forecast(spec: RunSpec, lengths: Lengths, device: Device) -> Forecast:
         parameters[preset.name] = costs.parameters
         rate = device.tflops * 1e12 * device.utilisation
         # A warm start is plain training, whatever the method.
-        start = _each(costs, settings, rows[0].method, lengths)
-        spend("warm start", models, warm_start_operations(start, settings))
+        start = warm_start_operations(each(costs, settings, rows[0].method), settings)
+        spend("warm start", models, start)
         disk += disk_bytes(costs, settings.lora, starts=models)
         for row in rows:
-            held = make_settings(f"settings of {row.name}", *layers, own.get(row.by.name, {}))
-            costs = shape_costs(preset, held.lora)
-            each, matched = _each(costs, held, row.by, lengths), row.by is not row.method
-            spent = training_operations(each, held, train=sizes[0], rate=rate, matched=matched)
+            settings = make_settings(f"settings of {row.name}", *layers, sections.get(row.by.name, {}))
+            costs, matched = shape_costs(preset, settings.lora), row.by is not row.method
+            one = each(costs, settings, row.by)
+            spent = training_operations(one, settings, train=sizes[0], rate=rate, matched=matched)
             spend(f"training {row.name}", models, spent)
-            disk += disk_bytes(costs, held.lora, trainings=models)
+            disk += disk_bytes(costs, settings.lora, trainings=models)
         for row in rows:
-            given = own.get(row.method.name, {})
+            of_method = sections.get(row.method.name, {})
             for way in ({}, *spec.decodings.get(row.name, ())):
-                held = make_settings(f"decodings of {row.name}", *layers, given, {"decode": way})
-                costs = shape_costs(preset, held.lora)
-                spend(
-                    f"decoding {row.name}", runs, _each(costs, held, row.method, lengths).decoding * sizes[1]
-                )
-                disk += disk_bytes(costs, held.lora, decoded=runs * sizes[1])
+                settings = make_settings(f"decodings of {row.name}", *layers, of_method, {"decode": way})
+                costs = shape_costs(preset, settings.lora)
+                spend(f"decoding {row.name}", runs, each(costs, settings, row.method).decoding * sizes[1])
+                disk += disk_bytes(costs, settings.lora, decoded=runs * sizes[1])
                 cells += runs
     return Forecast(cells, tuple(expenses.values()), disk, sizes, parameters)
 
@@ -138,19 +139,8 @@ class _Row:
 
 def _matched(baseline: str, name: str, methods: Mapping[str, Method]) -> _Row:
     """The baseline with the operations of another method."""
-    found = (methods[n] if n in methods else resolve_method(n).value for n in (baseline, name))
-    return _Row(f"{baseline} (FLOPs of {name})", *found)
-
-
-def _each(costs: Costs, settings: Settings, method: Method, lengths: Lengths) -> PerExample:
-    """Operations of an example of the declared lengths, cut as the settings cut it."""
-    import numpy as np
-
-    limits = settings.train.max_source_tokens, settings.train.max_target_tokens
-    source, target = (
-        np.array([min(n, most)]) for n, most in zip((lengths.source, lengths.target), limits, strict=True)
-    )
-    return per_example(costs, settings, method, source, target)
+    pair = (methods[n] if n in methods else resolve_method(n).value for n in (baseline, name))
+    return _Row(f"{baseline} (FLOPs of {name})", *pair)
 
 
 def _sizes(declared: tuple[int, int, int], settings: Settings) -> tuple[int, int]:

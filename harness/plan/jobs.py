@@ -167,18 +167,15 @@ def _needed(job: Job) -> list[tuple[Kind, str, Path]]:
 
     A stored training needs no warm start any more, unless decoding reads it beside the model.
     """
-    start: tuple[Kind, str, Path] = (
-        "warm start",
-        f"warm start {job.cell.warm_start_id}",
-        job.warm_start_folder,
-    )
+    key = f"warm start {job.cell.warm_start_id}"
+    start: tuple[Kind, str, Path] = "warm start", key, job.warm_start_folder
     if is_done(job.training_folder):
         reads = not is_done(job.folder / "decode") and job.decodes_with_warm_start
         return [start] if reads else []
-    found = [start]
+    steps = [start]
     if job.matched is not None and job.matched_training is not None:
-        found.append(("training", f"training {job.matched.training_id}", job.matched_training))
-    return [*found, ("training", f"training {job.cell.training_id}", job.training_folder)]
+        steps.append(("training", f"training {job.matched.training_id}", job.matched_training))
+    return [*steps, ("training", f"training {job.cell.training_id}", job.training_folder)]
 
 
 def _place(step: Step, seeds: Mapping[int, int]) -> tuple[bool, int, bool, bool, bool]:

@@ -31,18 +31,18 @@ def decoded(spec: RunSpec, method: Method, settings: Settings) -> list[Settings]
     Raises:
         UserError: It can't be decoded so, or reads nothing of what would differ.
     """
-    found = [_read_by(method, settings)]
+    ways = [_read_by(method, settings)]
     for section in spec.decodings.get(method.name, ()):
         origin = f"decodings.{method.name}"
-        other = _read_by(method, make_settings(origin, settings.model_dump(), {"decode": section}))
-        if other in found:
+        way = _read_by(method, make_settings(origin, settings.model_dump(), {"decode": section}))
+        if way in ways:
             raise UserError(
                 f"two ways of decoding '{method.name}' are the same to it",
                 origin=origin,
                 hint=f"Leave {section} out.",
             )
-        found.append(other)
-    return found
+        ways.append(way)
+    return ways
 
 
 def _read_by(method: Method, settings: Settings) -> Settings:
@@ -71,8 +71,7 @@ def _with_dtype(settings: Settings, device: str) -> Settings:
             origin="train.dtype",
             hint="Say what the cluster's GPUs have: --set train.dtype=bfloat16, or float32.",
         )
-    fits = device == "cuda" and torch.cuda.is_bf16_supported()
-    dtype = "bfloat16" if fits else "float32"
+    dtype = "bfloat16" if device == "cuda" and torch.cuda.is_bf16_supported() else "float32"
     return settings.model_copy(update={"train": settings.train.model_copy(update={"dtype": dtype})})
 
 
@@ -85,9 +84,9 @@ def backbone_section(settings: Settings, *below: Mapping[str, Any]) -> dict[str,
     return _with_nulls(settings.model_dump(mode="json"), under)
 
 
-def _with_nulls(own: Mapping[str, Any], under: Mapping[str, Any]) -> dict[str, Any]:
+def _with_nulls(settings: Mapping[str, Any], under: Mapping[str, Any]) -> dict[str, Any]:
     kept: dict[str, Any] = {}
-    for key, value in own.items():
+    for key, value in settings.items():
         if isinstance(value, Mapping):
             kept[key] = _with_nulls(value, under.get(key) or {})
         elif value is not None or under.get(key) is not None:

@@ -10,11 +10,11 @@ Coordinates = tuple[str, str, int, str]
 
 def matchable(cells: Iterable[Cell]) -> dict[Coordinates, Cell]:
     """The cells of a method's own budget; of several ways of decoding the first, which is the usual one."""
-    found: dict[Coordinates, Cell] = {}
+    first: dict[Coordinates, Cell] = {}
     for cell in cells:
         if not cell.matched:
-            found.setdefault((cell.subset, cell.backbone, cell.seed, cell.method), cell)
-    return found
+            first.setdefault((cell.subset, cell.backbone, cell.seed, cell.method), cell)
+    return first
 
 
 def with_matches(cells: Iterable[Cell]) -> tuple[Cell, ...]:

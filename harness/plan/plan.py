@@ -211,7 +211,8 @@ def _choose_devices(spec: RunSpec, names: Names) -> tuple[str, int]:
     """The device of every cell, and how many of them a cell has.
 
     Raises:
-        UserError: They are not there, or a method can't share its batches among several.
+        UserError: They are not there, or a method can't share its batches among several: it reads warmups of
+            an input's last visit.
     """
     elsewhere = spec.executor != "local"
     device = choose_device(spec.device, elsewhere=elsewhere)
@@ -219,7 +220,14 @@ def _choose_devices(spec: RunSpec, names: Names) -> tuple[str, int]:
     if not elsewhere:
         check_workers(spec.workers, devices, device)
     for method in names.methods.values():
-        _check_devices(method, devices)
+        sampler = method.value.sampler
+        if devices > 1 and sampler is not None and sampler.replayed > 0:
+            raise UserError(
+                f"method '{method.name}' replays warmups, and on {devices} devices an input's last visit may "
+                "have been to another one",
+                origin="--devices",
+                hint="Use --devices 1, or a sampler without replay.",
+            )
     return device, devices
 
 
@@ -260,22 +268,6 @@ def require_one_start(cells: Sequence[Cell]) -> None:
         )
 
 
-def _check_devices(method: Entry[Method], devices: int) -> None:
-    """See that a method can share its batches among devices.
-
-    Raises:
-        UserError: It reads warmups of an input's last visit, which another device may have had.
-    """
-    sampler = method.value.sampler
-    if devices > 1 and sampler is not None and sampler.replayed > 0:
-        raise UserError(
-            f"method '{method.name}' replays warmups, and on {devices} devices an input's last visit may "
-            "have been to another one",
-            origin="--devices",
-            hint="Use --devices 1, or a sampler without replay.",
-        )
-
-
 def choose_device(wish: str, *, elsewhere: bool = False) -> str:
     """ "cuda" where there is one and it is not declined.
 
@@ -300,8 +292,8 @@ def require_examples(task: Entry[Task], splits: Splits) -> None:
     Raises:
         UserError: One is empty or repeats an id.
     """
-    for name in ("train", "validation", "test"):
-        ids = [example.id for example in getattr(splits, name)]
+    for name, split in splits.named().items():
+        ids = [example.id for example in split]
         if not ids:
             raise UserError(f"split '{name}' of task '{task.name}' is empty", origin=task.origin)
         if len(set(ids)) < len(ids):

@@ -45,10 +45,11 @@ def require(plan: "Plan", work: "Work") -> None:
     Raises:
         UserError: All that is missing, in one sentence each.
     """
-    found = [f for f in missing_pieces(plan, work) if f.state == "missing"]
-    if found:
-        problems = "; ".join(f"{f.what}: {f.detail}" for f in found)
-        raise UserError(problems, origin="checks before the first step", hint=" ".join(f.hint for f in found))
+    missing = [need for need in missing_pieces(plan, work) if need.state == "missing"]
+    if missing:
+        problems = "; ".join(f"{need.what}: {need.detail}" for need in missing)
+        hints = " ".join(need.hint for need in missing)
+        raise UserError(problems, origin="checks before the first step", hint=hints)
 
 
 def missing_pieces(plan: "Plan", work: "Work") -> Iterator[Need]:
@@ -64,15 +65,14 @@ def missing_pieces(plan: "Plan", work: "Work") -> Iterator[Need]:
     }
     for reference in sorted({*starts, *sizes}):
         preset = plan.presets[reference].value
-        own = [cell.settings for cell in plan.cells if cell.backbone == preset.name]
-        if any(settings.lora.rank for settings in own) and find_spec("peft") is None:
+        adapted = any(c.settings.lora.rank for c in plan.cells if c.backbone == preset.name)
+        if adapted and find_spec("peft") is None:
             yield Need("LoRA", "missing", "package peft is not installed", "pip install 'warmup-bench[lora]'")
         if reference not in starts:
             continue
         if preset.checkpoint is not None:
-            finding = checkpoint_state(preset, offline=plan.spec.offline)
-            yield finding
-            if finding.state != "ok":
+            yield (checkpoint := checkpoint_state(preset, offline=plan.spec.offline))
+            if checkpoint.state != "ok":
                 continue
         try:
             sizes[reference] = count_parameters(preset, offline=plan.spec.offline)
@@ -90,12 +90,8 @@ def writable(out: Path) -> Need:
         with tempfile.TemporaryFile(dir=there):
             pass
     except OSError as error:
-        return Need(
-            "write permission",
-            "missing",
-            f"results folder {out} is not writable: {error.strerror}",
-            "Choose another --out.",
-        )
+        detail = f"results folder {out} is not writable: {error.strerror}"
+        return Need("write permission", "missing", detail, "Choose another --out.")
     return Need("write permission", "ok", str(out))
 
 
@@ -237,26 +233,23 @@ def _extras() -> Iterator[Need]:
         return
     wanted: dict[str, list[Requirement]] = {}
     for line in lines:
-        told = str(line.marker or "")
-        if "extra ==" in told:
-            wanted.setdefault(told.split("extra ==")[1].strip(" \"')"), []).append(line)
+        marker = str(line.marker or "")
+        if "extra ==" in marker:
+            wanted.setdefault(marker.split("extra ==")[1].strip(" \"')"), []).append(line)
+    wanted.pop("dev", None)
     for extra, of_extra in sorted(wanted.items()):
-        if extra == "dev":
-            continue
-        found = [_package(line.name) for line in of_extra]
-        lacking = [f.what for f in found if f.state != "ok"]
-        wrong = [
-            f"{line.name} {f.detail} (not {line.specifier})"
-            for line, f in zip(of_extra, found, strict=True)
-            if f.state == "ok" and not line.specifier.contains(f.detail, prereleases=True)
+        packages = [_package(line.name) for line in of_extra]
+        problems = [f"{package.what} is not installed" for package in packages if package.state != "ok"]
+        problems += [
+            f"{line.name} {package.detail} (not {line.specifier})"
+            for line, package in zip(of_extra, packages, strict=True)
+            if package.state == "ok" and not line.specifier.contains(package.detail, prereleases=True)
         ]
-        if lacking or wrong:
-            problems = [*(f"{name} is not installed" for name in lacking), *wrong]
-            yield Need(
-                f"extra {extra}", "absent", ", ".join(problems), f"pip install 'warmup-bench[{extra}]'"
-            )
+        if problems:
+            hint = f"pip install 'warmup-bench[{extra}]'"
+            yield Need(f"extra {extra}", "absent", ", ".join(problems), hint)
         else:
-            yield Need(f"extra {extra}", "ok", ", ".join(f"{f.what} {f.detail}" for f in found))
+            yield Need(f"extra {extra}", "ok", ", ".join(f"{p.what} {p.detail}" for p in packages))
 
 
 def _metric_models() -> Iterator[Need]:
@@ -289,18 +282,14 @@ def _backbones() -> Iterator[Need]:
         if isinstance(entry, UserError):
             yield Need(f"backbone {name}", "absent", str(entry))
         elif entry.value.checkpoint is not None:
-            found = checkpoint_state(entry.value, offline=True)
-            if found.state == "ok":
-                yield found
+            checkpoint = checkpoint_state(entry.value, offline=True)
+            if checkpoint.state == "ok":
+                yield checkpoint
             else:
                 away.append(name)
     if away:
-        yield Need(
-            "other backbones",
-            "absent",
-            f"not in the cache: {', '.join(away)}",
-            "A run fetches what it needs.",
-        )
+        detail = f"not in the cache: {', '.join(away)}"
+        yield Need("other backbones", "absent", detail, "A run fetches what it needs.")
 
 
 def _trackers() -> Iterator[Need]:
@@ -308,12 +297,9 @@ def _trackers() -> Iterator[Need]:
     from warmup_bench.train.tracking import PACKAGES
 
     here = [name for name, packages in PACKAGES.items() if any(map(find_spec, packages))]
-    told = ", ".join(here) or "none"
-    yield Need("trackers", "ok", f"{told}; off unless 'track' names them")
-    for name in here:
-        found = tracker_state(name, otherwise="absent")
-        if found.state != "ok":
-            yield found
+    yield Need("trackers", "ok", f"{', '.join(here) or 'none'}; off unless 'track' names them")
+    states = (tracker_state(name, otherwise="absent") for name in here)
+    yield from (state for state in states if state.state != "ok")
 
 
 def _hub_cache() -> Need:

@@ -30,7 +30,7 @@ from warmup_bench.plan.costs import (
     WRITING,
     Operations,
     PerExample,
-    per_example,
+    of_mean_lengths,
     training_operations,
     warm_start_operations,
 )
@@ -95,10 +95,10 @@ def parse_shard(text: str) -> Shard:
     Raises:
         UserError: It is none, or i is not from 1 to N.
     """
-    found = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", text.strip(), flags=re.ASCII)
-    if found is None:
+    numbers = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", text.strip(), flags=re.ASCII)
+    if numbers is None:
         raise UserError(f"'{text}' is not a shard", origin="--cells", hint="Give i/N, as in --cells 1/4.")
-    shard = Shard(int(found[1]), int(found[2]))
+    shard = Shard(*map(int, numbers.groups()))
     if not 1 <= shard.number <= shard.count:
         hint = "The first is 1: a job array starts at 1 too." if shard.number == 0 else ""
         problem = f"there is no shard {shard.number} of {shard.count}: they are numbered from 1 to N"
@@ -117,10 +117,10 @@ def slice_of(plan: Plan, shard: Shard) -> Slice:
     longest = max(loads) / everything
     if shard.number > len(parts):
         return Slice((), 0.0, longest, (), len(parts))
-    own = parts[shard.number - 1]
-    elsewhere = {start_group(cell) for part in parts if part is not own for cell in part}
-    shared = tuple(group for group in dict.fromkeys(map(start_group, own)) if group in elsewhere)
-    return Slice(tuple(own), loads[shard.number - 1] / everything, longest, shared, len(parts))
+    cells = parts[shard.number - 1]
+    elsewhere = {start_group(cell) for part in parts if part is not cells for cell in part}
+    shared = tuple(group for group in dict.fromkeys(map(start_group, cells)) if group in elsewhere)
+    return Slice(tuple(cells), loads[shard.number - 1] / everything, longest, shared, len(parts))
 
 
 def take_shard(plan: Plan, shard: Shard) -> tuple[Plan, list[str]]:
@@ -129,21 +129,20 @@ def take_shard(plan: Plan, shard: Shard) -> tuple[Plan, list[str]]:
     taken = replace(plan, cells=part.cells)
     if not part.cells:
         filled = "1 shard" if part.filled == 1 else f"{part.filled} shards"
-        return taken, [
-            f"Shard {shard} is empty: the {every} cells of this plan fill {filled}. Nothing to do.",
-        ]
-    told = [
+        empty = f"Shard {shard} is empty: the {every} cells of this plan fill {filled}. Nothing to do."
+        return taken, [empty]
+    notes = [
         f"Shard {shard}: {len(part.cells)} of {every} cells, {part.share:.0%} of the estimated work "
         f"(the longest of {part.filled} shards: {part.longest:.0%})."
     ]
     if part.shared:
         named = ", ".join(f"{subset} {backbone} seed {seed}" for subset, backbone, seed in part.shared[:3])
         more = f" and {len(part.shared) - 3} more" if len(part.shared) > 3 else ""
-        told.append(
+        notes.append(
             f"Other shards need the warm start of {named}{more} too: in a shared results folder it is made "
             "once, in folders of their own once in each."
         )
-    return taken, told
+    return taken, notes
 
 
 def split(
@@ -219,7 +218,7 @@ def weigh(plan: Plan) -> Callable[[Cell], Weight]:
     """
     presets = {entry.name: entry.value for entry in plan.presets.values()}
     declared = all(preset.config for preset in presets.values())
-    own = plan.matchable()
+    matchable = plan.matchable()
 
     @cache
     def costs(backbone: str, lora: Lora) -> Costs:
@@ -242,7 +241,7 @@ def weigh(plan: Plan) -> Callable[[Cell], Weight]:
         return _weight(spent)
 
     def work_of(cell: Cell) -> Weight:
-        by, settings = spent_by(cell, own), cell.settings
+        by, settings = spent_by(cell, matchable), cell.settings
         one = each(cell.backbone, cell.subset, cell.method, settings)
         tests = len(getattr(plan.data[cell.subset], settings.decode.split))
         return Weight(
@@ -260,15 +259,10 @@ def _weight(spent: Operations) -> int:
 
 def _per_example(plan: Plan, subset: str, costs: Costs, settings: Settings, method: Method) -> PerExample:
     """Operations of an example of the mean length of the first 200, in tokens as bytes tell."""
-    import numpy as np
-
     examples = plan.data[subset].train[:200]
-    texts = [ex.source for ex in examples], [ex.target for ex in examples]
-    source, target = (max(1, _bytes(side) // (BYTES_PER_TOKEN * len(side))) for side in texts)
-    limits = settings.train.max_source_tokens, settings.train.max_target_tokens
-    cut = np.array([min(source, limits[0])]), np.array([min(target, limits[1])])
-    return per_example(costs, settings, method, *cut)
-
-
-def _bytes(texts: Sequence[str]) -> int:
-    return sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
+    sizes = (
+        sum(len(text.encode("utf-8", "surrogatepass")) for text in side)
+        for side in ([ex.source for ex in examples], [ex.target for ex in examples])
+    )
+    source, target = (max(1, size // (BYTES_PER_TOKEN * len(examples))) for size in sizes)
+    return of_mean_lengths(costs, settings, method, source, target)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -99,9 +100,8 @@ def make_sweep(spec: RunSpec, out: Path | None = None) -> Sweep:
     )
     plans = tuple(make_plan(_at(spec, tune, point, out), first.data) for point in points)
     cells: dict[str, Cell] = {}
-    for plan in plans:
-        for cell in plan.cells:
-            cells.setdefault(cell.id, cell)
+    for cell in chain.from_iterable(plan.cells for plan in plans):
+        cells.setdefault(cell.id, cell)
     require_one_start(list(cells.values()))
     return Sweep(tune, points, plans, replace(plans[0], cells=tuple(cells.values())))
 
@@ -111,30 +111,23 @@ def _at(spec: RunSpec, tune: Tune, point: Point, out: Path | None) -> RunSpec:
     added = merge(
         {"budget": tune.budget} if tune.budget else {}, {"decode": {"split": "validation"}}, nested(point)
     )
-    methods = {name: merge(own, added) for name, own in spec.methods.items()}
-    changed = {
-        "methods": methods,
-        "match": (),
-        "decodings": {},
-        "seeds": tune.seeds,
-        "out": out,
-        "tune": None,
-    }
-    return spec.model_copy(update=changed)
+    methods = {name: merge(section, added) for name, section in spec.methods.items()}
+    changed: dict[str, Any] = {"seeds": tune.seeds, "match": (), "decodings": {}, "tune": None}
+    return spec.model_copy(update=changed | {"methods": methods, "out": out})
 
 
 def _read(point: Point) -> Point:
     """A point with its values as the settings read them: YAML 1.1 takes 1e-3 for a string."""
     settings = make_settings("tune.grid", nested(point))
-    return {key: _plain(reduce(getattr, key.split("."), settings), given) for key, given in point.items()}
+    return {key: _plain(reduce(getattr, key.split("."), settings), value) for key, value in point.items()}
 
 
-def _plain(value: Any, given: Any) -> Any:
+def _plain(read: Any, given: Any) -> Any:
     """A value as plain data; of a section only what was given of it, since the rest is the run's."""
-    if not isinstance(value, BaseModel):
-        return value
-    read = value.model_dump(mode="json", exclude_unset=True)
-    return {key: read[key] for key in given if key in read}
+    if not isinstance(read, BaseModel):
+        return read
+    section = read.model_dump(mode="json", exclude_unset=True)
+    return {key: section[key] for key in given if key in section}
 
 
 def metric_of(sweep: Sweep) -> str:
@@ -143,12 +136,10 @@ def metric_of(sweep: Sweep) -> str:
     Raises:
         UserError: The plan has none of that name.
     """
-    plan = sweep.plan
+    plan, card = sweep.plan, sweep.plan.task.value.card
     references = (*plan.metrics, *plan.learned)
     if sweep.tune.metric is None:
-        own = [reference for reference in plan.task.value.card.metrics if reference in references]
-        return (*own, *references)[0]
-    card = plan.task.value.card
+        return next((reference for reference in card.metrics if reference in references), references[0])
     names: dict[str, str] = {}
     for reference in references:
         language = card.subsets[plan.spec.subsets[0]].target_language
@@ -173,19 +164,19 @@ def choose(sweep: Sweep, results: Sequence[Result], metric: str) -> list[Tried]:
         metric: Key of the score to choose by.
     """
     by_id = {result.cell.id: result for result in results}
-    found = []
+    tried = []
     references = sweep.plan.spec.methods
     for reference, entry in zip(references, sweep.plan.methods.values(), strict=True):
         cells = [[c for c in plan.cells if c.method == entry.value.name] for plan in sweep.plans]
-        scores = tuple(_scores(own, by_id, metric, sweep.tune.seeds) for own in cells)
-        means = [np.mean(own) for own in scores]
+        scores = tuple(_scores(at_point, by_id, metric, sweep.tune.seeds) for at_point in cells)
+        means = [np.mean(at_point) for at_point in scores]
         higher = _entry(by_id[cells[0][0].id], metric)["higher_is_better"]
         best = int(np.argmax(means) if higher else np.argmin(means))
-        names = [tuple(c.id for c in own) for own in cells]
-        trainings = {c.training_id: by_id[c.id].ledger["train_flops"] for own in cells for c in own}
+        names = [tuple(c.id for c in at_point) for at_point in cells]
+        trainings = {c.training_id: by_id[c.id].ledger["train_flops"] for c in chain(*cells)}
         reads = tuple(key for key in sweep.tune.grid if _reads(key, sweep.points, names))
-        found.append(Tried(reference, scores, len(set(names)), reads, best, sum(trainings.values())))
-    return found
+        tried.append(Tried(reference, scores, len(set(names)), reads, best, sum(trainings.values())))
+    return tried
 
 
 def _scores(
@@ -205,21 +196,20 @@ def _entry(result: Result, metric: str) -> dict[str, Any]:
 def _reads(key: str, points: Sequence[Point], names: Sequence[tuple[str, ...]]) -> bool:
     """Whether points that differ in one key alone are other cells."""
     alike: dict[str, set[tuple[str, ...]]] = {}
-    for point, own in zip(points, names, strict=True):
+    for point, cells in zip(points, names, strict=True):
         rest = repr({other: value for other, value in point.items() if other != key})
-        alike.setdefault(rest, set()).add(own)
-    return any(len(found) > 1 for found in alike.values())
+        alike.setdefault(rest, set()).add(cells)
+    return any(len(different) > 1 for different in alike.values())
 
 
 def chosen_spec(spec: RunSpec, sweep: Sweep, tried: Sequence[Tried]) -> dict[str, Any]:
     """The spec without its sweep, every method with the settings that were chosen for it."""
     content = spec.model_dump(mode="json", exclude_unset=True, exclude={"tune", "methods"})
     methods = {}
-    for found in tried:
-        point = sweep.points[found.best]
-        methods[found.method] = merge(
-            spec.methods[found.method], nested({key: point[key] for key in found.reads})
-        )
+    for one in tried:
+        point = sweep.points[one.best]
+        chosen = nested({key: point[key] for key in one.reads})
+        methods[one.method] = merge(spec.methods[one.method], chosen)
     return {**content, "methods": methods}
 
 
@@ -232,9 +222,9 @@ def chosen_text(spec: RunSpec, sweep: Sweep, tried: Sequence[Tried], metric: str
         f"# Every method had {len(sweep.points)} points:",
         *(f"#   {number}: {name_of(point)}" for number, point in enumerate(sweep.points, 1)),
     ]
-    for found in tried:
-        means = ", ".join(f"{mean:.2f}" for mean in found.means)
-        lines.append(f"# {found.method}: {means}; point {found.best + 1} is chosen")
+    for one in tried:
+        means = ", ".join(f"{mean:.2f}" for mean in one.means)
+        lines.append(f"# {one.method}: {means}; point {one.best + 1} is chosen")
     body = yaml.safe_dump(chosen_spec(spec, sweep, tried), sort_keys=False, allow_unicode=True)
     return "\n".join([*lines, body])
 
@@ -256,15 +246,15 @@ def record(sweep: Sweep, tried: Sequence[Tried], metric: Mapping[str, Any]) -> d
         "budget": budget,
         "points": list(sweep.points),
         "methods": {
-            found.method: {
-                "scores": [list(scores) for scores in found.scores],
-                "means": list(found.means),
-                "distinct_points": found.distinct,
-                "chosen": found.best,
-                "settings": sweep.points[found.best],
-                "train_flops": found.flops,
+            one.method: {
+                "scores": [list(scores) for scores in one.scores],
+                "means": list(one.means),
+                "distinct_points": one.distinct,
+                "chosen": one.best,
+                "settings": sweep.points[one.best],
+                "train_flops": one.flops,
             }
-            for found in tried
+            for one in tried
         },
     }
 
@@ -277,5 +267,5 @@ def name_of(point: Point) -> str:
 def in_words(value: Any) -> str:
     """A value of a point, a section as a spec writes it on one line: ``{steps: 5}``."""
     if isinstance(value, Mapping):
-        return f"{{{', '.join(f'{key}: {in_words(own)}' for key, own in value.items())}}}"
+        return f"{{{', '.join(f'{key}: {in_words(inner)}' for key, inner in value.items())}}}"
     return f"{value:g}" if isinstance(value, float) else str(value)
