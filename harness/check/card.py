@@ -4,22 +4,19 @@ import re
 from collections.abc import Iterator
 
 from warmup_bench.check.finding import CheckResult
-from warmup_bench.contracts.task import ScaleCard, TaskCard
+from warmup_bench.contracts.task import Scale, TaskCard
 
 NOTHING = ("", "-", "?", "n/a", "na", "none", "nil", "tba", "tbd", "todo", "fixme", "unknown", "x", "xxx")
 """What stands in a field that nobody has filled in."""
 REVISION = re.compile(r"\b[0-9a-f]{7,40}\b")
 
 
-def check_card(card: TaskCard, scale: str) -> Iterator[CheckResult]:
+def check_card(card: TaskCard, scale: Scale) -> Iterator[CheckResult]:
     """Findings ``card``, ``languages`` and ``revision``."""
-    licence = card.licence_of(scale)  # type: ignore[arg-type]
-    told = {"title": card.title, "licence": licence, "citation": card.citation}
-    blank = [name for name, text in told.items() if _says_nothing(text)]
-    scale_card = card.scales[scale]  # type: ignore[index]
-    if _says_nothing(scale_card.data):
-        blank.append(f"scales['{scale}'].data")
-    if blank:
+    licence, data = card.licence_of(scale), card.scales[scale].data
+    fields = {"title": card.title, "licence": licence, "citation": card.citation}
+    fields[f"scales['{scale}'].data"] = data
+    if blank := [name for name, text in fields.items() if text.strip().strip(".").lower() in NOTHING]:
         yield CheckResult(
             "card",
             "failed",
@@ -29,11 +26,7 @@ def check_card(card: TaskCard, scale: str) -> Iterator[CheckResult]:
     else:
         yield CheckResult("card", "ok", f"{card.title}; licence {licence}")
     yield _languages(card)
-    yield _revision(card, scale, scale_card)
-
-
-def _says_nothing(text: str) -> bool:
-    return text.strip().strip(".").lower() in NOTHING
+    yield _revision(card.version, scale, data)
 
 
 def _languages(card: TaskCard) -> CheckResult:
@@ -62,17 +55,11 @@ def _languages(card: TaskCard) -> CheckResult:
     return CheckResult("languages", "ok", "; ".join(pairs))
 
 
-def _revision(card: TaskCard, scale: str, scale_card: ScaleCard) -> CheckResult:
+def _revision(version: int, scale: Scale, data: str) -> CheckResult:
     """A scale with data from elsewhere has to say which state of them."""
     if scale == "mini":
-        return CheckResult(
-            "revision", "ok", f"version {card.version}; made data are pinned by their fingerprint"
-        )
-    if REVISION.search(scale_card.data):
-        return CheckResult("revision", "ok", f"version {card.version}; {scale_card.data}")
-    return CheckResult(
-        "revision",
-        "warning",
-        f"the data at scale {scale} are not pinned: {scale_card.data}",
-        "Name the commit (or a checksum) of the data, and load that one.",
-    )
+        data = "made data are pinned by their fingerprint"
+    elif not REVISION.search(data):
+        advice = "Name the commit (or a checksum) of the data, and load that one."
+        return CheckResult("revision", "warning", f"the data at scale {scale} are not pinned: {data}", advice)
+    return CheckResult("revision", "ok", f"version {version}; {data}")

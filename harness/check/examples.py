@@ -1,22 +1,20 @@
 """The examples themselves: ids, fields, labels, documents, and whether they fit the model's limits."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from warmup_bench.check.finding import CheckResult, by_share, percent, some
-from warmup_bench.check.subject import NAMES, Subject
-from warmup_bench.contracts.task import Example
+from warmup_bench.check.finding import CheckResult, by_share, percent, sample, some, unless_any
+from warmup_bench.check.subject import Subject
+from warmup_bench.contracts.settings import flattened
 
-SAMPLE = 1000
-"""Examples of a split whose tokens are counted, evenly spaced."""
 CUT_WARNS, CUT_FAILS = 0.01, 0.5
 """Shares of texts over a limit (our choice): a warning, and more than half of them."""
 
 
 def check_sizes(subject: Subject) -> CheckResult:
     """Finding ``data``: how many examples, and their fingerprint."""
-    sizes = {name: len(getattr(subject.splits, name)) for name in NAMES}
+    sizes = {name: len(split) for name, split in subject.splits.named().items()}
     shown = ", ".join(f"{size:,} {name}" for name, size in sizes.items())
     if empty := [name for name, size in sizes.items() if not size]:
         return CheckResult(
@@ -32,59 +30,55 @@ def check_ids(subject: Subject) -> Iterator[CheckResult]:
     """Finding ``ids``: unique within a split, as every paired test needs."""
     repeated = [
         f"{name}: {identity}"
-        for name in NAMES
-        for identity, count in Counter(example.id for example in getattr(subject.splits, name)).items()
+        for name, split in subject.splits.named().items()
+        for identity, count in Counter(example.id for example in split).items()
         if count > 1
     ]
-    if repeated:
-        yield CheckResult(
-            "ids",
-            "failed",
-            f"{len(repeated):,} ids stand for several examples of a split ({some(repeated)})",
-            "Number the examples (warmup_bench.numbered), or keep the ids of the data where they are unique.",
-        )
-    else:
-        yield CheckResult("ids", "ok", "unique in every split")
+    yield unless_any(
+        "ids",
+        repeated,
+        "ids stand for several examples of a split",
+        "Number the examples (warmup_bench.numbered), or keep the ids of the data where they are unique.",
+        ok="unique in every split",
+    )
 
 
 def check_fields(subject: Subject) -> Iterator[CheckResult]:
     """Finding ``fields``: no source, target or reference is empty; labels are the card's."""
+    examples = [
+        (f"{name}: {example.id}", example)
+        for name, split in subject.splits.named().items()
+        for example in split
+    ]
     empty = [
-        f"{name}: {example.id}"
-        for name in NAMES
-        for example in getattr(subject.splits, name)
+        place
+        for place, example in examples
         if not all(text.strip() for text in (example.source, example.target, *example.references))
     ]
-    if empty:
-        yield CheckResult(
-            "fields",
-            "failed",
-            f"{len(empty):,} examples have an empty source, target or reference ({some(empty)})",
-            "Drop them in the loader, or find out why the text is missing.",
-        )
-    else:
-        yield CheckResult("fields", "ok", "no source, target or reference is empty")
-    labels = set(subject.card.labels)
+    yield unless_any(
+        "fields",
+        empty,
+        "examples have an empty source, target or reference",
+        "Drop them in the loader, or find out why the text is missing.",
+        ok="no source, target or reference is empty",
+    )
+    labels = subject.card.labels
     if not labels:
         return
     strange = [
-        f"{name}: {example.id} has '{gold}'"
-        for name in NAMES
-        for example in getattr(subject.splits, name)
+        f"{place} has '{gold}'"
+        for place, example in examples
         for gold in {example.target, *example.golds}
         if gold not in (example.options or labels)
     ]
-    if strange:
-        yield CheckResult(
-            "labels",
-            "failed",
-            f"{len(strange):,} targets are neither labels of the card nor options ({some(strange)})",
-            "Targets of a classification task are its labels, letter for letter.",
-        )
-    else:
-        counts = Counter(example.target for example in subject.splits.test)
-        shown = ", ".join(f"{label} {counts[label]:,}" for label in subject.card.labels)
-        yield CheckResult("labels", "ok", f"targets of the test split: {shown}")
+    counts = Counter(example.target for example in subject.splits.test)
+    yield unless_any(
+        "labels",
+        strange,
+        "targets are neither labels of the card nor options",
+        "Targets of a classification task are its labels, letter for letter.",
+        ok=f"targets of the test split: {', '.join(f'{label} {counts[label]:,}' for label in labels)}",
+    )
 
 
 def check_groups(subject: Subject) -> Iterator[CheckResult]:
@@ -117,48 +111,23 @@ def check_groups(subject: Subject) -> Iterator[CheckResult]:
 def check_lengths(subject: Subject) -> Iterator[CheckResult]:
     """Finding ``lengths``: shares of texts that are cut, by the tokenizer of the scale's backbone."""
     count, tokenizer = _token_counter(subject)
-    train, limits = subject.settings.train, subject.settings.decode
-    test = _sample(subject.splits.test)
+    limits = flattened(subject.settings.model_dump())
+    train, test = sample(subject.splits.train), sample(subject.splits.test)
     parts = (
-        (
-            "sources",
-            [e.source for e in (*_sample(subject.splits.train), *test)],
-            "train.max_source_tokens",
-            train.max_source_tokens,
-        ),
-        (
-            "targets",
-            [e.target for e in _sample(subject.splits.train)],
-            "train.max_target_tokens",
-            train.max_target_tokens,
-        ),
-        (
-            "references",
-            [gold for e in test for gold in e.golds],
-            "decode.max_tokens",
-            limits.max_tokens,
-        ),
+        ("sources", "train.max_source_tokens", [example.source for example in (*train, *test)]),
+        ("targets", "train.max_target_tokens", [example.target for example in train]),
+        ("references", "decode.max_tokens", [gold for example in test for gold in example.golds]),
     )
-    worst, said, keys = 0.0, [], []
-    for name, texts, key, limit in parts:
-        lengths = count(texts)
+    worst, shares, keys = 0.0, [], []
+    for name, key, texts in parts:
+        lengths, limit = count(texts), limits[key]
         share = sum(length > limit for length in lengths) / len(lengths) if lengths else 0.0
         worst = max(worst, share)
-        said.append(f"{percent(share)} of {name} over {limit} tokens (longest {max(lengths, default=0):,})")
+        shares.append(f"{percent(share)} of {name} over {limit} tokens (longest {max(lengths, default=0):,})")
         keys += [key] if share >= CUT_WARNS else []
-    yield CheckResult(
-        "lengths",
-        by_share(worst, warn=CUT_WARNS, fail=CUT_FAILS),
-        f"{', '.join(said)}, {tokenizer}",
-        f"Raise {' and '.join(keys)} in the scale's settings, or say on the card that texts are cut."
-        if keys
-        else "",
-    )
-
-
-def _sample(examples: Sequence[Example]) -> list[Example]:
-    step = max(1, -(-len(examples) // SAMPLE))
-    return list(examples[::step])
+    advice = f"Raise {' and '.join(keys)} in the scale's settings, or say on the card that texts are cut."
+    state = by_share(worst, warn=CUT_WARNS, fail=CUT_FAILS)
+    yield CheckResult("lengths", state, f"{', '.join(shares)}, {tokenizer}", advice if keys else "")
 
 
 def _token_counter(subject: Subject) -> tuple[Callable[[list[str]], list[int]], str]:
@@ -185,9 +154,8 @@ def _token_counter(subject: Subject) -> tuple[Callable[[list[str]], list[int]], 
                 preset.checkpoint, revision=preset.revision, local_files_only=True, trust_remote_code=False
             )
         except Exception:  # transformers raises errors of several libraries where files are missing
-            return lambda texts: [
-                -(-len(text.encode()) // 4) for text in texts
-            ], f"by the estimate of 4 bytes a token: {preset.name}'s tokenizer is not in the cache"
+            source = f"by the estimate of 4 bytes a token: {preset.name}'s tokenizer is not in the cache"
+            return lambda texts: [-(-len(text.encode()) // 4) for text in texts], source
 
     def count(texts: list[str]) -> list[int]:
         return [len(ids) for ids in tokenizer(texts, add_special_tokens=True)["input_ids"]] if texts else []

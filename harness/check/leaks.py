@@ -16,26 +16,18 @@ def check_leaks(subject: Subject) -> Iterator[CheckResult]:
     """Findings ``train/test`` (source and target alike) and ``near duplicates`` (sources)."""
     train, test = subject.splits.train, subject.splits.test
     exact = exact_duplicates(train, test)
-    share = len(exact) / len(test)
-    yield CheckResult(
-        "train/test",
-        by_share(share, warn=0.0, fail=EXACT_FAILS),
-        _counted(exact, len(test), "stand in train, source and target alike")
-        if exact
-        else "no test example stands in train",
-        "Drop them from train in the loader." if exact else "",
-    )
+    state = by_share(len(exact) / len(test), warn=0.0, fail=EXACT_FAILS)
+    message = _counted(exact, len(test), "stand in train, source and target alike")
+    advice = "Drop them from train in the loader." if exact else ""
+    yield CheckResult("train/test", state, message or "no test example stands in train", advice)
     near = near_duplicates(train, test)
-    share = len(near) / len(test)
-    state = by_share(share, warn=NEAR_WARNS, fail=NEAR_FAILS)
-    yield CheckResult(
-        "near duplicates",
-        state,
-        _counted(near, len(test), f"share {NEAR:.0%} or more of their {ORDER}-grams with a training source")
-        if near
-        else f"no test source shares {NEAR:.0%} of its {ORDER}-grams with a training source",
-        "Look at the pairs: split by document, or drop the training examples." if state != "ok" else "",
+    state = by_share(len(near) / len(test), warn=NEAR_WARNS, fail=NEAR_FAILS)
+    message = _counted(
+        near, len(test), f"share {NEAR:.0%} or more of their {ORDER}-grams with a training source"
     )
+    none = f"no test source shares {NEAR:.0%} of its {ORDER}-grams with a training source"
+    advice = "Look at the pairs: split by document, or drop the training examples." if state != "ok" else ""
+    yield CheckResult("near duplicates", state, message or none, advice)
     repeated = len(test) - len({(example.source, example.golds) for example in test})
     if repeated:
         yield CheckResult(
@@ -47,6 +39,9 @@ def check_leaks(subject: Subject) -> Iterator[CheckResult]:
 
 
 def _counted(pairs: list[Pair], of: int, what: str) -> str:
+    """How many pairs there are, and the worst of them; empty where there is none."""
+    if not pairs:
+        return ""
     shown = "; ".join(
         f"{p.test} and {p.train}" + (f" ({p.share:.0%})" if p.share < 1 else "")
         for p in sorted(pairs, key=lambda p: -p.share)[:3]

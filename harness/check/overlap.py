@@ -5,7 +5,7 @@ source: PaLM's 70% of 8-grams (Chowdhery et al. 2022, section 8), asked of one e
 corpus, so that the pair can be shown and stock phrases from many places don't add up to a duplicate.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -51,14 +51,14 @@ def near_duplicates(train: Iterable[Example], test: Sequence[Example]) -> list[P
 
     One pass over the training split; the memory is that of the test split's n-grams.
     """
-    grams = [set(ngrams(example.source)) for example in test]
-    spread = Counter(gram for found in grams for gram in found)
+    every = [set(ngrams(example.source)) for example in test]
+    spread = Counter(gram for grams in every for gram in grams)
     most = max(1.0, STOCK * len(test))
-    kept = [{gram for gram in found if spread[gram] <= most} for found in grams]
-    holders: dict[tuple[str, ...], list[int]] = {}
-    for number, found in enumerate(kept):
-        for gram in found:
-            holders.setdefault(gram, []).append(number)
+    kept = [{gram for gram in grams if spread[gram] <= most} for grams in every]
+    holders: dict[tuple[str, ...], list[int]] = defaultdict(list)
+    for number, grams in enumerate(kept):
+        for gram in grams:
+            holders[gram].append(number)
     best: dict[int, Pair] = {}
     for example in train:
         shared = Counter(

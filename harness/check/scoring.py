@@ -3,16 +3,13 @@
 import math
 from collections.abc import Iterator, Sequence
 
-from warmup_bench.check.finding import CheckResult
+from warmup_bench.check.finding import CheckResult, sample
 from warmup_bench.check.subject import Subject
 from warmup_bench.contracts.errors import UserError
 from warmup_bench.contracts.learned_metric import is_learned
 from warmup_bench.contracts.metric import Metric, MetricContext
 from warmup_bench.contracts.registry import metrics
 from warmup_bench.contracts.task import Example
-
-SAMPLE = 1000
-"""Test examples that are scored, evenly spaced."""
 
 
 def check_scores(subject: Subject) -> Iterator[CheckResult]:
@@ -21,8 +18,7 @@ def check_scores(subject: Subject) -> Iterator[CheckResult]:
     A metric that declares its ``best`` has to give it. Any other has to prefer an example's own reference to
     another example's. A metric that asks a model (``learned``) scores in a stage of its own, not here.
     """
-    step = max(1, -(-len(subject.splits.test) // SAMPLE))
-    test = list(subject.splits.test[::step])
+    test = sample(subject.splits.test)
     counts = {len(example.golds) for example in test}
     language = subject.card.subsets[subject.request.subset].target_language
     context = MetricContext(language, subject.card.labels, counts.pop() if len(counts) == 1 else -1)
@@ -41,28 +37,26 @@ def check_scores(subject: Subject) -> Iterator[CheckResult]:
         except UserError as error:
             yield CheckResult(name, "warning", f"not scored: {error.problem}", error.hint)
         except Exception as error:
-            yield CheckResult(
-                name,
-                "failed",
-                f"scoring the references failed: {type(error).__name__}: {error}",
-                "Mend the metric, or leave it out of the card.",
-            )
+            problem = f"scoring the references failed: {type(error).__name__}: {error}"
+            yield CheckResult(name, "failed", problem, "Mend the metric, or leave it out of the card.")
 
 
 def _one(name: str, metric: Metric, test: Sequence[Example]) -> CheckResult:
-    golds = [example.golds for example in test]
-    own = [options[0] for options in golds]
+    golds, sources = [example.golds for example in test], [example.source for example in test]
+    right = [references[0] for references in golds]
     # Another example's reference: the next one that differs.
-    other = [next((text for text in own[i + 1 :] + own[:i] if text != own[i]), "") for i in range(len(own))]
-    sources = [example.source for example in test]
-    score, wrong = (_score(metric, hypotheses, golds, sources) for hypotheses in (own, other))
+    other = [next((o for o in right[i + 1 :] + right[:i] if o != text), "") for i, text in enumerate(right)]
+    score, wrong = (
+        float(metric.aggregate(metric.segment_statistics(hypotheses, golds, sources).sum(axis=0)))
+        for hypotheses in (right, other)
+    )
     best: float | None = getattr(metric, "best", None)
-    said = f"{metric.name} of the references against themselves is {score:.2f}"
+    outcome = f"{metric.name} of the references against themselves is {score:.2f}"
     if best is not None and not math.isclose(score, best, abs_tol=1e-6):
         return CheckResult(
             name,
             "failed",
-            f"{said}, not {best:g}",
+            f"{outcome}, not {best:g}",
             f"{metric.name} can't see these targets whole (too short, or another script or label set): "
             "choose another metric.",
         )
@@ -70,13 +64,7 @@ def _one(name: str, metric: Metric, test: Sequence[Example]) -> CheckResult:
         return CheckResult(
             name,
             "warning" if score == wrong else "failed",
-            f"{said}, and {wrong:.2f} for another example's",
+            f"{outcome}, and {wrong:.2f} for another example's",
             "A metric that does not prefer the right text measures something else: see that it belongs here.",
         )
-    return CheckResult(name, "ok", f"{said} ({wrong:.2f} for another example's)")
-
-
-def _score(
-    metric: Metric, hypotheses: Sequence[str], golds: Sequence[Sequence[str]], sources: Sequence[str]
-) -> float:
-    return float(metric.aggregate(metric.segment_statistics(hypotheses, golds, sources).sum(axis=0)))
+    return CheckResult(name, "ok", f"{outcome} ({wrong:.2f} for another example's)")

@@ -11,8 +11,6 @@ from warmup_bench.contracts.settings import Settings
 from warmup_bench.contracts.task import Example, LoadRequest, Splits, Task, TaskCard
 from warmup_bench.spec.spec import make_settings
 
-NAMES = ("train", "validation", "test")
-
 
 @dataclass(frozen=True)
 class Subject:
@@ -72,12 +70,7 @@ def load_splits(entry: Entry[Task], request: LoadRequest) -> Splits | CheckResul
             f"Mend {last.filename}, line {last.lineno}; raise UserError where the user has to do something.",
         )
     if reason := _wrong_shape(splits):
-        return CheckResult(
-            "data",
-            "failed",
-            reason,
-            "Return warmup_bench.Splits of warmup_bench.Example.",
-        )
+        return CheckResult("data", "failed", reason, "Return warmup_bench.Splits of warmup_bench.Example.")
     return splits
 
 
@@ -85,8 +78,8 @@ def _wrong_shape(splits: object) -> str:
     """Why an object is not splits of examples, or an empty string."""
     if not isinstance(splits, Splits):
         return f"the loader returned {type(splits).__name__}, no Splits"
-    for name in NAMES:
-        for number, example in enumerate(getattr(splits, name)):
+    for name, split in splits.named().items():
+        for number, example in enumerate(split):
             if not isinstance(example, Example):
                 return f"{name}[{number}] is {type(example).__name__}, no Example"
             texts = (example.id, example.source, example.target, *example.references, example.group or "")

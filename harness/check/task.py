@@ -91,9 +91,8 @@ def check_splits(
     try:
         subject = make_subject(reference, request, splits)
     except UserError as error:
-        yield CheckResult(
-            "settings", "failed", f"the card at scale {request.scale}: {error.problem}", error.hint
-        )
+        problem = f"the card at scale {request.scale}: {error.problem}"
+        yield CheckResult("settings", "failed", problem, error.hint)
         return
     yield (sizes := check_sizes(subject))
     if sizes.state == "failed":

@@ -27,12 +27,10 @@ def check_trial(subject: Subject) -> Iterator[CheckResult]:
         reason = failures[0].strip().splitlines()
         yield CheckResult(name, "failed", reason[0], "Run it by hand with a small --limit to see all of it.")
         return
-    if strange := sorted(
-        {metric for scores in rows.values() for metric, x in scores.items() if not math.isfinite(x)}
-    ):
-        yield CheckResult(
-            name, "failed", f"{', '.join(strange)} is not a number", "Mend aggregate(): it must be finite."
-        )
+    strange = {metric for scores in rows.values() for metric, x in scores.items() if not math.isfinite(x)}
+    if strange:
+        problem = f"{', '.join(sorted(strange))} is not a number"
+        yield CheckResult(name, "failed", problem, "Mend aggregate(): it must be finite.")
     else:
         (scores, *_) = rows.values()
         done = f"trained, decoded {len(subject.splits.test[:TEST])} examples, scored by {', '.join(scores)}"
