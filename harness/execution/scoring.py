@@ -66,7 +66,7 @@ def score_all(
                 scored.failures[metric.name] = failure = failure_of(error, "score")
                 listener(Event(metric.name, "failed", message=failure.message))
                 continue
-            scored.said.append(f"{metric.name}: {_told(tally)}")
+            scored.said.append(f"{metric.name}: {_in_words(tally)}")
             scored.said += [f"{metric.name}, {note}" for note in tally.notes]
         else:
             for done, cell in enumerate(cells):
@@ -76,11 +76,11 @@ def score_all(
     return scored
 
 
-def _told(tally: Tally) -> str:
+def _in_words(tally: Tally) -> str:
     if not tally.cells:
         return "every cell is scored already."
-    asked = tally.segments - tally.cached
-    return f"{tally.cells} cells, {tally.segments} segments: {asked} scored, {tally.cached} from the cache."
+    new = tally.segments - tally.cached
+    return f"{tally.cells} cells, {tally.segments} segments: {new} scored, {tally.cached} from the cache."
 
 
 def score_settings(folder: Path | None, comet_python: str | None, assignments: Sequence[str]) -> Score:
@@ -116,14 +116,14 @@ def decoded_cells(folder: Path) -> list[Path]:
     """
     refuse_published(folder, "no metric can be scored there")
     root = folder / "cells"
-    found = sorted(p for p in root.iterdir() if is_done(p / "decode")) if root.is_dir() else []
-    if not found:
+    decoded = sorted(p for p in root.iterdir() if is_done(p / "decode")) if root.is_dir() else []
+    if not decoded:
         raise UserError(
             f"{folder} holds no predictions to score",
             origin="warmup-bench score",
             hint="Give the folder that 'warmup-bench run' printed.",
         )
-    return found
+    return decoded
 
 
 def ready_metrics(
@@ -132,11 +132,10 @@ def ready_metrics(
     """Metrics that can score here, and why the others can't."""
     ready, left_out = [], []
     for reference in references:
-        made = [metrics().load(reference).value(context) for context in contexts]
-        learned = [metric for metric in made if is_learned(metric)]
-        reason = next((reason for metric in learned if (reason := metric.missing())), "")
-        if reason:
-            left_out.append(f"{made[0].name} is left out: {reason}.")
+        variants = [metrics().load(reference).value(context) for context in contexts]
+        reasons = (metric.missing() for metric in variants if is_learned(metric))
+        if reason := next(filter(None, reasons), ""):
+            left_out.append(f"{variants[0].name} is left out: {reason}.")
         else:
             ready.append(reference)
     return ready, left_out

@@ -51,15 +51,11 @@ def run_warm_start(job: Job, report: Report, group: RankGroup = ALONE) -> None:
     From scratch: random weights by the seed, a tokenizer of the training split, then supervised steps on the
     direct path. From a checkpoint: the same steps from its weights (none by default).
     """
-    if is_done(job.warm_start_folder):
-        check(job.warm_start_folder)
+    if _stored(job.warm_start_folder, group):
         return
-    if group.first:
-        clear_unfinished(job.warm_start_folder.parent, job.cell.warm_start_id)
     import torch
 
     from warmup_bench.models.batching import encode_examples
-    from warmup_bench.models.limits import check_lengths
     from warmup_bench.models.load import make_backbone, resolve_preset
     from warmup_bench.train.checkpoint import clear
     from warmup_bench.train.loop import train
@@ -78,13 +74,11 @@ def run_warm_start(job: Job, report: Report, group: RankGroup = ALONE) -> None:
         offline=job.offline,
         languages=(subset.source_language, subset.target_language),
     )
-    check_lengths(backbone.model.config, settings)
-    backbone.model.to(job.device)
+    _prepare(backbone, job)
     direct = Method("warm start", "", "", "none", likelihood)
     ledger, work = Ledger(), job.checkpoints(cell.warm_start_id)
     if settings.warm_start.steps:
-        limits = settings.train.max_source_tokens, settings.train.max_target_tokens
-        items, _ = encode_examples(backbone, examples, *limits)
+        items, _ = encode_examples(backbone, examples, *settings.train.token_limits)
         ledger = train(
             backbone,
             items,
@@ -108,6 +102,16 @@ def run_warm_start(job: Job, report: Report, group: RankGroup = ALONE) -> None:
     clear(work)
 
 
+def _stored(folder: Path, group: RankGroup) -> bool:
+    """Whether a folder is there, its files checked; else what an unfinished try has left of it is removed."""
+    if is_done(folder):
+        check(folder)
+        return True
+    if group.first:
+        clear_unfinished(folder.parent, folder.name)
+    return False
+
+
 def run_cell(job: Job, report: Report, group: RankGroup = ALONE) -> None:
     """Decode the test set, or what ``decode.split`` says, and score it, unless that is there."""
     if group.first:
@@ -124,11 +128,8 @@ def run_cell(job: Job, report: Report, group: RankGroup = ALONE) -> None:
 
 def run_training(job: Job, report: Report, group: RankGroup = ALONE) -> None:
     """Train the cell's method from the shared warm start, unless that is there."""
-    if is_done(job.training_folder):
-        check(job.training_folder)
+    if _stored(job.training_folder, group):
         return
-    if group.first:
-        clear_unfinished(job.training_folder.parent, job.cell.training_id)
     import torch
 
     from warmup_bench.models.batching import encode_examples
@@ -145,7 +146,7 @@ def run_training(job: Job, report: Report, group: RankGroup = ALONE) -> None:
     torch.manual_seed(cell.seed + 1)
     backbone = _load(job, job.warm_start_folder, lora=settings.lora)
     method = resolve_method(job.method).value
-    limits = settings.train.max_source_tokens, settings.train.max_target_tokens
+    limits = settings.train.token_limits
     examples = read_split(job.data, "train")
     items, cut = encode_examples(backbone, examples, *limits)
     validation = read_split(job.data, "validation")[: settings.train.eval_examples]
@@ -200,16 +201,15 @@ def _decode(job: Job, report: Report, group: RankGroup) -> None:
 
     cell, settings = job.cell, job.cell.settings
     method = resolve_method(job.method).value
-    gives = method.gives_at_inference
     check(job.training_folder)
-    if gives:
+    if method.gives_at_inference:
         check(job.warm_start_folder)
     backbone = _load(job, job.training_folder / "model")
     examples = read_split(job.data, settings.decode.split)
     encoded = [backbone.source_ids(example.source, settings.train.max_source_tokens) for example in examples]
     started = time.perf_counter()
     given, outlay = None, NOTHING
-    if gives:
+    if method.gives_at_inference:
         train = read_split(job.data, "train")
         given, outlay = _give(job, method, examples, train, group, inference=True)
     sources = [ids for ids, _ in encoded]
@@ -272,8 +272,7 @@ def _budget(job: Job) -> Budget:
     """The cell's budget, or the operations that the method which it is matched with has spent."""
     if job.matched_training is None:
         return job.cell.settings.budget
-    spent = read_json(check(job.matched_training) / "ledger.json")["train_flops"]
-    return Budget(flops=spent)
+    return Budget(flops=read_json(check(job.matched_training) / "ledger.json")["train_flops"])
 
 
 def _with_given(
@@ -340,14 +339,20 @@ def _give(
 
 def _load(job: Job, folder: Path, lora: Lora | None = None) -> Any:
     """A stored model, with fresh adapters where ``lora`` has a rank; stored ones stand on the warm start."""
-    from warmup_bench.models.limits import check_lengths
     from warmup_bench.models.load import load_backbone
     from warmup_bench.models.lora import ADAPTER
 
-    settings = job.cell.settings
     adapter = folder if (folder / ADAPTER).is_file() else None
     base = folder if adapter is None else check(job.warm_start_folder)
-    backbone = load_backbone(str(base), dropout=settings.train.dropout, lora=lora, adapter=adapter)
-    check_lengths(backbone.model.config, settings)
-    backbone.model.to(job.device)
+    dropout = job.cell.settings.train.dropout
+    backbone = load_backbone(str(base), dropout=dropout, lora=lora, adapter=adapter)
+    _prepare(backbone, job)
     return backbone
+
+
+def _prepare(backbone: Any, job: Job) -> None:
+    """See that a model takes texts as long as the settings say, and move it to the job's device."""
+    from warmup_bench.models.limits import check_lengths
+
+    check_lengths(backbone.model.config, job.cell.settings)
+    backbone.model.to(job.device)

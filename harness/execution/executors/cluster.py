@@ -34,6 +34,7 @@ from warmup_bench.execution.executors.nodes import (
     versions,
 )
 from warmup_bench.execution.executors.on_node import Order, Wire, tell_versions, work
+from warmup_bench.execution.executors.rank import environment
 from warmup_bench.execution.executors.stopping import Stop, listening
 from warmup_bench.plan.jobs import Step
 from warmup_bench.spec.spec import RunSpec
@@ -47,6 +48,8 @@ LOOK = 5.0
 """Seconds between two looks at the cluster's nodes: more may have joined."""
 STORE = 100_000_000
 """Bytes of the object store of a Ray that is started here for one run."""
+TRIES = "RAY_gcs_server_port_wait_time_s"
+"""How often Ray tries to connect, half a minute each time where something else listens; 20 by itself."""
 INSTALL = 'pip install "warmup-bench[ray]"'
 _log = logging.getLogger(__name__)
 
@@ -106,14 +109,19 @@ def _run_steps(crew: "_Crew", steps: Sequence[Step], listener: Listener) -> dict
                 time.sleep(POLL)
                 continue
             for step, outcome in crew.wait(stop(), listener):
-                if outcome == "done":
-                    listener(Event(step.key, "done"))
-                elif isinstance(outcome, Failure):
-                    listener(Event(step.key, "failed", message=outcome.message))
-                board.settle(step, outcome)
+                _settle(board, step, outcome, listener)
     if stop():
         raise stop.error()
     return board.failures
+
+
+def _settle(board: Board, step: Step, outcome: Outcome, listener: Listener) -> None:
+    """Note what came of a step, and tell the listener where that is its end."""
+    if outcome == "done":
+        listener(Event(step.key, "done"))
+    elif isinstance(outcome, Failure):
+        listener(Event(step.key, "failed", message=outcome.message))
+    board.settle(step, outcome)
 
 
 class _Crew:
@@ -133,9 +141,7 @@ class _Crew:
             runtime_env={"env_vars": variables},
         )(work)
         # On the driver's node, which the run can't outlive anyway.
-        here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
-            ray.get_runtime_context().get_node_id(), soft=True
-        )
+        here = _on(ray, ray.get_runtime_context().get_node_id(), soft=True)
         actor = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=0, scheduling_strategy=here)(Wire)
         self.wire = actor.remote()
         ray.get(self.wire.listen.remote(False), timeout=PATIENCE)  # it is there before the first step
@@ -154,36 +160,38 @@ class _Crew:
     def limit(self) -> int:
         """Steps at once: as many as the user allows, else as fit on the nodes that are there now."""
         if time.monotonic() - self._looked > LOOK:
-            self._looked, found = time.monotonic(), room(_nodes(self.ray), self.need)
-            if not found and self._room:
+            self._looked, now = time.monotonic(), room(_nodes(self.ray), self.need)
+            if not now and self._room:
                 _log.warning("no node of the cluster has room for a step any more; waiting for one")
-            self._room = found
+            self._room = now
         return self.spec.workers or max(1, self._room)
 
     def fill(self, board: Board, listener: Listener) -> None:
         """Hand out what can start now and is in nobody else's hands."""
         while len(self.running) < self.limit and (step := board.start()) is not None:
-            lock = ExitStack()
+            if (outcome := self._hand_out(step)) is not None:
+                _settle(board, step, outcome, listener)
+
+    def _hand_out(self, step: Step) -> Outcome | None:
+        """Hand a step out; what came of it, where it has come to that at once."""
+        with ExitStack() as lock:
             try:
                 if not lock.enter_context(claim(step.lock)):
-                    board.settle(step, "busy")
-                    continue
-                self.locks[step.key] = lock
+                    return "busy"
                 if step.kind != "cell" and is_done(step.target):  # somebody else has made it by now
                     check(step.target)
-                    outcome: Outcome = "done"
-                    listener(Event(step.key, "done"))
-                else:
-                    self._submit(step)
-                    continue
+                    return "done"
             except UserError as error:
-                outcome = failure_of(error, step.kind)
-                listener(Event(step.key, "failed", message=outcome.message))
-            self._release(step)
-            board.settle(step, outcome)
+                return failure_of(error, step.kind)
+            away = replace(step.job, out=step.job.out.absolute(), data=step.job.data.absolute())
+            token, threads = str(token_of(step.lock)), self.spec.threads
+            order = Order(replace(step, job=away), token, threads, versions(), Path.cwd(), self.wire)
+            self.running[self.task.remote(order)] = step
+            self.locks[step.key] = lock.pop_all()
+        return None
 
-    def wait(self, stopping: bool, listener: Listener) -> list[tuple[Step, Outcome]]:
-        """Pass events on, and return what has ended, after half a second at most."""
+    def wait(self, stopping: bool, listener: Listener) -> Iterator[tuple[Step, Outcome]]:
+        """Pass events on, and yield what has ended, after half a second at most."""
         ready, _ = self.ray.wait(list(self.running), num_returns=1, timeout=POLL)
         if ready:
             ready, _ = self.ray.wait(list(self.running), num_returns=len(self.running), timeout=0)
@@ -192,17 +200,12 @@ class _Crew:
                 if event.job in self.locks:
                     self.started.add(event.job)
                     listener(event)
-        ended = []
         for reference in ready:
             step = self.running.pop(reference)
             self.started.discard(step.key)
-            try:
-                outcome = self._outcome(step, reference, stopping)
-            except Exception as error:  # what came back can't be read
-                outcome = failure_of(error, step.kind)
-            self._release(step)
-            ended.append((step, outcome))
-        return ended
+            outcome = self._outcome(step, reference, stopping)
+            self.locks.pop(step.key).close()
+            yield step, outcome
 
     def withdraw(self) -> None:
         """Take back the steps that still wait for a place on the cluster."""
@@ -221,6 +224,8 @@ class _Crew:
             return failure_of(error.cause if isinstance(error.cause, Exception) else error, step.kind)
         except errors.RayError as error:
             return self._lost(step, error, stopping)
+        except Exception as error:  # what came back can't be read
+            return failure_of(error, step.kind)
         return outcome
 
     def _lost(self, step: Step, error: Exception, stopping: bool) -> Outcome:
@@ -239,17 +244,6 @@ class _Crew:
             return Failure(step.kind, "Lost", message)
         _log.warning("%s: its node or worker was lost (%s); retry %d of %d", step.key, reason, count, most)
         return "busy"
-
-    def _submit(self, step: Step) -> None:
-        """Hand a step out."""
-        job = step.job
-        away = replace(step, job=replace(job, out=job.out.absolute(), data=job.data.absolute()))
-        token = str(token_of(step.lock))
-        order = Order(away, token, self.spec.threads, versions(), Path.cwd(), self.wire)
-        self.running[self.task.remote(order)] = step
-
-    def _release(self, step: Step) -> None:
-        self.locks.pop(step.key, ExitStack()).close()
 
 
 def _import_ray() -> Any:
@@ -282,7 +276,7 @@ def _connect(ray: Any, address: str | None) -> None:
     before = signal.getsignal(signal.SIGTERM) if main else None
     try:
         try:
-            with _tries(2):
+            with environment(**{TRIES: os.environ.get(TRIES, "2")}):
                 ray.init(address=named or "auto", **quiet)
         except ConnectionError:
             if named:
@@ -299,19 +293,6 @@ def _connect(ray: Any, address: str | None) -> None:
     finally:
         if before is not None:
             signal.signal(signal.SIGTERM, before)  # Ray has put its own in place
-
-
-@contextmanager
-def _tries(count: int) -> Iterator[None]:
-    """How often Ray tries to connect, half a minute each time where something else listens; 20 by itself."""
-    name = "RAY_gcs_server_port_wait_time_s"
-    given = os.environ.get(name)
-    os.environ.setdefault(name, str(count))
-    try:
-        yield
-    finally:
-        if given is None:
-            del os.environ[name]
 
 
 def _quiet() -> None:
@@ -344,6 +325,11 @@ def _reach(address: str) -> None:
         ) from error
 
 
+def _on(ray: Any, node: str, *, soft: bool) -> Any:
+    """What makes Ray run something on a node, or (``soft``) on another one where that can't."""
+    return ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(node, soft=soft)
+
+
 def _nodes(ray: Any) -> list[Node]:
     return [
         Node(node["NodeID"], node["NodeManagerHostname"], node["Resources"])
@@ -374,16 +360,16 @@ def _require_same(ray: Any, nodes: Sequence[Node], variables: dict[str, str], pr
     """
     here = versions()
     ask = ray.remote(num_cpus=0, max_retries=0, runtime_env={"env_vars": variables})(tell_versions)
-    affinity = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
-    asked = [ask.options(scheduling_strategy=affinity(node.id, soft=False)).remote(probe) for node in nodes]
+    answers = [ask.options(scheduling_strategy=_on(ray, node.id, soft=False)).remote(probe) for node in nodes]
     deadline = time.monotonic() + PATIENCE
-    for node, reference in zip(nodes, asked, strict=True):
+    for node, reference in zip(nodes, answers, strict=True):
         try:
             there, shares = ray.get(reference, timeout=max(0.0, deadline - time.monotonic()))
         except ray.exceptions.RayError as error:
             cause = getattr(error, "cause", None) or error
+            *_, last = "", *str(cause).strip().splitlines()
             raise UserError(
-                f"node {node.host} can't run warmup-bench: {type(cause).__name__}: {_last_line(cause)}",
+                f"node {node.host} can't run warmup-bench: {type(cause).__name__}: {last[:300]}",
                 origin="--executor ray",
                 hint="Install the same versions on every node.",
             ) from error
@@ -395,8 +381,3 @@ def _require_same(ray: Any, nodes: Sequence[Node], variables: dict[str, str], pr
                 hint="Give a folder that every node shares at the same path, or run a shard on each machine "
                 "(--cells i/N) and merge their folders.",
             )
-
-
-def _last_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[-1][:300] if lines else ""

@@ -59,7 +59,8 @@ def run_steps(steps: Sequence[Step], *, workers: int, threads: int, listener: Li
     if workers == 1:
         _run_here(board, threads, listener)
     else:
-        _run_pool(board, workers, threads, listener)
+        with children_threads(threads):
+            _run_pool(board, workers, threads, listener)
     return board.failures
 
 
@@ -125,15 +126,10 @@ class _Pool:
 
 
 def _run_pool(board: Board, workers: int, threads: int, listener: Listener) -> None:
-    with children_threads(threads):
-        _run_in_pool(board, workers, threads, listener)
-
-
-def _run_in_pool(board: Board, workers: int, threads: int, listener: Listener) -> None:
     pool = _Pool(workers, threads, listener)
 
     def tell() -> None:
-        pool.stop_event.set()
+        pool.stop_event.set()  # of the pool that there is by then
 
     stop = Stop(tell)
     suspects: deque[Step] = deque()
@@ -164,10 +160,9 @@ def _run_in_pool(board: Board, workers: int, threads: int, listener: Listener) -
                         continue
                     if suspects and killed == [suspects[0]]:
                         suspects.popleft()
-                        failure = Failure(
-                            killed[0].kind, "Killed", "its process was killed, twice (out of memory?)"
-                        )
-                        listener(Event(killed[0].key, "failed", message=failure.message))
+                        message = "its process was killed, twice (out of memory?)"
+                        failure = Failure(killed[0].kind, "Killed", message)
+                        listener(Event(killed[0].key, "failed", message=message))
                         board.settle(killed[0], failure)
                     else:
                         # Any of them may have done it: each is tried again alone.

@@ -1,18 +1,15 @@
 """The nodes of a cluster: what each has, what a step needs of one, and whether all run the same code."""
 
 import hashlib
-import platform
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-
-from packaging.version import InvalidVersion, Version
 
 from warmup_bench.contracts.errors import UserError
 from warmup_bench.contracts.settings import Resources
+from warmup_bench.contracts.task import installed_version
 from warmup_bench.store.provenance import PACKAGES
 
 GB = 1_000_000_000
@@ -53,46 +50,30 @@ def require_room(nodes: Sequence[Node], need: Amounts) -> None:
     """
     if room(nodes, need):
         return
-    wanted = ", ".join(_amount(name, amount) for name, amount in need.items())
-    rows = []
-    for node in nodes:
-        has = ", ".join(_amount(name, node.has.get(name, 0)) for name in UNITS)
-        rows.append(f"{node.host} ({has})")
+    rows = "; ".join(f"{node.host} ({_in_words(node.has, UNITS)})" for node in nodes)
     raise UserError(
-        f"no node of the cluster has {wanted} for a step; it has {len(nodes)}: {'; '.join(rows)}",
+        f"no node of the cluster has {_in_words(need, need)} for a step; it has {len(nodes)}: {rows}",
         origin="resources",
         hint="Ask for less: --set resources.cpus=1 (gpus, memory), or --device cpu.",
     )
 
 
-def _amount(name: str, amount: float) -> str:
-    word, unit = UNITS[name]
-    return f"{round(amount / unit, 1):g} {word}"
+def _in_words(amounts: Amounts, names: Iterable[str]) -> str:
+    units = ((name, *UNITS[name]) for name in names)
+    return ", ".join(f"{round(amounts.get(name, 0) / unit, 1):g} {word}" for name, word, unit in units)
 
 
 @cache
 def versions() -> dict[str, str]:
     """What the numbers depend on, of the process that asks: Python, packages, and the harness's own files."""
-    found = {"python": platform.python_version()}
-    for package in ("warmup-bench", *PACKAGES):
-        try:
-            found[package] = _public(version(package))
-        except PackageNotFoundError:
-            found[package] = "none"
+    # Without the name of a build: torch's is +cpu here and +cu130 on a node with a GPU.
+    releases = {package: installed_version(package) for package in ("python", "warmup-bench", *PACKAGES)}
     digest = hashlib.sha256()
     root = Path(__file__).parents[1]
     for path in sorted(root.rglob("*.py")):
         digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes() + b"\0")
-    found["warmup-bench"] += f", files {digest.hexdigest()[:12]}"
-    return found
-
-
-def _public(text: str) -> str:
-    """A version without the name of its build: torch's is +cpu here and +cu130 on a node with a GPU."""
-    try:
-        return Version(text).public
-    except InvalidVersion:
-        return text
+    releases["warmup-bench"] += f", files {digest.hexdigest()[:12]}"
+    return releases
 
 
 def require_same_versions(here: Mapping[str, str], there: Mapping[str, str], host: str) -> None:

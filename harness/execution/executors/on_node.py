@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +83,7 @@ def work(order: Order) -> Outcome:
             )
         _require_same_code(step)
         prepare(order.threads)
-        with _talking(order.wire, partial(_replaced, order)) as (listener, stopping):
+        with _talking(order) as (listener, stopping):
             if stopping():
                 return "stopped"
             # The driver holds the lock: a node that dies leaves none behind.
@@ -129,7 +128,7 @@ def _replaced(order: Order) -> bool:
 
 
 @contextmanager
-def _talking(wire: Any, replaced: Callable[[], bool]) -> Iterator[tuple[Listener, Callable[[], bool]]]:
+def _talking(order: Order) -> Iterator[tuple[Listener, Callable[[], bool]]]:
     """Pass events on twice a second, and learn whether to stop.
 
     How a step ended is the driver's to tell, once it has the result: those events go no further. A worker
@@ -137,29 +136,29 @@ def _talking(wire: Any, replaced: Callable[[], bool]) -> Iterator[tuple[Listener
     """
     import ray
 
-    told: list[Event] = []
-    lock, over, stop, asked = threading.Lock(), threading.Event(), threading.Event(), threading.Event()
+    unsent: list[Event] = []
+    lock, over, stop, answered = threading.Lock(), threading.Event(), threading.Event(), threading.Event()
 
     def listener(event: Event) -> None:
         if event.kind in ("started", "progress"):
             with lock:
-                told.append(event)
+                unsent.append(event)
 
     def talk() -> None:
         heard = time.monotonic()
         while True:
             last = over.is_set()
             with lock:
-                events = told[:]
-                told.clear()
+                events = unsent[:]
+                unsent.clear()
             with contextlib.suppress(ray.exceptions.RayError):
-                if ray.get(wire.tell.remote(events), timeout=SILENCE / 4):
+                if ray.get(order.wire.tell.remote(events), timeout=SILENCE / 4):
                     stop.set()
                 heard = time.monotonic()
             if time.monotonic() - heard > SILENCE:
                 stop.set()
-            asked.set()
-            if replaced():
+            answered.set()
+            if _replaced(order):
                 os._exit(1)
             if last:
                 return
@@ -167,7 +166,7 @@ def _talking(wire: Any, replaced: Callable[[], bool]) -> Iterator[tuple[Listener
 
     thread = threading.Thread(target=talk, daemon=True)
     thread.start()
-    asked.wait(SILENCE)
+    answered.wait(SILENCE)
     try:
         yield listener, stop.is_set
     finally:

@@ -6,7 +6,8 @@ It joins the other ranks of its cell, runs a stage with them, and tells its pare
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from multiprocessing import parent_process
 from typing import Any
 
@@ -21,21 +22,44 @@ Told = Failure | str | None
 """What came of a step: its failure, "done" or "stopped"; None: nothing yet."""
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What the ranks of a step are told.
+
+    Attributes:
+        stage, step: What they run.
+        address, prefix: Where they meet (:func:`warmup_bench.models.parallel.rendezvous`).
+        threads: CPU threads of each.
+    """
+
+    stage: Stage
+    step: Step
+    address: str
+    prefix: str
+    threads: int
+
+
 @contextmanager
-def children_threads(threads: int) -> Iterator[None]:
+def environment(**variables: str) -> Iterator[None]:
+    """In here, and in processes that are started in here, these variables have these values."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def children_threads(threads: int) -> AbstractContextManager[None]:
     """Processes started in here have this number of OpenMP threads.
 
     It is read when OpenMP is loaded, before torch.set_num_threads can be called.
     """
-    before = os.environ.get("OMP_NUM_THREADS")
-    os.environ["OMP_NUM_THREADS"] = str(threads)
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["OMP_NUM_THREADS"]
-        else:
-            os.environ["OMP_NUM_THREADS"] = before
+    return environment(OMP_NUM_THREADS=str(threads))
 
 
 def end_with_parent() -> None:
@@ -50,30 +74,17 @@ def end_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def be_rank(
-    stage: Stage,
-    step: Step,
-    rank: int,
-    local_rank: int,
-    address: str,
-    prefix: str,
-    pipe: Any,
-    stop: Any,
-    threads: int,
-) -> None:
+def be_rank(part: Part, rank: int, local_rank: int, pipe: Any, stop: Any) -> None:
     """A rank's process: join the others, run the stage, tell what came of it.
 
     Args:
-        stage, step: What it runs.
+        part: What it runs.
         rank, local_rank: Its number among all, and among those of this machine.
-        address, prefix: Where the ranks meet (:func:`warmup_bench.models.parallel.rendezvous`).
         pipe: Rank 0 tells its progress on it, and every rank its outcome, last.
         stop: An event by which rank 0 is asked to stop.
-        threads: CPU threads.
     """
     end_with_parent()
-    host = address.split(":")[1]
-    if address.startswith("file:") or host in ("localhost", "127.0.0.1"):
+    if part.address.startswith("file:") or part.address.split(":")[1] in ("localhost", "127.0.0.1"):
         _stay_on_loopback()
     for variable in VARIABLES:  # accelerate would make a group of its own of them
         os.environ.pop(variable, None)
@@ -82,26 +93,25 @@ def be_rank(
 
     from warmup_bench.models.load import quiet_transformers
 
-    torch.set_num_threads(threads)
+    torch.set_num_threads(part.threads)
     quiet_transformers()
-    at = str(step.kind)
+    job, at = part.step.job, str(part.step.kind)
 
-    def report(at_stage: str, done: int, total: int, figures: dict[str, float]) -> None:
+    def report(stage: str, done: int, total: int, figures: dict[str, float]) -> None:
         nonlocal at
-        at = at_stage
+        at = stage
         if rank == 0:
-            pipe.send((at_stage, done, total, figures))
+            pipe.send((stage, done, total, figures))
             if stop.is_set():
                 raise KeyboardInterrupt
 
     outcome: Told = "done"
     try:
-        store = rendezvous(address)
-        if prefix:
-            store = distributed.PrefixStore(prefix, store)  # type: ignore[attr-defined]
-        job = step.job
+        store = rendezvous(part.address)
+        if part.prefix:
+            store = distributed.PrefixStore(part.prefix, store)  # type: ignore[attr-defined]
         with joined(rank, job.devices, store, device=job.device, local_rank=local_rank) as group:
-            stage(job, report, group)
+            part.stage(job, report, group)
     except KeyboardInterrupt:
         outcome = "stopped"
     except (Exception, SystemExit) as error:  # a plugin may raise anything, and call sys.exit

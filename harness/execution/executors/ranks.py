@@ -17,7 +17,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from warmup_bench.execution.executors.rank import Stage, Told, be_rank, children_threads
+from warmup_bench.execution.executors.rank import Part, Stage, Told, be_rank, children_threads
 from warmup_bench.execution.executors.stopping import SIGNALS, Stop, deaf_children, listening
 from warmup_bench.execution.stages import Report
 from warmup_bench.plan.jobs import Step
@@ -60,8 +60,8 @@ class _Watch:
 
     def cause(self) -> Failure:
         """The failure that made the others, with the rank that it befell where that is not every one."""
-        rank, failure = min(self.failures, key=lambda found: _patience(found[1]))
-        same = any(other == 0 and found.message == failure.message for other, found in self.failures)
+        rank, failure = min(self.failures, key=lambda known: _patience(known[1]))
+        same = any(other == 0 and known.message == failure.message for other, known in self.failures)
         if same or failure.error == "Killed":
             return failure
         return replace(failure, message=f"rank {rank} of {self.size}: {failure.message}")
@@ -93,16 +93,16 @@ def run_together(stage: Stage, step: Step, report: Report) -> None:
         KeyboardInterrupt: Rank 0 has stopped, its training checkpointed.
         ElsewhereError: A rank has failed or died; the others were ended.
     """
-    launch = launched()
+    import torch
+
+    launch, threads = launched(), torch.get_num_threads()
     if launch is None:
         with tempfile.TemporaryDirectory() as folder:
-            address = f"file:{Path(folder) / 'store'}"
-            ranks, threads = range(step.job.devices), _threads()
-            outcome = _supervise(stage, step, ranks, address, "", threads, report, lambda: None)
+            part = Part(stage, step, f"file:{Path(folder) / 'store'}", "", threads)
+            outcome = _supervise(part, range(step.job.devices), report, lambda: None)
     else:
         store = control(launch)
         number = store.add("steps", 1) - 1
-        threads = _threads()
         store.set(f"step/{number}", _to_json(step, threads))
         failed = f"failed/{number}"
 
@@ -110,8 +110,8 @@ def run_together(stage: Stage, step: Step, report: Report) -> None:
             return Failure(**json.loads(store.get(failed))) if store.check([failed]) else None
 
         try:
-            prefix = f"exchange/{number}"
-            outcome = _supervise(stage, step, [0], launch.address, prefix, threads, report, elsewhere, launch)
+            part = Part(stage, step, launch.address, f"exchange/{number}", threads)
+            outcome = _supervise(part, [0], report, elsewhere, launch)
         finally:
             store.set(f"end/{number}", "")
     if isinstance(outcome, Failure):
@@ -141,17 +141,8 @@ def follow(launch: Launch, stages: "dict[Any, Stage]") -> int:
             def ended(end: str = end) -> Told:
                 return "done" if store.check([end]) else None
 
-            outcome = _supervise(
-                stages[step.kind],
-                step,
-                [launch.rank],
-                launch.address,
-                f"exchange/{number}",
-                threads,
-                lambda *told: None,
-                ended,
-                launch,
-            )
+            part = Part(stages[step.kind], step, launch.address, f"exchange/{number}", threads)
+            outcome = _supervise(part, [launch.rank], lambda *progress: None, ended, launch)
             if isinstance(outcome, Failure):
                 store.set(f"failed/{number}", json.dumps(asdict(outcome)))
                 _wait_for(store, end)
@@ -176,12 +167,8 @@ def _from_json(text: str) -> tuple[Step, int]:
 
 
 def _supervise(
-    stage: Stage,
-    step: Step,
+    part: Part,
     ranks: Sequence[int],
-    address: str,
-    prefix: str,
-    threads: int,
     report: Report,
     elsewhere: Callable[[], Told],
     launch: Launch | None = None,
@@ -189,10 +176,9 @@ def _supervise(
     """Start ranks of a step here, and see them to their end.
 
     Args:
-        stage, step, report: As :func:`run_together` has them.
+        part: What they run.
         ranks: Those that are started here.
-        address, prefix: Where they meet.
-        threads: CPU threads of each.
+        report: As :func:`run_together` has it.
         elsewhere: What is known of the ranks of other processes: a failure, or that all is over.
         launch: This process's place under a launcher.
 
@@ -201,15 +187,14 @@ def _supervise(
     """
     context = get_context("spawn")
     stop = context.Event()
-    watch = _Watch(step.job.devices)
+    watch = _Watch(part.step.job.devices)
     members = []
     try:
         for rank in ranks:
             ours, theirs = context.Pipe(duplex=False)
             local = rank if launch is None else launch.local_rank
-            arguments = (stage, step, rank, local, address, prefix, theirs, stop, threads)
-            process = context.Process(target=be_rank, args=arguments, daemon=True)
-            with children_threads(threads), deaf_children(SIGNALS):
+            process = context.Process(target=be_rank, args=(part, rank, local, theirs, stop), daemon=True)
+            with children_threads(part.threads), deaf_children(SIGNALS):
                 process.start()
             theirs.close()
             members.append(_Member(rank, process, ours))
@@ -221,16 +206,16 @@ def _supervise(
                 time.sleep(POLL)
             for member in open_:
                 dead = not member.process.is_alive()  # asked first: what it has told is then all in the pipe
-                for told in _messages(member):
-                    if isinstance(told, tuple):
+                for message in _messages(member):
+                    if isinstance(message, tuple):
                         try:
-                            report(*told)
+                            report(*message)
                         except KeyboardInterrupt:
                             stop.set()
                     else:
-                        member.outcome = told
+                        member.outcome = message
                 if dead and member.outcome is None:
-                    member.outcome = _death(member, step, watch.size)
+                    member.outcome = _death(member, part.step, watch.size)
                 if isinstance(member.outcome, Failure):
                     watch.note(member.rank, member.outcome)
             first = members[0]
@@ -262,15 +247,7 @@ def _death(member: _Member, step: Step, size: int) -> Failure:
     """The failure of a rank that has ended without a word."""
     member.process.join()
     code = member.process.exitcode
-    how = f"ended with exit code {code}"
-    if code < 0:
-        how = f"was killed by {signal.Signals(-code).name}"
+    how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
     # nccl ends its process so when another rank is gone: then it is not the cause.
     error = "Aborted" if code == -signal.SIGABRT else "Killed"
     return Failure(str(step.kind), error, f"rank {member.rank} of {size} {how} (out of memory?)")
-
-
-def _threads() -> int:
-    import torch
-
-    return torch.get_num_threads()
