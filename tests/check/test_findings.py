@@ -97,6 +97,13 @@ def one(findings: Any, check: str) -> CheckResult:
     return found
 
 
+def expect(findings: Any, check: str, state: str, *words: str) -> CheckResult:
+    """The one finding of a check, which has a state and words in its message."""
+    finding = one(findings, check)
+    assert (finding.state, [part for part in words if part not in finding.message]) == (state, [])
+    return finding
+
+
 def test_shares_and_lists_in_words() -> None:
     assert [by_share(x, warn=0.01, fail=0.5) for x in (0, 0.009, 0.01, 0.49, 0.5)] == [
         *("ok", "ok", "warning", "warning", "failed")
@@ -114,9 +121,7 @@ class TestCard:
     @pytest.mark.parametrize("field", ["licence", "citation", "title"])
     @pytest.mark.parametrize("value", ["", " ", "none", "TODO", "?"])
     def test_a_field_that_says_nothing(self, field: str, value: str) -> None:
-        found = one(check_card(card(**{field: value}), "mini"), "card")
-        assert found.state == "failed"
-        assert field in found.message
+        expect(check_card(card(**{field: value}), "mini"), "card", "failed", field)
 
     def test_data_that_are_not_told(self) -> None:
         found = one(check_card(card(scales={"mini": ScaleCard(data="")}), "mini"), "card")
@@ -131,8 +136,7 @@ class TestCard:
         ],
     )
     def test_languages(self, subset: dict[str, Subset], message: str) -> None:
-        found = one(check_card(card(subsets=subset), "mini"), "languages")
-        assert (found.state, message in found.message) == ("failed", True)
+        expect(check_card(card(subsets=subset), "mini"), "languages", "failed", message)
 
     def test_a_name_with_a_hyphen_need_not_be_a_direction(self) -> None:
         assert one(check_card(card(subsets={"high-school": Subset()}), "mini"), "languages").state == "ok"
@@ -161,8 +165,8 @@ class TestExamples:
         )
 
     def test_an_id_twice(self) -> None:
-        found = one(check_ids(subject(test=[Example("a", "x", "y"), Example("a", "z", "w")])), "ids")
-        assert (found.state, "test: a" in found.message) == ("failed", True)
+        test = [Example("a", "x", "y"), Example("a", "z", "w")]
+        expect(check_ids(subject(test=test)), "ids", "failed", "test: a")
 
     def test_an_id_in_two_splits_is_none_of_its_business(self) -> None:
         assert one(check_ids(subject(test=numbered("train", pairs(300, 5)))), "ids").state == "ok"
@@ -171,33 +175,27 @@ class TestExamples:
         "example", [Example("bad", " ", "y"), Example("bad", "x", ""), Example("bad", "x", "y", ("y", "\n"))]
     )
     def test_an_empty_field(self, example: Example) -> None:
-        found = one(check_fields(subject(train=[Example("good", "x", "y"), example])), "fields")
-        assert found.state == "failed"
-        assert "1 examples" in found.message
-        assert "train: bad" in found.message
+        train = [Example("good", "x", "y"), example]
+        expect(check_fields(subject(train=train)), "fields", "failed", "1 examples", "train: bad")
 
     def test_labels(self) -> None:
         test = [Example("1", "x", "A"), Example("2", "x", "B"), Example("3", "x", "A")]
-        found = one(
-            check_fields(subject(train=test, validation=test, test=test, labels=("A", "B"))), "labels"
-        )
+        made = subject(train=test, validation=test, test=test, labels=("A", "B"))
+        found = one(check_fields(made), "labels")
         assert (found.state, found.message) == ("ok", "targets of the test split: A 2, B 1")
 
     def test_a_target_that_is_no_label(self) -> None:
         test = [Example("1", "x", "a"), Example("2", "x", "A", ("A", "B"))]
-        found = one(check_fields(subject(train=[], validation=[], test=test, labels=("A", "B"))), "labels")
-        assert found.state == "failed"
-        assert "1 targets" in found.message
-        assert "test: 1 has 'a'" in found.message
+        made = subject(train=[], validation=[], test=test, labels=("A", "B"))
+        expect(check_fields(made), "labels", "failed", "1 targets", "test: 1 has 'a'")
 
     def test_documents(self) -> None:
         grouped = [replace(example, group="d1") for example in numbered("test", pairs(300, 4))]
         assert one(check_groups(subject(test=grouped)), "documents").message.startswith("1 in test")
         half = [*grouped, *numbered("more", pairs(400, 2))]
-        found = one(check_groups(subject(test=half)), "documents")
-        assert (found.state, "2 of 6 test examples" in found.message) == ("failed", True)
-        found = one(check_groups(subject(test=grouped, train=grouped)), "documents")
-        assert (found.state, "1 of 1 test documents" in found.message) == ("warning", True)
+        expect(check_groups(subject(test=half)), "documents", "failed", "2 of 6 test examples")
+        both = subject(test=grouped, train=grouped)
+        expect(check_groups(both), "documents", "warning", "1 of 1 test documents")
 
 
 class TestLengths:
@@ -206,9 +204,8 @@ class TestLengths:
         preset = Preset("bytes", "", "encoder-decoder", vocabulary=260)
         words = [Example("1", "abcd", "ab"), Example("2", "abcdefg", "abcdef")]
         settings = {"train": {"max_source_tokens": 6, "max_target_tokens": 7}, "decode": {"max_tokens": 6}}
-        found = one(
-            check_lengths(subject(train=words, test=words, preset=preset, settings=settings)), "lengths"
-        )
+        made = subject(train=words, test=words, preset=preset, settings=settings)
+        found = one(check_lengths(made), "lengths")
         assert found.message == (
             "50.0% of sources over 6 tokens (longest 8), 0.0% of targets over 7 tokens (longest 7), "
             "50.0% of references over 6 tokens (longest 7), by bytes's tokenizer"
@@ -230,11 +227,9 @@ class TestLeaks:
         copied = replace(test[3], id="copy")
         changed = Example("changed", f"{test[5].source.upper()}, and a word more!", "another")
         found = list(check_leaks(subject(train=[copied, changed], test=test)))
-        exact, near = one(found, "train/test"), one(found, "near duplicates")
-        assert (exact.state, "1 of 200 test examples (0.5%)" in exact.message) == ("warning", True)
-        assert "test-00003 and copy" in exact.message
-        assert (near.state, "2 of 200 test examples (1.0%)" in near.message) == ("warning", True)
-        assert "test-00005 and changed" in near.message
+        expect(found, "train/test", "warning", "1 of 200 test examples (0.5%)", "test-00003 and copy")
+        near = "2 of 200 test examples (1.0%)", "test-00005 and changed"
+        expect(found, "near duplicates", "warning", *near)
 
     def test_many_of_them_fail(self) -> None:
         examples = numbered("e", pairs(0, 20))
@@ -245,19 +240,18 @@ class TestLeaks:
 
     def test_test_examples_that_repeat(self) -> None:
         test = numbered("test", [*pairs(300, 3), *pairs(300, 1)])
-        found = one(check_leaks(subject(test=test)), "repetitions")
-        assert (found.state, "1 test examples repeat another (25.0%)" in found.message) == ("warning", True)
+        words = "1 test examples repeat another (25.0%)"
+        expect(check_leaks(subject(test=test)), "repetitions", "warning", words)
 
 
 class TestScores:
     def test_the_best_score_is_reached(self) -> None:
-        found = one(check_scores(subject()), "metric chrf++")
-        assert (found.state, "is 100.00" in found.message) == ("ok", True)
+        expect(check_scores(subject()), "metric chrf++", "ok", "is 100.00")
 
     def test_bleu_can_not_see_short_targets(self) -> None:
         short = numbered("test", [("x y z", "two words"), ("z y", "three words here")])
-        found = one(check_scores(subject(test=short, metrics=("bleu",))), "metric bleu")
-        assert (found.state, "is 0.00, not 100" in found.message) == ("failed", True)
+        made = subject(test=short, metrics=("bleu",))
+        expect(check_scores(made), "metric bleu", "failed", "is 0.00, not 100")
 
     def test_labels_that_no_test_example_has(self) -> None:
         test = [Example("1", "x", "A"), Example("2", "x", "B")]
@@ -265,13 +259,11 @@ class TestScores:
         assert states(check_scores(made)) == {"metric accuracy": "ok", "metric macro-f1": "failed"}
 
     def test_a_metric_that_is_not_there(self) -> None:
-        found = one(check_scores(subject(metrics=("blue",))), "metric blue")
-        assert (found.state, "unknown metric 'blue'" in found.message) == ("failed", True)
-        assert "bleu" in found.advice
+        findings = check_scores(subject(metrics=("blue",)))
+        assert "bleu" in expect(findings, "metric blue", "failed", "unknown metric 'blue'").advice
 
     def test_a_metric_that_its_card_gives_no_labels(self) -> None:
-        found = one(check_scores(subject(metrics=("accuracy",))), "metric accuracy")
-        assert (found.state, "label" in found.message) == ("failed", True)
+        expect(check_scores(subject(metrics=("accuracy",))), "metric accuracy", "failed", "label")
 
     @pytest.mark.parametrize(
         ("body", "state"),
@@ -317,9 +309,7 @@ class TestLoading:
 
     def test_a_loader_that_fails_is_told_where(self) -> None:
         found = load_splits(self.task(lambda request: 1 / 0), LoadRequest("en", "mini"))
-        assert isinstance(found, CheckResult)
-        assert "ZeroDivisionError" in found.message
-        assert Path(__file__).name in found.advice
+        assert Path(__file__).name in expect([found], "data", "failed", "ZeroDivisionError").advice
 
     @pytest.mark.parametrize(
         ("splits", "message"),
@@ -332,8 +322,7 @@ class TestLoading:
     )
     def test_other_shapes(self, splits: Any, message: str) -> None:
         found = load_splits(self.task(lambda request: splits), LoadRequest("en", "mini"))
-        assert isinstance(found, CheckResult)
-        assert message in found.message
+        expect([found], "data", "failed", message)
 
 
 TASK_FILE = """
@@ -362,40 +351,31 @@ def task_file(folder: Path, *, words: str = SORTED, name: str = "letters", setti
     return str(path)
 
 
+def subject_of(reference: str) -> Subject:
+    """A task's file, loaded at its scale."""
+    request = LoadRequest("en", "mini")
+    return subjects.make_subject(reference, request, registry.tasks().load(reference).value.load(request))
+
+
 def test_an_order_taken_from_a_set_is_found(tmp_path: Path) -> None:
     for words, state in ((SORTED, "ok"), (UNSORTED, "failed")):
-        reference = task_file(tmp_path, words=words)
-        made = subjects.make_subject(
-            reference, (request := LoadRequest("en", "mini")), _load(reference, request)
-        )
+        made = subject_of(task_file(tmp_path, words=words))
         assert states(check_repeatable(made)) == {"repeatable": state}
 
 
 def test_limits_of_the_scale_are_what_is_checked(tmp_path: Path) -> None:
-    reference, request = task_file(tmp_path, settings="{'limit': {'test': 7}}"), LoadRequest("en", "mini")
-    made = subjects.make_subject(reference, request, _load(reference, request))
+    made = subject_of(task_file(tmp_path, settings="{'limit': {'test': 7}}"))
     assert len(made.splits.test) == 7
     assert states(check_repeatable(made)) == {"repeatable": "ok"}
 
 
-def _load(reference: str, request: LoadRequest) -> Splits:
-    from warmup_bench.contracts.registry import tasks
-
-    splits: Splits = tasks().load(reference).value.load(request)
-    return splits
-
-
 def test_the_trial_run_says_what_went_wrong(tmp_path: Path) -> None:
-    reference, request = task_file(tmp_path, name="fine"), LoadRequest("en", "mini")
-    splits = _load(reference, request)
-    good = one(check_trial(subjects.make_subject(reference, request, splits)), "5-step run")
-    assert good == CheckResult(
-        "5-step run", "ok", "sft and warmup: trained, decoded 4 examples, scored by chrF++"
-    )
-    path = Path(reference)
+    path = Path(task_file(tmp_path, name="fine"))
+    good = one(check_trial(subject_of(str(path))), "5-step run")
+    message = "sft and warmup: trained, decoded 4 examples, scored by chrF++"
+    assert good == CheckResult("5-step run", "ok", message)
     path.write_text(path.read_text().replace('"chrf++"', '"macro-f1"'), encoding="utf-8")
-    bad = one(check_trial(subjects.make_subject(reference, request, splits)), "5-step run")
-    assert (bad.state, "label" in bad.message) == ("failed", True)
+    expect(check_trial(subject_of(str(path))), "5-step run", "failed", "label")
 
 
 def test_one_name_for_the_card_and_the_entry_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -403,12 +383,10 @@ def test_one_name_for_the_card_and_the_entry_point(tmp_path: Path, monkeypatch: 
     monkeypatch.syspath_prepend(tmp_path)
     point = EntryPoint("letters", "letters_of_mine:TASK", "warmup_bench.tasks")
     monkeypatch.setattr(registry, "declared", lambda group: [(point, ("another", "1.0"))])
-    first = next(check_task("letters"))
-    assert first.state == "failed"
-    assert "registered as 'letters', but its card says 'letters_of_mine'" in first.message
+    message = "registered as 'letters', but its card says 'letters_of_mine'"
+    expect([next(check_task("letters"))], "card", "failed", message)
 
 
 def test_settings_that_nobody_reads_are_found(tmp_path: Path) -> None:
-    found = list(check_task(task_file(tmp_path, settings="{'train': {'batch': 3}}")))
-    bad = one(found, "settings")
-    assert (bad.state, "unknown key 'train.batch'" in bad.message) == ("failed", True)
+    findings = check_task(task_file(tmp_path, settings="{'train': {'batch': 3}}"))
+    expect(findings, "settings", "failed", "unknown key 'train.batch'")

@@ -123,9 +123,8 @@ def test_failures_say_what_is_known(tmp_path: Path) -> None:
     mended = failure_of(raised(UserError("no data", hint="Get some.")), "decode")
     assert (mended.stage, mended.error, mended.traceback) == ("decode", "UserError", "")
     assert mended.message == "no data. Get some."
-    diverged = failure_of(
-        raised(TrainingError("diverged", diagnostics={"loss": [float("nan"), 1.0]})), "training"
-    )
+    diagnostics = {"loss": [float("nan"), 1.0]}
+    diverged = failure_of(raised(TrainingError("diverged", diagnostics=diagnostics)), "training")
     ours = failure_of(raised(ZeroDivisionError("one by none")), "score")
     assert ours.message == "ZeroDivisionError: one by none"
     assert "in raised" in ours.traceback

@@ -10,20 +10,17 @@ from typing import Any
 
 import pytest
 
-from plugin_files import write_plugins
+from plugin_files import planned
 from same_results import assert_same
 from warmup_bench.contracts.errors import UserError
 from warmup_bench.execution.executors import Event, cluster
 from warmup_bench.execution.runner import execute
 from warmup_bench.plan.jobs import outstanding
-from warmup_bench.plan.plan import Plan, make_plan
-from warmup_bench.spec.spec import make_spec
+from warmup_bench.plan.plan import Plan
 from warmup_bench.store.folders import DONE
 
 ray = pytest.importorskip("ray")
-pytestmark = pytest.mark.timeout(
-    900
-)  # several processes import torch: half a minute where the cores are free
+pytestmark = pytest.mark.timeout(900)  # several processes import torch: half a minute on free cores
 SMALL = {"object_store_memory": 80 * 2**20}
 
 
@@ -43,18 +40,13 @@ def nodes() -> Iterator[Any]:
 
 
 def plan(place: Path, out: str, **more: Any) -> Plan:
-    files = write_plugins(place)
     content = {
-        "task": files["task"],
-        "backbones": [files["backbone"]],
-        "methods": ["sft", "warmup"],
-        "seeds": 2,
         "limit": {"train": 24, "validation": 8, "test": 8},
         "train": {"checkpoint_every": 2, "dropout": 0.1, "eval_every": 3},
         "warm_start": {"steps": 6},
         "out": str(place / out),
     }
-    return make_plan(make_spec(content | more, "a test"))
+    return planned(place, **content | more)
 
 
 def run(made: Plan, listener: Any = lambda event: None) -> None:
@@ -90,8 +82,8 @@ def test_a_cluster_gives_the_numbers_of_a_local_run(nodes: Any, tmp_path: Path) 
     assert ended == {step.key: 1 for step in steps}  # warm starts are made once for all methods of a seed
     assert {event.job for event in events if event.kind == "started"} == set(ended)
     for seed in ("seed0", "seed1"):
-        told = {event.stage for event in events if seed in event.job}
-        assert told >= {"warm start", "training", "decode", "score"}
+        stages = {event.stage for event in events if seed in event.job}
+        assert stages >= {"warm start", "training", "decode", "score"}
     assert not list((made.out / "locks").glob("*.probe"))
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from plugin_files import write_plugins
+from plugin_files import planned
 from warmup_bench.contracts.errors import UserError
 from warmup_bench.execution.executors import cluster
 from warmup_bench.execution.executors.choose import executor
-from warmup_bench.plan.plan import choose_device, make_plan
+from warmup_bench.plan.plan import choose_device
 from warmup_bench.spec.spec import RunSpec, make_spec
 
 
@@ -60,11 +60,9 @@ def test_a_gpu_may_be_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         choose_device("cuda")
     assert choose_device("cuda", elsewhere=True) == "cuda"
     assert choose_device("auto", elsewhere=True) == "cpu"
-    files = write_plugins(tmp_path)
-    content = {"task": files["task"], "backbones": [files["backbone"]], "executor": "ray", "device": "cuda"}
     with pytest.raises(UserError, match=r"train.dtype=auto asks this machine's GPU"):
-        make_plan(make_spec(content, "a test"))
-    plan = make_plan(make_spec(content | {"train": {"dtype": "bfloat16"}}, "a test"))
+        planned(tmp_path, executor="ray", device="cuda")
+    plan = planned(tmp_path, executor="ray", device="cuda", train={"dtype": "bfloat16"})
     assert plan.device == "cuda"
 
 

@@ -86,12 +86,8 @@ def test_a_run_that_is_stopped_often_ends_with_the_same_numbers(signals: list[st
 def test_a_run_with_two_workers_is_stopped_and_takes_its_workers_along(
     by: signal.Signals, tmp_path: Path
 ) -> None:
-    command = [
-        sys.executable,
-        "-c",
-        "from warmup_bench.cli import main; main()",
-        *arguments(tmp_path, workers=2),
-    ]
+    main = "from warmup_bench.cli import main; main()"
+    command = [sys.executable, "-c", main, *arguments(tmp_path, workers=2)]
     options: dict[str, Any] = {"cwd": tmp_path, "env": ENVIRONMENT, "stdout": subprocess.DEVNULL}
     subprocess.run([*command, "--out", "whole", "--workers", "1"], check=True, timeout=120, **options)
     draw = random.Random(7)

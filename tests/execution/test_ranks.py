@@ -13,12 +13,10 @@ from typing import Any
 import pytest
 
 from command import Done, invoke
-from plugin_files import write_plugins
+from plugin_files import planned, write_plugins
 from warmup_bench.execution.executors import ranks
 from warmup_bench.execution.executors.ranks import _from_json, _to_json, _Watch
 from warmup_bench.plan.jobs import Step, outstanding
-from warmup_bench.plan.plan import make_plan
-from warmup_bench.spec.spec import make_spec
 from warmup_bench.store.failures import Failure
 
 METHOD = """
@@ -134,10 +132,9 @@ def test_a_rank_that_fails_takes_its_cell_along_and_no_other(body: str, message:
 
 @pytest.mark.usefixtures("forked")
 def test_a_run_on_two_devices_is_stopped_and_goes_on(tmp_path: Path) -> None:
-    once = (
-        'if rank == 0 and not (p := Path("asked")).exists(): p.touch(); os.kill(os.getppid(), signal.SIGINT)'
-    )
-    more = ["--method", odd(tmp_path, once), "--devices", "2", "--set", "stats.baseline=odd"]
+    ask = "p.touch(); os.kill(os.getppid(), signal.SIGINT)"
+    once = odd(tmp_path, f'if rank == 0 and not (p := Path("asked")).exists(): {ask}')
+    more = ["--method", once, "--devices", "2", "--set", "stats.baseline=odd"]
     (tmp_path / "asked").touch()
     whole = run(tmp_path, *more, "--out", "whole")
     assert whole.returncode == 0, whole.stderr
@@ -161,21 +158,15 @@ def test_replayed_warmups_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_step_is_told_to_another_rank_as_json(tmp_path: Path) -> None:
-    files = write_plugins(tmp_path)
-    spec = {"task": files["task"], "backbones": [files["backbone"]], "out": str(tmp_path / "out")}
-    steps = outstanding(make_plan(make_spec(spec | {"match": ["warmup"], "devices": 2}, "a test"))).steps
+    steps = outstanding(planned(tmp_path, match=["warmup"], devices=2)).steps
     assert any(step.job.matched for step in steps)
     for step in steps:
         assert _from_json(_to_json(step, 3)) == (step, 3)
         assert isinstance(step, Step)
 
 
-def failure(error: str, message: str) -> Failure:
-    return Failure("training", error, message, when="then")
-
-
 @pytest.mark.parametrize(
-    ("told", "cause"),
+    ("known", "cause"),
     [
         (
             [(0, "RuntimeError", "RuntimeError: gloo: closed"), (1, "Killed", "rank 1 of 2 was killed")],
@@ -187,16 +178,17 @@ def failure(error: str, message: str) -> Failure:
     ],
 )
 def test_the_cause_is_told_and_not_what_followed_from_it(
-    told: list[tuple[int, str, str]], cause: str
+    known: list[tuple[int, str, str]], cause: str
 ) -> None:
     watch = _Watch(2)
     assert not watch.decided()
-    for rank, error, message in told:
-        watch.note(rank, failure(error, message))
+    for rank, error, message in known:
+        watch.note(rank, Failure("training", error, message, when="then"))
     assert watch.cause().message == cause
-    assert watch.decided() == any(error == "Killed" for _, error, _ in told)
+    assert watch.decided() == any(error == "Killed" for _, error, _ in known)
 
 
+TORCHRUN = ("-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "warmup_bench")
 ENVIRONMENT = os.environ | {
     "PYTHONPATH": str(Path(__file__).parents[2] / "src"),
     "OMP_NUM_THREADS": "1",
@@ -221,8 +213,7 @@ def launched(place: Path, *command: str) -> subprocess.CompletedProcess[str]:
 def test_torchrun_stores_what_one_process_stores(tmp_path: Path) -> None:
     argv = arguments(tmp_path, "--method", "warmup", "--set", "stats.baseline=warmup")
     assert invoke(*argv, "--out", "one", cwd=tmp_path).returncode == 0
-    torchrun = ("-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "warmup_bench")
-    done = launched(tmp_path, *torchrun, *argv, "--out", "two", "--devices", "2")
+    done = launched(tmp_path, *TORCHRUN, *argv, "--out", "two", "--devices", "2")
     assert done.returncode == 0, done.stderr
     assert_same(tmp_path / "one", tmp_path / "two")
     assert done.stdout.count("Stored in") == 1  # rank 0 alone speaks
@@ -232,22 +223,17 @@ def test_torchrun_stores_what_one_process_stores(tmp_path: Path) -> None:
 def test_a_rank_that_dies_under_torchrun_takes_its_cell_along(tmp_path: Path) -> None:
     body = "if rank == 1: os.kill(os.getpid(), signal.SIGKILL)"
     argv = arguments(tmp_path, "--method", odd(tmp_path, body), "--set", "stats.baseline=odd")
-    torchrun = ("-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "warmup_bench")
-    done = launched(tmp_path, *torchrun, *argv, "--out", "out")
+    done = launched(tmp_path, *TORCHRUN, *argv, "--out", "out")
     assert done.returncode == 1
     (failed,) = read(tmp_path / "out", "cells/*/failed.json").values()
-    assert (
-        failed["message"]
-        .removeprefix("what it needs failed: ")
-        .startswith("rank 1 of 2 was killed by SIGKILL")
-    )
+    reason = failed["message"].removeprefix("what it needs failed: ")
+    assert reason.startswith("rank 1 of 2 was killed by SIGKILL")
 
 
 @pytest.mark.slow
 def test_launchers_that_start_fewer_are_refused(tmp_path: Path) -> None:
     argv = arguments(tmp_path, "--out", "out")
-    torchrun = ("-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "warmup_bench")
-    done = launched(tmp_path, *torchrun, *argv, "--devices", "3")
+    done = launched(tmp_path, *TORCHRUN, *argv, "--devices", "3")
     assert done.returncode != 0
     assert "3 devices were asked for, and 2 of 3 processes started" in done.stderr
     accelerate = ("-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "-m", "warmup_bench")

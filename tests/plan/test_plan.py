@@ -41,11 +41,7 @@ def test_the_backbone_wins_over_the_task_and_the_spec_over_both(tmp_path: Path) 
 
 def test_limits_cut_every_split_and_change_the_fingerprint(tmp_path: Path) -> None:
     whole, cut = planned(tmp_path), planned(tmp_path, limit={"test": 7, "train": 30})
-    assert [len(s) for s in (cut.data["all"].train, cut.data["all"].validation, cut.data["all"].test)] == [
-        30,
-        20,
-        7,
-    ]
+    assert [len(split) for split in cut.data["all"].named().values()] == [30, 20, 7]
     assert cut.data["all"].test == whole.data["all"].test[:7]
     assert cut.fingerprints != whole.fingerprints
 
@@ -62,27 +58,25 @@ def test_limits_cut_every_split_and_change_the_fingerprint(tmp_path: Path) -> No
 def test_a_task_that_breaks_its_contract_is_named(
     tmp_path: Path, edit: tuple[str, str], message: str
 ) -> None:
-    files = write_plugins(tmp_path)
+    with pytest.raises(UserError, match=message):
+        plan_of_edited_task(tmp_path, *edit)
+
+
+def plan_of_edited_task(folder: Path, old: str, new: str) -> Plan:
+    files = write_plugins(folder)
     path = Path(files["task"])
     text = path.read_text(encoding="utf-8")
-    assert edit[0] in text
-    path.write_text(text.replace(*edit), encoding="utf-8")
-    with pytest.raises(UserError, match=message):
-        make_plan(make_spec({"task": str(path), "backbones": [files["backbone"]]}, "a test"))
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+    return make_plan(make_spec({"task": str(path), "backbones": [files["backbone"]]}, "a test"))
 
 
 def test_a_loader_sees_the_data_folder_of_the_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    files = write_plugins(tmp_path)
-    path = Path(files["task"])
-    text = path.read_text(encoding="utf-8")
-    path.write_text(
-        text.replace("rng = random.Random(5)", "raise RuntimeError(request.data_dir)"), encoding="utf-8"
-    )
     monkeypatch.setenv("WARMUP_BENCH_DATA", str(tmp_path))
     with pytest.raises(RuntimeError, match=str(tmp_path)):
-        make_plan(make_spec({"task": str(path), "backbones": [files["backbone"]]}, "a test"))
+        plan_of_edited_task(tmp_path, "rng = random.Random(5)", "raise RuntimeError(request.data_dir)")
 
 
 def test_test_sets_of_one_training_share_its_model(tmp_path: Path) -> None:
@@ -219,8 +213,7 @@ def test_a_stored_spec_runs_again_with_every_null_that_was_asked_for(
     made = planned(tmp_path, seeds=[0], **changes)
     assert read_back(made).cells == made.cells == make_plan(made.spec).cells
     (settings,) = (c.settings.model_dump() for c in made.cells if c.method == "warmup")
-    told = {section: {key: settings[section][key] for key in keys} for section, keys in of_warmup.items()}
-    assert told == of_warmup
+    assert of_warmup == {name: {k: settings[name][k] for k in keys} for name, keys in of_warmup.items()}
 
 
 def test_a_null_over_a_preset_is_the_only_one_that_is_stored(tmp_path: Path) -> None:

@@ -105,11 +105,12 @@ def test_a_checkpoint_in_the_cache_a_folder_or_nowhere(
     assert (far.state, "not in the cache" in far.detail) == ("missing", True)
 
     asked = []
-    monkeypatch.setattr(
-        huggingface_hub,
-        "file_exists",
-        lambda repo, name, revision: bool(asked.append((repo, name, revision))),
-    )
+
+    def absent(repo: str, name: str, revision: str) -> bool:
+        asked.append((repo, name, revision))
+        return False
+
+    monkeypatch.setattr(huggingface_hub, "file_exists", absent)
     assert "no weights in safetensors" in checkpoint_state(HUB, offline=False).detail
     assert asked[0] == ("somebody/far", "model.safetensors", "main")
     monkeypatch.setattr(huggingface_hub, "file_exists", lambda *a, **k: True)
@@ -144,14 +145,8 @@ def test_the_doctor_shows_every_row_and_says_by_its_code_whether_a_run_can_start
     monkeypatch.setenv("COLUMNS", "200")
     assert doctor_command(tmp_path) == 0
     shown = capsys.readouterr().out
-    for part in (
-        torch.__version__.partition("+")[0],
-        "extra lora",
-        "metric comet",
-        "t5-small",
-        "GB free",
-        "trackers",
-    ):
+    release = torch.__version__.partition("+")[0]
+    for part in (release, "extra lora", "metric comet", "t5-small", "GB free", "trackers"):
         assert part in shown
 
     def version(name: str) -> str:

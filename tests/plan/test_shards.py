@@ -11,12 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from command import invoke
-from plugin_files import write_plugins
+from plugin_files import planned, write_plugins
 from same_results import assert_same
 from warmup_bench.contracts.errors import UserError
 from warmup_bench.contracts.settings import Settings
 from warmup_bench.plan.jobs import outstanding
-from warmup_bench.plan.plan import Plan, make_plan
 from warmup_bench.plan.shards import (
     TOLERANCE,
     Shard,
@@ -28,7 +27,6 @@ from warmup_bench.plan.shards import (
     weigh,
 )
 from warmup_bench.spec.cell import Cell
-from warmup_bench.spec.spec import make_spec
 
 FILES = 5 * 3 + 4 * 6
 """5 models with log and ledger, 4 cells with predictions, ledger, 2 scores and their statistics."""
@@ -90,8 +88,8 @@ def test_shards_have_every_cell_once_and_keep_together_what_needs_each_other(
     assert sorted(place(cell) for part in parts for cell in part) == sorted(map(place, cells))
     order = [place(cell) for cell in cells]
     for part in parts:
-        found = [order.index(place(cell)) for cell in part]
-        assert found == sorted(found)
+        positions = [order.index(place(cell)) for cell in part]
+        assert positions == sorted(positions)
         here = {place(cell) for cell in part}
         for subset, backbone, seed, _, matched in here:
             assert not matched or (subset, backbone, seed, matched, "") in here
@@ -103,10 +101,8 @@ def test_shards_have_every_cell_once_and_keep_together_what_needs_each_other(
         if not part[0].trained_as:  # else cells that share a training have drawn different work here
             assert load == starts + sum(once.values()) + len(part)
     # Where bfloat16 can be had, every id is another one; the shards are not.
-    others = [
-        c.model_copy(update={"settings": Settings.model_validate({"train": {"dtype": "bfloat16"}})})
-        for c in cells
-    ]
+    bfloat16 = Settings.model_validate({"train": {"dtype": "bfloat16"}})
+    others = [c.model_copy(update={"settings": bfloat16}) for c in cells]
     again, _ = split(others, count, lambda cell: Weight(start, drawn[place(cell)], 1))
     assert [[place(c) for c in part] for part in again] == [[place(c) for c in part] for part in parts]
 
@@ -160,23 +156,17 @@ def test_groups_stay_whole_where_that_is_balanced_and_are_cut_where_it_is_not() 
     assert len(seeds(9, 1, 5)) == 3
 
 
-def plan_of(folder: Path, **content: object) -> Plan:
-    files = write_plugins(folder)
-    base: dict[str, object] = {"task": files["task"], "backbones": [files["backbone"]]}
-    return make_plan(make_spec(base | {"out": str(folder / "out")} | content, "a test"))
-
-
 def test_costs_are_counted_from_what_the_plan_declares(tmp_path: Path) -> None:
-    plan = plan_of(tmp_path, methods=["sft", "warmup"], match=["warmup"], warm_start={"steps": 3})
+    plan = planned(tmp_path, methods=["sft", "warmup"], match=["warmup"], warm_start={"steps": 3})
     sft, warmup, matched = map(weigh(plan), plan.cells[:3])
     assert sft.training < matched.training < warmup.training  # what is written token by token counts for more
     assert sft.start * 2 == sft.training  # 3 steps and 6, the same ones
     assert sft.start == warmup.start == matched.start > 0
     assert sft.decoding == matched.decoding < warmup.decoding
-    longer = plan_of(tmp_path, methods={"sft": {}, "warmup": {"budget": {"steps": 12}}}, match=["warmup"])
-    direct, planned, given_that = map(weigh(longer), longer.cells[:3])
+    longer = planned(tmp_path, methods={"sft": {}, "warmup": {"budget": {"steps": 12}}}, match=["warmup"])
+    direct, twice_as_long, given_that = map(weigh(longer), longer.cells[:3])
     assert direct.training == sft.training
-    assert planned.training == pytest.approx(2 * warmup.training, abs=1)
+    assert twice_as_long.training == pytest.approx(2 * warmup.training, abs=1)
     assert given_that.training == pytest.approx(2 * matched.training, abs=1)
 
 
@@ -189,7 +179,7 @@ def test_shards_do_not_depend_on_what_is_in_a_machines_cache(
     monkeypatch.setattr("transformers.AutoConfig.from_pretrained", refuse)
     monkeypatch.setattr("transformers.AutoTokenizer.from_pretrained", refuse)
     nano = write_plugins(tmp_path)["backbone"]
-    plan = plan_of(tmp_path, backbones=[nano, "someone/some-model"], seeds=2)
+    plan = planned(tmp_path, backbones=[nano, "someone/some-model"], seeds=2)
     parts = [slice_of(plan, Shard(i + 1, 4)) for i in range(4)]
     assert sorted(c.id for part in parts for c in part.cells) == sorted(c.id for c in plan.cells)
     assert sum(part.share for part in parts) == pytest.approx(1)
@@ -197,12 +187,11 @@ def test_shards_do_not_depend_on_what_is_in_a_machines_cache(
 
 
 def test_what_is_stored_does_not_move_a_cell(tmp_path: Path) -> None:
-    plan = plan_of(tmp_path, seeds=3)
+    plan = planned(tmp_path, seeds=3)
     before = [slice_of(plan, Shard(i, 2)) for i in (1, 2)]
-    (plan.out / "trainings" / plan.cells[0].training_id).mkdir(parents=True)
-    (plan.out / "trainings" / plan.cells[0].training_id / "DONE.json").write_text(
-        '{"schema_version": 2, "files": {}}'
-    )
+    stored = plan.out / "trainings" / plan.cells[0].training_id
+    stored.mkdir(parents=True)
+    (stored / "DONE.json").write_text('{"schema_version": 2, "files": {}}')
     assert [slice_of(plan, Shard(i, 2)) for i in (1, 2)] == before
     assert len(outstanding(plan).of_kind("training")) == 5
 
@@ -291,9 +280,8 @@ def test_folders_of_shards_are_merged_by_copying(whole: tuple[Path, list[str]]) 
         assert done.returncode == 0, done.stderr
         assert len(list((at / f"part{i}" / "warm-starts").iterdir())) == 1  # made twice, as the shards say
         ignored = shutil.ignore_patterns("locks", "checkpoints", ".*")
-        shutil.copytree(
-            at / f"part{i}", at / "merged", copy_function=keep_first, ignore=ignored, dirs_exist_ok=True
-        )
+        options = {"copy_function": keep_first, "ignore": ignored, "dirs_exist_ok": True}
+        shutil.copytree(at / f"part{i}", at / "merged", **options)
     assert assert_same(at / "whole", at / "merged") == FILES
     assert report("merged", at) == report("whole", at)
     done = invoke(*arguments, "--out", "merged", cwd=at)
