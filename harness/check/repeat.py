@@ -18,7 +18,7 @@ from warmup_bench.store.examples import limited
 def check_repeatable(subject: Subject) -> Iterator[CheckResult]:
     """Finding ``repeatable``: a second process with another hash seed gives the same fingerprint."""
     request = subject.request
-    asked = {
+    arguments = {
         "reference": subject.reference,
         "subset": request.subset,
         "scale": request.scale,
@@ -28,7 +28,7 @@ def check_repeatable(subject: Subject) -> Iterator[CheckResult]:
     }
     seed = "1" if os.environ.get("PYTHONHASHSEED") != "1" else "2"
     environment = os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    command = [sys.executable, "-m", "warmup_bench.check.repeat", json.dumps(asked)]
+    command = [sys.executable, "-m", "warmup_bench.check.repeat", json.dumps(arguments)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     advice = "Draw from random.Random(seed), sort what comes from a set, and read no clock."
     if done.returncode:
@@ -44,11 +44,11 @@ def check_repeatable(subject: Subject) -> Iterator[CheckResult]:
 
 def main() -> None:
     """Print the fingerprint of what is asked for as JSON in the first argument."""
-    asked = json.loads(sys.argv[1])
-    task = tasks().load(asked["reference"]).value
-    folder = Path(asked["data_dir"]) if asked["data_dir"] else None
-    splits = task.load(LoadRequest(asked["subset"], asked["scale"], folder, asked["offline"]))
-    used = limited(splits, Limit(**asked["limit"]))
+    arguments = json.loads(sys.argv[1])
+    folder = Path(arguments["data_dir"]) if arguments["data_dir"] else None
+    request = LoadRequest(arguments["subset"], arguments["scale"], folder, arguments["offline"])
+    splits = tasks().load(arguments["reference"]).value.load(request)
+    used = limited(splits, Limit(**arguments["limit"]))
     sys.stdout.write(f"\n{used.fingerprint()}\n")
 
 

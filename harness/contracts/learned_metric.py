@@ -78,5 +78,5 @@ def mean_percent(statistics: FloatArray) -> FloatArray:
 def score_all(metric: LearnedMetric, segments: Sequence[Sequence[Segment]]) -> FloatArray:
     """Score without a cache: what ``segment_statistics`` of a learned metric returns."""
     flat = [segment for of_one in segments for segment in of_one]
-    found = iter([value for batch in metric.score(flat, device="auto") for value in batch])
-    return metric.statistics([[next(found) for _ in of_one] for of_one in segments])
+    scores = iter([score for batch in metric.score(flat, device="auto") for score in batch])
+    return metric.statistics([[next(scores) for _ in of_one] for of_one in segments])

@@ -67,12 +67,10 @@ def redact(text: str, environment: Mapping[str, str] | None = None) -> str:
     return _PAIR.sub(_hidden, text)
 
 
-def _hidden(found: re.Match[str]) -> str:
-    if not is_secret_name(found["name"]):
-        # The value may be a pair too, as in "url=https://host/?token=…": look behind the first sign only.
-        inner = found["value"]
-        return found["name"] + found["between"] + (_PAIR.sub(_hidden, inner) if inner else "")
-    return f"{found['name']}{found['between']}{MARK}"
+def _hidden(pair: re.Match[str]) -> str:
+    # Where the value is no secret it may be a pair too, as in "url=https://host/?token=…".
+    value = MARK if is_secret_name(pair["name"]) else _PAIR.sub(_hidden, pair["value"])
+    return f"{pair['name']}{pair['between']}{value}"
 
 
 def redact_all(value: Any) -> Any:
@@ -92,4 +90,4 @@ def visible(text: str) -> str:
 
     Line breaks and tabs stay; so do all letters, of which lone surrogates are none.
     """
-    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+    return _CONTROL.sub(lambda control: control[0].encode("unicode_escape").decode("ascii"), text)

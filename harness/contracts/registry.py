@@ -79,9 +79,9 @@ class Registry(Generic[T]):
         """
         if reference.endswith(".py"):
             return self._checked(self._from_file(Path(reference)))
-        found = [(ep, owner) for ep, owner in declared(self.group) if ep.name == reference]
-        distinct = {(ep.value, dist) for ep, (dist, _) in found}
-        if not found:
+        points = [(point, owner) for point, owner in declared(self.group) if point.name == reference]
+        distinct = {(point.value, dist) for point, (dist, _) in points}
+        if not points:
             raise self.unknown(reference)
         if len(distinct) > 1:
             both = " and ".join(sorted(f"{value} of {dist}" for value, dist in distinct))
@@ -90,7 +90,7 @@ class Registry(Generic[T]):
                 origin=f"entry points '{self.group}'",
                 hint="Uninstall one of the two, or rename it.",
             )
-        point, (dist, version) = found[0]
+        point, (dist, version) = points[0]
         try:
             value = point.load()
         except (Exception, SystemExit) as error:

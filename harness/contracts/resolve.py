@@ -25,35 +25,35 @@ def resolve_method(reference: str) -> Entry[Method]:
     base, *assignments = reference.split(":")
     split = next((i for i, a in enumerate(assignments) if a.startswith(SAMPLER)), len(assignments))
     entry = methods().load(base)
-    made = entry.value
-    if not isinstance(made, Method):
-        made = _made("method", reference, entry, assignments[:split])
+    method = entry.value
+    if not isinstance(method, Method):
+        method = _made("method", reference, entry, assignments[:split])
     elif assignments[:split]:
         raise UserError(f"method '{base}' has no options", origin=reference, hint=f"Ask for '{base}'.")
-    if not isinstance(made, Method):
+    if not isinstance(method, Method):
         raise UserError(f"method '{base}' is not a warmup_bench.Method", origin=entry.origin)
-    if made.warmup == "given" and made.give is None:
+    if method.warmup == "given" and method.give is None:
         raise UserError(f"method '{base}' says its warmups are given, but has no 'give'", origin=entry.origin)
-    sampler, code = made.sampler, entry.code
+    sampler, code = method.sampler, entry.code
     if split < len(assignments):
-        if made.warmup != "sampled":
+        if method.warmup != "sampled":
             raise UserError(
                 f"method '{base}' draws no warmups, so it takes no sampler",
                 origin=reference,
                 hint=f"Ask for '{':'.join([base, *assignments[:split]])}'.",
             )
         sampler, code = _sampler(reference, assignments[split], assignments[split + 1 :], entry.code)
-    name = ":".join([made.name, *assignments])
-    return Entry(name, dataclasses.replace(made, name=name, sampler=sampler), entry.origin, code)
+    name = ":".join([method.name, *assignments])
+    return Entry(name, dataclasses.replace(method, name=name, sampler=sampler), entry.origin, code)
 
 
 def _sampler(reference: str, chosen: str, options: list[str], code: str) -> tuple[Sampler, str]:
     """A sampler with its options, and the version of the method's code with the sampler's."""
     entry = samplers().load(chosen.removeprefix(SAMPLER))
-    made = _made("sampler", reference, entry, options)
-    if not isinstance(made, Sampler):
+    sampler = _made("sampler", reference, entry, options)
+    if not isinstance(sampler, Sampler):
         raise UserError(f"sampler '{entry.name}' is not a warmup_bench.Sampler", origin=entry.origin)
-    return made, f"{code}, {entry.code}"
+    return sampler, f"{code}, {entry.code}"
 
 
 def _made(kind: str, reference: str, entry: Entry[Any], assignments: list[str]) -> object:

@@ -15,7 +15,7 @@ from warmup_bench.plan.costs import (
     training_operations,
     warm_start_operations,
 )
-from warmup_bench.plan.matches import spent_by
+from warmup_bench.plan.matches import matchable, spent_by
 from warmup_bench.plan.plan import Plan
 from warmup_bench.spec.cell import Cell
 
@@ -47,7 +47,7 @@ def estimate(
 
     from warmup_bench.models.batching import encode_examples
 
-    matchable = plan.matchable()
+    candidates = matchable(plan.cells)
     spent, disk = Operations(), 0
     rate = UTILISATION * _matrix_rate(plan.device)
     for model in dict.fromkeys(map(_model, cells)):
@@ -67,7 +67,7 @@ def estimate(
         for cell in started:
             spent += warm_start_operations(each(cell), cell.settings)
         for cell in trained:
-            by = spent_by(cell, matchable)
+            by = spent_by(cell, candidates)
             spent += training_operations(
                 each(by), by.settings, train=len(splits.train), rate=rate, matched=bool(cell.matched)
             )

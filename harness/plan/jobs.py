@@ -8,6 +8,7 @@ from typing import Literal
 from warmup_bench.contracts.registry import metrics
 from warmup_bench.contracts.resolve import resolve_method
 from warmup_bench.contracts.settings import Score
+from warmup_bench.plan.matches import matchable, spent_by
 from warmup_bench.plan.plan import Plan
 from warmup_bench.score.cells import is_scored
 from warmup_bench.spec.cell import Cell
@@ -192,7 +193,7 @@ def jobs_of(plan: Plan) -> list[Job]:
     """A job for each cell of a plan, in its order."""
     references = {entry.name: reference for reference, entry in plan.presets.items()}
     sources = {m.value.name: r for m, r in zip(plan.methods.values(), plan.spec.methods, strict=True)}
-    plain = plan.matchable()
+    candidates = matchable(plan.cells)
     return [
         Job(
             cell=cell,
@@ -205,7 +206,7 @@ def jobs_of(plan: Plan) -> list[Job]:
             offline=plan.spec.offline,
             metrics=plan.metrics,
             score=plan.spec.score,
-            matched=plain[cell.subset, cell.backbone, cell.seed, cell.matched] if cell.matched else None,
+            matched=spent_by(cell, candidates) if cell.matched else None,
             track=plan.spec.track,
             devices=plan.devices,
         )

@@ -20,20 +20,20 @@ def matchable(cells: Iterable[Cell]) -> dict[Coordinates, Cell]:
 def with_matches(cells: Iterable[Cell]) -> tuple[Cell, ...]:
     """The cells, each matched one with the training whose operations it is given."""
     laid_out = tuple(cells)
-    own = matchable(laid_out)
+    candidates = matchable(laid_out)
     return tuple(
-        cell.model_copy(update={"matched_training": spent_by(cell, own).training_id})
+        cell.model_copy(update={"matched_training": spent_by(cell, candidates).training_id})
         if cell.matched
         else cell
         for cell in laid_out
     )
 
 
-def spent_by(cell: Cell, own: Mapping[Coordinates, Cell]) -> Cell:
+def spent_by(cell: Cell, candidates: Mapping[Coordinates, Cell]) -> Cell:
     """The cell whose training tells what this one's spends: a matched one spends what the other does.
 
     Args:
         cell: The cell.
-        own: :func:`matchable` of its plan.
+        candidates: :func:`matchable` of its plan.
     """
-    return own[cell.subset, cell.backbone, cell.seed, cell.matched] if cell.matched else cell
+    return candidates[cell.subset, cell.backbone, cell.seed, cell.matched] if cell.matched else cell

@@ -90,18 +90,18 @@ def _choose_metrics(
     plain, learned, left_out = [], [], []
     for reference in dict.fromkeys((*card.metrics, *settings.metrics)):
         entry = metrics().load(reference)
-        made = [
+        variants = [
             entry.value(MetricContext(card.subsets[subset].target_language, card.labels, settings=settings))
             for subset in subsets
         ]
-        if not is_learned(made[0]):
+        if not is_learned(variants[0]):
             plain.append(reference)
             continue
-        reason = next((reason for metric in made if (reason := metric.missing())), "")
+        reason = next((reason for metric in variants if (reason := metric.missing())), "")
         if reason and reference in settings.metrics:
             raise UserError(f"metric '{reference}' can't score here: {reason}", origin="score.metrics")
         if reason:
-            left_out.append(f"{made[0].name} is left out: {reason}.")
+            left_out.append(f"{variants[0].name} is left out: {reason}.")
         else:
             learned.append(reference)
     return tuple(plain), tuple(learned), tuple(left_out)

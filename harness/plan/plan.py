@@ -12,7 +12,7 @@ from warmup_bench.contracts.registry import Entry
 from warmup_bench.contracts.settings import Limit, Settings
 from warmup_bench.contracts.task import LoadRequest, Scale, Splits, Task, TaskCard
 from warmup_bench.plan.layers import backbone_section, decoded, resolve
-from warmup_bench.plan.matches import Coordinates, matchable, with_matches
+from warmup_bench.plan.matches import with_matches
 from warmup_bench.plan.names import Names, resolve_names
 from warmup_bench.plan.selection import find_data_dir, is_offline
 from warmup_bench.spec.cell import NO_NUMBER, Cell
@@ -61,10 +61,6 @@ class Plan:
         """Where the examples of a subset are kept."""
         name = self.task.value.card.name
         return self.out / "data" / f"{name}.{subset}.{self.spec.scale}-{self.fingerprints[subset]}"
-
-    def matchable(self) -> dict[Coordinates, Cell]:
-        """The cells whose operations a matched one may be given, by subset, backbone, seed and method."""
-        return matchable(self.cells)
 
 
 def make_plan(spec: RunSpec, data: Mapping[str, Splits] | None = None) -> Plan:
@@ -139,12 +135,12 @@ class _Merged:
 
     Attributes:
         shared: Of each backbone, in order, without what a method sets.
-        own: Of each backbone and method, by their references and names: one a way to decode.
+        of_methods: Of each backbone and method, by their references and names: one a way to decode.
         limit: Of the examples, the same for all.
     """
 
     shared: list[Settings]
-    own: dict[tuple[str, str], list[Settings]]
+    of_methods: dict[tuple[str, str], list[Settings]]
     limit: Limit
 
 
@@ -155,7 +151,7 @@ def _merge_settings(spec: RunSpec, names: Names, device: str) -> _Merged:
         UserError: A value that makes no sense, or limits that differ.
     """
     shared: list[Settings] = []
-    own: dict[tuple[str, str], list[Settings]] = {}
+    of_methods: dict[tuple[str, str], list[Settings]] = {}
     for reference, preset in names.presets.items():
         section = spec.backbones.get(reference, {})
         layers = names.scale_card.settings, preset.value.settings, spec.sections(), section
@@ -163,13 +159,13 @@ def _merge_settings(spec: RunSpec, names: Names, device: str) -> _Merged:
         for (name, method), of_method in zip(names.methods.items(), spec.methods.values(), strict=True):
             origin = f"settings of {reference}, methods.{name}"
             merged = resolve(origin, device, *layers, of_method)
-            own[reference, name] = decoded(spec, method.value, merged)
-    limits = {settings.limit for settings in (*shared, *(ways[0] for ways in own.values()))}
+            of_methods[reference, name] = decoded(spec, method.value, merged)
+    limits = {settings.limit for settings in (*shared, *(ways[0] for ways in of_methods.values()))}
     if len(limits) > 1:
         raise UserError(
             "backbones and methods of one run must share their limits", hint="Give 'limit' at the top level."
         )
-    return _Merged(shared, own, limits.pop())
+    return _Merged(shared, of_methods, limits.pop())
 
 
 def _cells(
@@ -188,7 +184,7 @@ def _cells(
     rows = [*((method, "") for method in names.methods.values()), *names.matched(spec)]
     for subset, (reference, preset), seed in product(names.subsets, names.presets.items(), spec.seeds):
         for method, match in rows:
-            for way in settings.own[reference, method.name][: 1 if match else None]:
+            for way in settings.of_methods[reference, method.name][: 1 if match else None]:
                 yield Cell(
                     task=card.name,
                     task_version=card.version,

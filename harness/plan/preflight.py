@@ -85,9 +85,8 @@ def missing_pieces(plan: "Plan", work: "Work") -> Iterator[Need]:
 
 def writable(out: Path) -> Need:
     """Whether a results folder can be made and written; nothing is left behind."""
-    there = next(p for p in (out, *out.absolute().parents) if p.exists())
     try:
-        with tempfile.TemporaryFile(dir=there):
+        with tempfile.TemporaryFile(dir=_existing(out)):
             pass
     except OSError as error:
         detail = f"results folder {out} is not writable: {error.strerror}"
@@ -95,10 +94,14 @@ def writable(out: Path) -> Need:
     return Need("write permission", "ok", str(out))
 
 
+def _existing(folder: Path) -> Path:
+    """The folder, or the nearest one above it that is there."""
+    return next(path for path in (folder, *folder.absolute().parents) if path.exists())
+
+
 def room(out: Path, needed: int) -> Need:
     """Whether the disk of a results folder has ``needed`` bytes."""
-    there = next(p for p in (out.absolute(), *out.absolute().parents) if p.exists())
-    free = shutil.disk_usage(there).free
+    free = shutil.disk_usage(_existing(out)).free
     detail = f"{free / 1e9:.1f} GB free at {out}"
     if free >= needed:
         return Need("disk", "ok", detail)
@@ -306,8 +309,7 @@ def _hub_cache() -> Need:
     from huggingface_hub.constants import HF_HUB_CACHE, HF_HUB_OFFLINE
 
     folder = Path(HF_HUB_CACHE)
-    there = next(p for p in (folder, *folder.absolute().parents) if p.exists())
     offline = ", HF_HUB_OFFLINE is set: nothing is fetched" if HF_HUB_OFFLINE else ""
-    if os.access(there, os.W_OK):
+    if os.access(_existing(folder), os.W_OK):
         return Need("hub cache", "ok", f"{folder}{offline}")
     return Need("hub cache", "absent", f"{folder} is not writable{offline}", "Set HF_HOME.")

@@ -34,7 +34,7 @@ from warmup_bench.plan.costs import (
     training_operations,
     warm_start_operations,
 )
-from warmup_bench.plan.matches import spent_by
+from warmup_bench.plan.matches import matchable, spent_by
 from warmup_bench.plan.plan import Plan
 from warmup_bench.spec.cell import Cell
 
@@ -218,7 +218,7 @@ def weigh(plan: Plan) -> Callable[[Cell], Weight]:
     """
     presets = {entry.name: entry.value for entry in plan.presets.values()}
     declared = all(preset.config for preset in presets.values())
-    matchable = plan.matchable()
+    candidates = matchable(plan.cells)
 
     @cache
     def costs(backbone: str, lora: Lora) -> Costs:
@@ -241,7 +241,7 @@ def weigh(plan: Plan) -> Callable[[Cell], Weight]:
         return _weight(spent)
 
     def work_of(cell: Cell) -> Weight:
-        by, settings = spent_by(cell, matchable), cell.settings
+        by, settings = spent_by(cell, candidates), cell.settings
         one = each(cell.backbone, cell.subset, cell.method, settings)
         tests = len(getattr(plan.data[cell.subset], settings.decode.split))
         return Weight(

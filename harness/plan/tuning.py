@@ -143,8 +143,9 @@ def metric_of(sweep: Sweep) -> str:
     names: dict[str, str] = {}
     for reference in references:
         language = card.subsets[plan.spec.subsets[0]].target_language
-        made = metrics().load(reference).value(MetricContext(language, card.labels, settings=plan.spec.score))
-        names |= {reference.lower(): reference, made.name.lower(): reference}
+        context = MetricContext(language, card.labels, settings=plan.spec.score)
+        name = metrics().load(reference).value(context).name
+        names |= {reference.lower(): reference, name.lower(): reference}
     if sweep.tune.metric.lower() not in names:
         raise UserError(
             f"no cell of this sweep would be scored with metric '{sweep.tune.metric}'",

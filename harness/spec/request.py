@@ -15,13 +15,13 @@ def collect_spec(options: Mapping[str, Any], spec_file: Path | None, assignments
     Raises:
         UserError: An unknown key, a bad value, or no task.
     """
-    asked = {} if spec_file is None else read_spec(spec_file)
+    from_file = {} if spec_file is None else read_spec(spec_file)
     parsed = [parse_assignment(text) for text in assignments]
     assigned = merge(*parsed)
     given = {key: _option(key, value) for key, value in options.items() if value not in (None, [])}
-    layers = [overruled(asked, merge(assigned, given)), *(overruled(layer, given) for layer in parsed)]
+    layers = [overruled(from_file, merge(assigned, given)), *(overruled(layer, given) for layer in parsed)]
     content = merge(_without_rows(merge(*layers), given.get("methods")), given)
-    sources = {str(spec_file): asked, "--set": assigned, "the command line": given}
+    sources = {str(spec_file): from_file, "--set": assigned, "the command line": given}
     origins = [name for name, layer in sources.items() if layer]
     if "task" not in content:
         raise UserError("no task was named", origin="--task", hint="Try 'warmup-bench list tasks'.")

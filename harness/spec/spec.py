@@ -186,15 +186,16 @@ def overruled(content: Mapping[str, Any], later: Mapping[str, Any]) -> dict[str,
         if isinstance(named := content.get(kind), Mapping):
             sections = {key: value for key, value in later.items() if key in Settings.model_fields}
             kept[kind] = {
-                name: _less(own, sections) if isinstance(own, Mapping) else own for name, own in named.items()
+                name: _less(settings, sections) if isinstance(settings, Mapping) else settings
+                for name, settings in named.items()
             }
     return kept
 
 
-def _less(own: Mapping[str, Any], later: Mapping[str, Any]) -> dict[str, Any]:
+def _less(settings: Mapping[str, Any], later: Mapping[str, Any]) -> dict[str, Any]:
     """Nested settings without those that are given later; a budget goes whole."""
     left = {}
-    for key, value in own.items():
+    for key, value in settings.items():
         if key not in later:
             left[key] = value
         elif key != "budget" and isinstance(value, Mapping) and isinstance(later[key], Mapping):
@@ -231,7 +232,7 @@ def parse_assignment(text: str) -> dict[str, Any]:
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
         raise UserError(
-            f"'{_told(text)}' is not of the form KEY=VALUE",
+            f"'{_short(text)}' is not of the form KEY=VALUE",
             origin="--set",
             hint="Example: --set train.batch_size=32",
         )
@@ -239,13 +240,13 @@ def parse_assignment(text: str) -> dict[str, Any]:
         parsed = read_yaml(value)
     except ValueError as error:
         raise UserError(
-            f"'{_told(value)}' is not a YAML value: {error}", origin=f"--set {_told(key)}"
+            f"'{_short(value)}' is not a YAML value: {error}", origin=f"--set {_short(key)}"
         ) from error
     if isinstance(parsed, str):
         with suppress(ValueError):
             parsed = float(parsed)  # YAML 1.1 reads 1e-3 as a string
     if key.count(".") > DEEPEST:
-        raise UserError(f"'{_told(key)}' is not a key", origin="--set")
+        raise UserError(f"'{_short(key)}' is not a key", origin="--set")
     return nested({key.strip(): parsed})
 
 
@@ -301,7 +302,7 @@ def _known_keys(content: Mapping[str, Any], model: type[BaseModel], prefix: str,
             near = difflib.get_close_matches(str(key), list(fields), n=2, cutoff=0.5)
             meant = f"Did you mean {' or '.join(prefix + n for n in near)}?" if near else ""
             raise UserError(
-                f"unknown key '{prefix}{_told(str(key))}'",
+                f"unknown key '{prefix}{_short(str(key))}'",
                 origin=origin,
                 hint=meant or f"Known: {', '.join(fields)}.",
             )
@@ -309,7 +310,7 @@ def _known_keys(content: Mapping[str, Any], model: type[BaseModel], prefix: str,
         kind = (inner or fields[key]).annotation
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             if not isinstance(value, Mapping | BaseModel):
-                problem = f"'{prefix}{key}' must hold keys of its own, not {_told(repr(value))}"
+                problem = f"'{prefix}{key}' must hold keys of its own, not {_short(repr(value))}"
                 raise UserError(problem, origin=origin)
             if isinstance(value, Mapping):
                 _known_keys(value, kind, f"{prefix}{key}.", origin)
@@ -322,7 +323,8 @@ def _validated(model: type[Model], content: Mapping[str, Any], origin: str) -> M
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise UserError(
-            f"'{where}' = {_told(repr(first['input']))} is not valid: {_told(first['msg'])}", origin=origin
+            f"'{where}' = {_short(repr(first['input']))} is not valid: {_short(first['msg'])}",
+            origin=origin,
         ) from error
 
 
@@ -345,6 +347,6 @@ def _no_secrets(content: Any, origin: str) -> None:
         )
 
 
-def _told(text: str) -> str:
+def _short(text: str) -> str:
     """A value in an error message, not longer than a line."""
     return text if len(text) <= 200 else f"{text[:200]}…"
