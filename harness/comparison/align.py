@@ -1,7 +1,7 @@
 """The tests of a table: statistics of stored cells, paired by example and seed, also for an average."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 
@@ -19,21 +19,18 @@ Runs = Mapping[str, Mapping[int, Result]]
 
 def matched_seeds(runs: Sequence[Runs], subsets: Sequence[str]) -> list[int]:
     """The seeds, ascending, that every one of the rows has in every one of the subsets."""
-    held = [set(row.get(subset, {})) for row in runs for subset in subsets]
-    return sorted(set.intersection(*held)) if held else []
+    seeds = [set(row.get(subset, {})) for row in runs for subset in subsets]
+    return sorted(set.intersection(*seeds)) if seeds else []
 
 
-@dataclass
 class Comparer:
-    """Compares rows on one metric, each file read once.
+    """Compares rows on one metric, each file read once."""
 
-    Attributes:
-        stats: Resamples, randomisations, level, seed.
-    """
-
-    stats: Stats
-    _read: dict[tuple[str, str], tuple[list[str], FloatArray]] = field(default_factory=dict)
-    _groups: dict[str, list[str] | None] = field(default_factory=dict)
+    def __init__(self, stats: Stats) -> None:
+        """``stats``: resamples, randomisations, level, seed."""
+        self.stats = stats
+        self._groups = cache(lambda result: result.groups())
+        self._statistics = cache(lambda result, metric: result.statistics(metric))
 
     def compare(self, baseline: Runs, other: Runs, subsets: Sequence[str], metric: str) -> Comparison | None:
         """``other`` against ``baseline``: on one subset, or on the mean of the scores on several.
@@ -59,15 +56,12 @@ class Comparer:
             ids=ids,
             groups=groups,
             strata=strata,
-            randomizations=self.stats.randomizations,
-            resamples=self.stats.resamples,
-            seed=self.stats.seed,
-            confidence=self.stats.confidence,
+            **self.stats.model_dump(exclude={"baseline"}),
         )
 
     def _stacked(
         self, runs: Runs, subsets: Sequence[str], seeds: Sequence[int], metric: str
-    ) -> tuple[list[str], list[str | None] | None, list[int], FloatArray]:
+    ) -> tuple[list[str], Sequence[str | None] | None, list[int], FloatArray]:
         """Ids, groups, sizes of test sets that stand one after the other, and statistics [seeds, examples,
         sum of the subsets' k].
         """
@@ -76,27 +70,14 @@ class Comparer:
         parts: list[FloatArray] = []
         for subset in subsets:
             loaded = [self._statistics(runs[subset][seed], metric) for seed in seeds]
-            if any(found != loaded[0][0] for found, _ in loaded):
+            if any(others != loaded[0][0] for others, _ in loaded):
                 raise CorruptError("stored cells of one data set hold different example ids", hint=APART)
             ids.append(loaded[0][0])
-            groups.append(self._groups_of(runs[subset][seeds[0]]))
+            groups.append(self._groups(runs[subset][seeds[0]]))
             parts.append(np.stack([statistics for _, statistics in loaded]))
-        if all(found == ids[0] for found in ids) and all(found == groups[0] for found in groups):
-            shared: list[str | None] | None = None if groups[0] is None else list(groups[0])
-            return ids[0], shared, [len(ids[0])], np.concatenate(parts, axis=2)
+        if all(names == ids[0] for names in ids) and all(documents == groups[0] for documents in groups):
+            return ids[0], groups[0], [len(ids[0])], np.concatenate(parts, axis=2)
         return _side_by_side(subsets, ids, groups, parts)
-
-    def _groups_of(self, result: Result) -> list[str] | None:
-        key = str(result.place)
-        if key not in self._groups:
-            self._groups[key] = result.groups()
-        return self._groups[key]
-
-    def _statistics(self, result: Result, metric: str) -> tuple[list[str], FloatArray]:
-        key = (str(result.place), metric)
-        if key not in self._read:
-            self._read[key] = result.statistics(metric)
-        return self._read[key]
 
 
 def _side_by_side(
@@ -104,7 +85,7 @@ def _side_by_side(
     ids: Sequence[list[str]],
     groups: Sequence[list[str] | None],
     parts: Sequence[FloatArray],
-) -> tuple[list[str], list[str | None], list[int], FloatArray]:
+) -> tuple[list[str], Sequence[str | None], list[int], FloatArray]:
     """The subsets' examples one after the other, each with its own columns of the statistics."""
     rows, width = sum(p.shape[1] for p in parts), sum(p.shape[2] for p in parts)
     together = np.zeros((parts[0].shape[0], rows, width))
@@ -113,11 +94,12 @@ def _side_by_side(
         _, examples, k = part.shape
         together[:, row : row + examples, column : column + k] = part
         row, column = row + examples, column + k
-    named = [f"{s}/{i}" for s, found in zip(subsets, ids, strict=True) for i in found]
+    named: list[str] = []
     grouped: list[str | None] = []
-    for subset, found, own in zip(subsets, groups, ids, strict=True):
-        grouped += [None] * len(own) if found is None else [f"{subset}/{group}" for group in found]
-    return named, grouped, [len(found) for found in ids], together
+    for subset, names, documents in zip(subsets, ids, groups, strict=True):
+        named += [f"{subset}/{name}" for name in names]
+        grouped += [f"{subset}/{document}" for document in documents] if documents else [None] * len(names)
+    return named, grouped, [len(names) for names in ids], together
 
 
 def mean_aggregate(
@@ -129,10 +111,8 @@ def mean_aggregate(
     ends = np.cumsum(widths)
 
     def aggregate(totals: FloatArray) -> FloatArray:
-        scores = [
-            score(totals[..., end - width : end])
-            for score, width, end in zip(aggregates, widths, ends, strict=True)
-        ]
+        parts = np.split(totals, ends[:-1], axis=-1)
+        scores = [score(part) for score, part in zip(aggregates, parts, strict=True)]
         mean: FloatArray = np.mean(scores, axis=0)
         return mean
 

@@ -222,11 +222,7 @@ def write_small_table(path: Path, table: Any) -> None:
     import pyarrow.parquet as pq
 
     table = pa.table({name: _smallest(table.column(name)) for name in table.column_names})
-    numbers = [
-        field.name
-        for field in table.schema
-        if pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
-    ]
+    numbers = [field.name for field in table.schema if is_number(field.type)]
     pq.write_table(
         table,
         path,
@@ -238,12 +234,19 @@ def write_small_table(path: Path, table: Any) -> None:
     )
 
 
+def is_number(kind: Any) -> bool:
+    """Whether a type of arrow is one of numbers; truths are none."""
+    import pyarrow as pa
+
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
+
+
 def _smallest(column: Any) -> Any:
     """A column of numbers in the smallest type that holds every value exactly; another one as it is."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
+    if not is_number(column.type):
         return column
     for kind in (pa.uint8(), pa.int8(), pa.uint16(), pa.int16(), pa.int32(), pa.int64(), pa.float32()):
         try:
@@ -286,8 +289,8 @@ def system_error(error: Exception) -> OSError | None:
     """The operating system's error behind an exception: libraries in Rust tell it in words only."""
     if isinstance(error, OSError):
         return error
-    told = re.search(r"(?:os error|code:) (\d+)", str(error))
-    return None if told is None else OSError(int(told[1]), os.strerror(int(told[1])))
+    number = re.search(r"(?:os error|code:) (\d+)", str(error))
+    return None if number is None else OSError(int(number[1]), os.strerror(int(number[1])))
 
 
 def unwritable(path: Path, error: OSError) -> UserError:
@@ -320,9 +323,8 @@ def _write_manifest(folder: Path) -> None:
     files = {}
     for path in sorted(folder.rglob("*")):
         _sync(path)
-        if path.is_dir():
-            continue
-        files[str(path.relative_to(folder))] = (path.stat().st_size, _digest(path))
+        if not path.is_dir():
+            files[str(path.relative_to(folder))] = (path.stat().st_size, _digest(path))
     write_json(folder / DONE, {"schema_version": SCHEMA_VERSION, "files": files})
     _sync(folder / DONE)
     _sync(folder)

@@ -1,9 +1,10 @@
 """Stored cells, read back: what a report knows. No model and no task is needed."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar
 
 from warmup_bench.contracts.errors import UserError
 from warmup_bench.contracts.metric import FloatArray, Metric, MetricContext
@@ -11,18 +12,18 @@ from warmup_bench.contracts.registry import metrics
 from warmup_bench.spec.cell import Cell
 from warmup_bench.store.asked import Asked, read_asked
 from warmup_bench.store.failures import read_failures
-from warmup_bench.store.folders import check, is_done, read_json, read_table
+from warmup_bench.store.folders import check, is_done, is_number, read_json, read_table
 from warmup_bench.store.stored import (
     DIGEST,
     EXAMPLE,
     Facts,
     Kind,
     ScoreFile,
+    check_file_name,
     column,
     counted,
     is_scored_at_all,
     misshapen,
-    named,
     read_facts,
     references_digest,
     shaped,
@@ -47,34 +48,14 @@ READ = ("ledger.json", "provenance.json", "log.jsonl")
 """Files of a training that a report reads."""
 
 
-class Source(Protocol):
-    """Where the examples of a cell are read: a run's folder, or a published study."""
-
-    @property
-    def place(self) -> Path:
-        """As :attr:`Result.place`."""
-
-    @property
-    def has_texts(self) -> bool:
-        """As :attr:`Result.has_texts`."""
-
-    def table(self) -> tuple[Any, Path]:
-        """The examples of the cell as an arrow table, and its file."""
-
-    def statistics(self, key: str) -> tuple[list[str], FloatArray]:
-        """As :meth:`Result.statistics`."""
-
-    def training_log(self) -> list[dict[str, Any]]:
-        """As :meth:`Result.training_log`."""
-
-
-@dataclass(frozen=True)
-class Result:
-    """One finished cell.
+@dataclass(frozen=True, eq=False)
+class Result(ABC):
+    """One finished cell, in a run's folder or in a published study.
 
     Attributes:
+        place: Where it is stored, by its cell's id: a folder of a run; of a published study the name in it.
+        has_texts: Whether the predictions are stored; of a published cell only their numbers are.
         cell: Its coordinates and settings.
-        source: Where it is stored.
         ledger: What it spent (training and decoding).
         scores: One entry a metric, as it is stored: key, metric, name, score, signature, higher_is_better;
             those of the task's card first, in its order.
@@ -83,31 +64,38 @@ class Result:
         asked: What the specs of its folder compare although training settings differ.
     """
 
+    has_texts: ClassVar[bool]
+    place: Path
     cell: Cell
-    source: Source
     ledger: dict[str, Any]
     scores: tuple[dict[str, Any], ...]
     context: MetricContext
     provenance: dict[str, Any]
-    asked: tuple[Asked, ...] = ()
+    asked: tuple[Asked, ...]
 
-    @property
-    def place(self) -> Path:
-        """Where it is stored, by its cell's id: a folder of a run; of a published study the name in it."""
-        return self.source.place
+    @abstractmethod
+    def table(self) -> tuple[Any, Path]:
+        """What is stored of its examples as an arrow table, and its file.
 
-    @property
-    def has_texts(self) -> bool:
-        """Whether the predictions are stored; of a published cell only their numbers are."""
-        return self.source.has_texts
+        Raises:
+            CorruptError: The file can't be read.
+        """
 
+    @abstractmethod
     def statistics(self, key: str) -> tuple[list[str], FloatArray]:
         """Ids and per-example statistics [examples, k] of one metric.
 
         Raises:
             CorruptError: The file can't be read.
         """
-        return self.source.statistics(key)
+
+    @abstractmethod
+    def training_log(self) -> list[dict[str, Any]]:
+        """The lines of the training's log: losses, and under ``validation`` what each evaluation found.
+
+        Raises:
+            CorruptError: It can't be read.
+        """
 
     def predictions(self, *more: str) -> dict[str, list[Any]]:
         """The columns of the predictions that every cell has, and those named that this one has.
@@ -121,7 +109,7 @@ class Result:
                 f"{self.place} is published: it holds numbers, without source, reference and output texts",
                 hint="What reads texts needs the folder of the run itself.",
             )
-        table, path = self.source.table()
+        table, path = self.table()
         wanted = {**COLUMNS, **{name: MORE_COLUMNS[name] for name in more if name in table.column_names}}
         return _examples(table, wanted, path)
 
@@ -132,11 +120,11 @@ class Result:
             CorruptError: The file can't be read.
         """
         if not self.has_texts:
-            table, path = self.source.table()
+            table, path = self.table()
             return _examples(table, EXAMPLE, path)
-        found = self.predictions()
-        digests = [references_digest(texts) for texts in found["references"]]
-        return {"id": found["id"], "group": found["group"], DIGEST: digests}
+        predictions = self.predictions()
+        digests = [references_digest(texts) for texts in predictions["references"]]
+        return {"id": predictions["id"], "group": predictions["group"], DIGEST: digests}
 
     def numbers(self) -> dict[str, list[Any]]:
         """The columns with one number or truth an example, such as ``warmup_tokens``.
@@ -146,12 +134,11 @@ class Result:
         """
         import pyarrow as pa
 
-        table, _ = self.source.table()
-        kinds = pa.types.is_boolean, pa.types.is_integer, pa.types.is_floating
+        table, _ = self.table()
         return {
             name: table.column(name).to_pylist()
             for name, kind in zip(table.column_names, table.schema.types, strict=True)
-            if name not in EXAMPLE and any(is_kind(kind) for is_kind in kinds)
+            if name not in EXAMPLE and (is_number(kind) or pa.types.is_boolean(kind))
         }
 
     def groups(self) -> list[str] | None:
@@ -159,34 +146,23 @@ class Result:
         groups: list[str] = self.examples()["group"]
         return None if any(group is None for group in groups) else groups
 
-    def training_log(self) -> list[dict[str, Any]]:
-        """The lines of the training's log: losses, and under ``validation`` what each evaluation found.
-
-        Raises:
-            CorruptError: It can't be read.
-        """
-        return self.source.training_log()
-
     def metric(self, key: str) -> Metric:
         """The metric, made as it was for scoring."""
         reference = next(score["metric"] for score in self.scores if score["key"] == key)
-        entry = metrics().load_stored(reference)
-        metric: Metric = entry.value(self.context)
+        metric: Metric = metrics().load_stored(reference).value(self.context)
         return metric
 
 
-@dataclass(frozen=True)
-class RunCell:
+@dataclass(frozen=True, eq=False)
+class RunResult(Result):
     """A cell in the results folder of a run.
 
     Attributes:
-        place: Its folder.
         training: The folder of its training.
     """
 
-    place: Path
+    has_texts = True
     training: Path
-    has_texts: bool = True
 
     def table(self) -> tuple[Any, Path]:
         """Its predictions, and their file."""
@@ -203,20 +179,16 @@ class RunCell:
         return read_log(self.training)
 
 
-@dataclass(frozen=True)
-class StudyCell:
+@dataclass(frozen=True, eq=False)
+class StudyResult(Result):
     """A cell of a published study.
 
     Attributes:
-        place: Its name in the study.
         study: The study's files.
-        training: Id of its training.
     """
 
-    place: Path
+    has_texts = False
     study: StudyFiles
-    training: str
-    has_texts: bool = False
 
     def table(self) -> tuple[Any, Path]:
         """The numbers of its examples, and their file."""
@@ -229,7 +201,8 @@ class StudyCell:
 
     def training_log(self) -> list[dict[str, Any]]:
         """As :meth:`Result.training_log`."""
-        return checked_lines(self.study.logs.get(self.training, []), self.study.folder / "logs.parquet")
+        lines = self.study.logs.get(self.cell.training_id, [])
+        return checked_lines(lines, self.study.folder / "logs.parquet")
 
 
 def _examples(table: Any, wanted: Mapping[str, Kind], path: Path) -> dict[str, list[Any]]:
@@ -238,10 +211,10 @@ def _examples(table: Any, wanted: Mapping[str, Kind], path: Path) -> dict[str, l
     Raises:
         CorruptError: One is missing or misshapen, or there is no example, or one twice.
     """
-    found = {name: column(table, name, kind, path) for name, kind in wanted.items()}
-    if not found["id"] or len(set(found["id"])) < len(found["id"]):
+    examples = {name: column(table, name, kind, path) for name, kind in wanted.items()}
+    if not examples["id"] or len(set(examples["id"])) < len(examples["id"]):
         raise misshapen(path, "it holds no example, or one twice")
-    return found
+    return examples
 
 
 def read_result(folder: Path, asked: tuple[Asked, ...] = ()) -> Result:
@@ -254,11 +227,11 @@ def read_result(folder: Path, asked: tuple[Asked, ...] = ()) -> Result:
     context, order = read_facts(folder)
     cell = read_cell(folder)
     training = check(folder.parent.parent / "trainings" / cell.training_id, only=READ)
-    spent = [read_json(of / "ledger.json") for of in (training, folder / "decode")]
-    ledger = _ledger(spent[0], spent[1], training / "ledger.json")
+    trained, decoded = (read_json(of / "ledger.json") for of in (training, folder / "decode"))
+    ledger = _ledger(trained, decoded, training / "ledger.json")
     scores = _in_order(stored_scores(folder), order)
-    source = RunCell(folder, training)
-    return Result(cell, source, ledger, scores, context, read_json(training / "provenance.json"), asked)
+    provenance = read_json(training / "provenance.json")
+    return RunResult(folder, cell, ledger, scores, context, provenance, asked, training)
 
 
 def read_cell(folder: Path) -> Cell:
@@ -290,10 +263,8 @@ def read_results(out: Path, only: Iterable[str] | None = None) -> list[Result]:
     folders = sorted(p for p in root.iterdir() if p.is_dir() and (wanted is None or p.name in wanted))
     finished = [folder for folder in folders if is_done(folder / "decode") and is_scored_at_all(folder)]
     if not finished:
-        told = [
-            f"{name}: {failure.stage} failed: {failure.line}" for name, failure in read_failures(out).items()
-        ]
-        first = f" ({len(told)} failed; the first, {told[0]})" if told else ""
+        failed = [f"{name}: {why.stage} failed: {why.line}" for name, why in read_failures(out).items()]
+        first = f" ({len(failed)} failed; the first, {failed[0]})" if failed else ""
         raise UserError(f"{out} holds no finished cell{first}", hint="Run 'warmup-bench run' to its end.")
     asked = read_asked(out)
     return [read_result(folder, asked) for folder in finished]
@@ -302,7 +273,7 @@ def read_results(out: Path, only: Iterable[str] | None = None) -> list[Result]:
 def _read_published(out: Path, wanted: set[str] | None) -> list[Result]:
     study, asked = StudyFiles(out), read_asked(out)
     path = study.folder / "cells.parquet"
-    found = []
+    results: list[Result] = []
     for name in sorted(name for name in study.cells if wanted is None or name in wanted):
         record = study.cells[name]
         coordinates = {key: value for key, value in record.items() if key not in ("ledger", "facts")}
@@ -313,26 +284,19 @@ def _read_published(out: Path, wanted: set[str] | None) -> list[Result]:
             raise misshapen(path, f"{name} has no training or no score")
         ledger = _ledger(training.get("ledger"), record.get("ledger"), path)
         scores = [_score(entry, study.folder / "scores.parquet") for entry in study.scores[name]]
-        found.append(
-            Result(
-                cell,
-                StudyCell(out / "cells" / name, study, cell.training_id),
-                ledger,
-                _in_order(scores, facts.metrics),
-                facts.context(),
-                training.get("provenance", {}),
-                asked,
-            )
-        )
+        ordered = _in_order(scores, facts.metrics)
+        provenance = training.get("provenance", {})
+        place = out / "cells" / name
+        results.append(StudyResult(place, cell, ledger, ordered, facts.context(), provenance, asked, study))
     if not study.cells:
         raise misshapen(path, "it holds no cell")
-    if not found:
+    if not results:
         raise UserError(f"{out} holds no such cell", hint="'warmup-bench report' shows what it holds.")
-    return found
+    return results
 
 
 def _score(entry: dict[str, Any], path: Path) -> dict[str, Any]:
-    named(shaped(entry, ScoreFile, path).key, path)
+    check_file_name(shaped(entry, ScoreFile, path).key, "metric", path)
     return entry
 
 

@@ -16,7 +16,7 @@ from warmup_bench.contracts.errors import UserError
 from warmup_bench.contracts.metric import FloatArray, MetricContext
 from warmup_bench.contracts.names import file_name
 from warmup_bench.contracts.settings import Score
-from warmup_bench.store.folders import CorruptError, check, is_done, read_json
+from warmup_bench.store.folders import CorruptError, check, is_done, is_number, read_json
 
 COUNTED = (
     *("steps", "train_flops", "train_seconds", "warmup_tokens", "decode_flops", "decode_seconds"),
@@ -93,11 +93,11 @@ def read_score(folder: Path) -> dict[str, Any]:
         CorruptError: It is not a score, or that of another metric than its folder is named for.
     """
     path = folder / "score.json"
-    content = read_json(path)
-    if shaped(content, ScoreFile, path).key != folder.name:
-        raise misshapen(path, f"it is the score of '{content['key']}'")
-    named(content["key"], path)
-    return content
+    score = read_json(path)
+    if shaped(score, ScoreFile, path).key != folder.name:
+        raise misshapen(path, f"it is the score of '{score['key']}'")
+    check_file_name(score["key"], "metric", path)
+    return score
 
 
 def read_facts(cell: Path, settings: Score | None = None) -> tuple[MetricContext, tuple[str, ...]]:
@@ -129,14 +129,14 @@ def _scored(cell: Path) -> Iterator[Path]:
     return (folder for folder in sorted((cell / "scores").glob("[!.]*")) if is_done(folder))
 
 
-def named(key: str, path: Path) -> str:
-    """The key of a metric, which names files.
+def check_file_name(name: str, what: str, path: Path) -> None:
+    """See that a stored name of ``what`` can name a file.
 
     Raises:
-        CorruptError: It can't be a file's name.
+        CorruptError: It can't.
     """
     try:
-        return file_name(key, "metric")
+        file_name(name, what)
     except UserError as error:
         raise misshapen(path, error.problem) from error
 
@@ -171,24 +171,21 @@ def column(table: Any, name: str, kind: Kind, path: Path) -> list[Any]:
     Raises:
         CorruptError: There is no such column, or it holds something else.
     """
-    if table.column_names.count(name) != 1:
-        raise misshapen(path, f"it has {table.column_names.count(name)} columns '{name}'")
-    try:
-        values: list[Any] = table.column(name).to_pylist()
-    except ValueError as error:  # bytes that are not UTF-8, dates out of range
-        raise misshapen(path, f"column '{name}' can't be read: {error}") from error
-    if not _all_text(table.column(name), kind) and not all(_is(value, kind) for value in values):
-        raise misshapen(path, f"column '{name}' holds something else than {kind}")
-    return values
-
-
-def _all_text(held: Any, kind: Kind) -> bool:
-    """Whether the type of an arrow column alone says that all its cells are text: no need to look at each."""
     import pyarrow as pa
 
-    return bool(pa.types.is_string(held.type)) and (
-        kind == "text or none" or (kind == "text" and held.null_count == 0)
-    )
+    if table.column_names.count(name) != 1:
+        raise misshapen(path, f"it has {table.column_names.count(name)} columns '{name}'")
+    stored = table.column(name)
+    try:
+        values: list[Any] = stored.to_pylist()
+    except ValueError as error:  # bytes that are not UTF-8, dates out of range
+        raise misshapen(path, f"column '{name}' can't be read: {error}") from error
+    # The type of an arrow column may say that all its cells are text: no need to look at each then.
+    allowed = ("text", "text or none") if stored.null_count == 0 else ("text or none",)
+    all_text = pa.types.is_string(stored.type) and kind in allowed
+    if not all_text and not all(_is(value, kind) for value in values):
+        raise misshapen(path, f"column '{name}' holds something else than {kind}")
+    return values
 
 
 def statistics(table: Any, path: Path) -> tuple[list[str], FloatArray]:
@@ -201,25 +198,24 @@ def statistics(table: Any, path: Path) -> tuple[list[str], FloatArray]:
     names = [name for name in table.column_names if name != "id"]
     if not ids or not names or len(set(names)) < len(names):
         raise misshapen(path, "it holds no statistics, or some twice")
-    columns = [finite(table.column(name), name, path) for name in names]
+    columns = [finite(table, name, path) for name in names]
     if any(np.isnan(values).any() for values in columns):
         raise misshapen(path, "it has no statistics of some example")
     return ids, np.stack(columns, axis=1)
 
 
-def finite(held: Any, name: str, path: Path) -> FloatArray:
-    """An arrow column of finite numbers; NaN where it has none.
+def finite(table: Any, name: str, path: Path) -> FloatArray:
+    """A column of finite numbers of a stored table; NaN where it has none.
 
     Raises:
         CorruptError: It holds something else.
     """
-    import pyarrow as pa
-
-    if not (pa.types.is_floating(held.type) or pa.types.is_integer(held.type)):
+    stored = table.column(name)
+    if not is_number(stored.type):
         raise misshapen(path, f"column '{name}' holds something else than number")
-    values: FloatArray = held.to_numpy().astype(np.float64)
+    values: FloatArray = stored.to_numpy().astype(np.float64)
     absent = np.isnan(values)
-    if int(absent.sum()) != held.null_count or not bool((np.abs(values[~absent]) <= _LARGEST).all()):
+    if int(absent.sum()) != stored.null_count or not bool((np.abs(values[~absent]) <= _LARGEST).all()):
         raise misshapen(path, f"column '{name}' holds something else than finite numbers")
     return values
 

@@ -16,7 +16,7 @@ Cells of an example's file stand one after the other, each with its examples in 
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import pairwise
+from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,6 @@ from pydantic import BaseModel, ConfigDict
 
 from warmup_bench.contracts.errors import UserError
 from warmup_bench.contracts.metric import FloatArray
-from warmup_bench.contracts.names import file_name
 from warmup_bench.store.folders import (
     DONE,
     check,
@@ -37,7 +36,7 @@ from warmup_bench.store.folders import (
     writing,
 )
 from warmup_bench.store.records import read_records, write_records
-from warmup_bench.store.stored import EXAMPLE, column, finite, misshapen, shaped
+from warmup_bench.store.stored import EXAMPLE, check_file_name, column, finite, misshapen, shaped
 
 NUMBERS = "numbers"
 """The folder of a study with all that ``publish`` writes but the specs."""
@@ -95,11 +94,8 @@ def read_index(out: Path) -> Index:
             f"{out} was published by another version: {index.version}, not {VERSION}",
             hint="Use the version of warmup-bench that wrote it, or publish its run again.",
         )
-    try:
-        for name in index.specs:
-            file_name(name, "spec")
-    except UserError as error:
-        raise misshapen(path, error.problem) from error
+    for name in index.specs:
+        check_file_name(name, "spec", path)
     return index
 
 
@@ -155,33 +151,27 @@ class StudyFiles:
     @cached_property
     def cells(self) -> dict[str, dict[str, Any]]:
         """Record by cell id."""
-        return _by_id(self.folder / "cells.parquet", "id")
+        return _by_id(self.folder / "cells.parquet")
 
     @cached_property
     def trainings(self) -> dict[str, dict[str, Any]]:
         """Record by id of the training or warm start, without their logs."""
-        return _by_id(self.folder / "trainings.parquet", "id")
+        return _by_id(self.folder / "trainings.parquet")
 
     @cached_property
     def logs(self) -> dict[str, list[dict[str, Any]]]:
         """Lines by id of the training or warm start."""
-        path = self.folder / "logs.parquet"
-        found: dict[str, list[dict[str, Any]]] = {}
-        for line in read_records(path):
-            found.setdefault(_taken(line, "training_id", path), []).append(line)
-        return found
+        return _grouped(self.folder / "logs.parquet", "training_id")
 
     @cached_property
     def scores(self) -> dict[str, list[dict[str, Any]]]:
         """Records by cell id."""
         path = self.folder / "scores.parquet"
-        found: dict[str, list[dict[str, Any]]] = {}
-        for record in read_records(path):
-            own = found.setdefault(_taken(record, "cell", path), [])
-            if any(other.get("key") == record.get("key") for other in own):
-                raise misshapen(path, f"the score {record.get('key')} of a cell is there twice")
-            own.append(record)
-        return found
+        scores = _grouped(path, "cell")
+        for one, other in (pair for records in scores.values() for pair in combinations(records, 2)):
+            if one.get("key") == other.get("key"):
+                raise misshapen(path, f"the score {one.get('key')} of a cell is there twice")
+        return scores
 
     @property
     def examples_file(self) -> Path:
@@ -202,9 +192,14 @@ class StudyFiles:
             raise misshapen(self.examples_file, "it holds other cells than cells.parquet")
         return rows
 
+    def _part(self, cell: str) -> Any:
+        """The rows of a cell, with the columns of all."""
+        rows = self._rows[cell]
+        return self._table.slice(rows.start, rows.stop - rows.start)
+
     def examples(self, cell: str) -> Any:
         """The columns of a cell's examples that it has, as a table; without statistics of metrics."""
-        part = self._slice(cell)
+        part = self._part(cell)
         own = [
             name
             for name, values in zip(part.column_names, part.columns, strict=True)
@@ -214,28 +209,14 @@ class StudyFiles:
 
     def statistics(self, cell: str, metric: str) -> FloatArray:
         """The statistics [examples, k] of a cell under a metric."""
-        values = self._statistics(metric)[self._rows[cell]]
-        if not len(values) or np.isnan(values).any():
+        part = self._part(cell)
+        names = [name for name in part.column_names if name.rpartition(".")[0] == metric]
+        if names != [f"{metric}.{i}" for i in range(len(names))] or not names:
+            raise misshapen(self.examples_file, f"it has no statistics of {metric}")
+        values = np.stack([finite(part, name, self.examples_file) for name in names], axis=1)
+        if np.isnan(values).any():
             raise misshapen(self.examples_file, f"it has no statistics of {metric} of {cell}")
         return values
-
-    def _slice(self, cell: str) -> Any:
-        rows = self._rows[cell]
-        return self._table.slice(rows.start, rows.stop - rows.start)
-
-    def _statistics(self, metric: str) -> FloatArray:
-        """The statistics [rows, k] of all cells under a metric; NaN where a cell does not have it."""
-        if metric not in self._made:
-            names = [name for name in self._table.column_names if name.rpartition(".")[0] == metric]
-            if names != [f"{metric}.{i}" for i in range(len(names))] or not names:
-                raise misshapen(self.examples_file, f"it has no statistics of {metric}")
-            parts = [finite(self._table.column(name), name, self.examples_file) for name in names]
-            self._made[metric] = np.stack(parts, axis=1)
-        return self._made[metric]
-
-    @cached_property
-    def _made(self) -> dict[str, FloatArray]:
-        return {}
 
 
 def read_study(out: Path) -> Study:
@@ -257,19 +238,20 @@ def read_study(out: Path) -> Study:
     return study
 
 
-def _by_id(path: Path, key: str) -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = {}
+def _grouped(path: Path, key: str) -> dict[str, list[dict[str, Any]]]:
+    """The records of a file by the text that each has under a key, which is taken out of it."""
+    groups: dict[str, list[dict[str, Any]]] = {}
     for record in read_records(path):
-        name = _taken(record, key, path)
-        if name in found:
+        name = record.pop(key, None)
+        if not isinstance(name, str):
+            raise misshapen(path, f"a row without {key}")
+        groups.setdefault(name, []).append(record)
+    return groups
+
+
+def _by_id(path: Path) -> dict[str, dict[str, Any]]:
+    groups = _grouped(path, "id")
+    for name, records in groups.items():
+        if len(records) > 1:
             raise misshapen(path, f"{name[:80]} is there twice")
-        found[name] = record
-    return found
-
-
-def _taken(record: dict[str, Any], key: str, path: Path) -> str:
-    """Take a text out of a record."""
-    name = record.pop(key, None)
-    if not isinstance(name, str):
-        raise misshapen(path, f"a row without {key}")
-    return name
+    return {name: record for name, (record,) in groups.items()}
