@@ -31,17 +31,15 @@ def claim(path: Path) -> Iterator[bool]:
     make_folder(path.parent)
     lease = _watched.pop(path, None) or _lease(path)
     try:
-        lease.acquire(blocking=False)
+        held = lease.acquire(blocking=False)
     except Timeout:
         _watched[path] = lease
         yield False
         return
     except OSError as error:
         raise unwritable(path, error) from error
-    try:
+    with held:
         yield True
-    finally:
-        lease.release()
 
 
 @contextmanager
@@ -52,15 +50,12 @@ def hold(path: Path) -> Iterator[None]:
         UserError: As :func:`claim`.
     """
     make_folder(path.parent)
-    lease = _lease(path)
     try:
-        lease.acquire(poll_interval=0.1)
+        held = _lease(path).acquire(poll_interval=0.1)
     except OSError as error:
         raise unwritable(path, error) from error
-    try:
+    with held:
         yield
-    finally:
-        lease.release()
 
 
 def sweep(folder: Path) -> None:

@@ -7,7 +7,7 @@ names the machine: absolute paths lose their folders.
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,19 +27,6 @@ from warmup_bench.store.training_log import read_log
 
 MACHINE = ("out", "data_dir", "address")
 """Keys of a spec that name a place on somebody's machine."""
-
-
-@dataclass
-class _Found:
-    """What the runs hold.
-
-    Attributes:
-        study: The numbers of their finished cells.
-        left_out: Why a cell is not published, by its folder.
-    """
-
-    study: Study = field(default_factory=Study)
-    left_out: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -69,30 +56,31 @@ def publish(runs: Sequence[Path], dest: Path) -> Outcome:
         CorruptError: What ``dest`` holds is damaged.
     """
     _check_places(runs, dest)
-    found = _Found()
+    new = Study()
+    left_out: dict[str, str] = {}
     for run in runs:
-        _collect(run, found)
-    new = found.study
+        left_out |= _collect(run, new)
     if not new.cells:
-        told = "; ".join(f"{folder}: {why}" for folder, why in list(found.left_out.items())[:3])
-        raise UserError(f"{runs[0]} holds no finished cell to publish{': ' * bool(told)}{told}")
+        reasons = "; ".join(f"{folder}: {why}" for folder, why in list(left_out.items())[:3])
+        raise UserError(f"{runs[0]} holds no finished cell to publish{': ' * bool(reasons)}{reasons}")
     specs = portable_specs(runs)
     for name, text in specs.items():
         if (dest / name).is_file() and (dest / name).read_text(encoding="utf-8") != text:
             raise _conflict(name, f"than {dest / name}")
     restore_replaced(dest / NUMBERS)
-    known = read_study(dest) if is_published(dest) else Study()
-    together = Study(failures={**known.failures, **new.failures})
-    _add(known, together, "")
-    added = _add(new, together, f"than in {dest}")
-    together.failures = {name: why for name, why in together.failures.items() if name not in together.cells}
+    study = read_study(dest) if is_published(dest) else Study()
+    added = _add(new, study, f"than in {dest}")
+    failures = {**study.failures, **new.failures}
+    failures = {name: why for name, why in failures.items() if name not in study.cells}
     for name, text in specs.items():
         if not (dest / name).is_file():
             write_file(dest / name, text)
     order = _spec_order(runs, dest)
-    if added or together.failures != known.failures or order != spec_order(dest):
-        write_study(dest, _sorted(together), order)
-    return Outcome(len(new.cells), len(added), found.left_out)
+    if added or failures != study.failures or order != spec_order(dest):
+        study.failures = failures
+        in_order = {name: dict(sorted(content.items())) for name, content in vars(study).items()}
+        write_study(dest, Study(**in_order), order)  # it does not depend on the order of the runs
+    return Outcome(len(new.cells), len(added), left_out)
 
 
 def portable_specs(runs: Iterable[Path]) -> dict[str, str]:
@@ -101,15 +89,14 @@ def portable_specs(runs: Iterable[Path]) -> dict[str, str]:
     Raises:
         UserError: One can't be read.
     """
-    found = {}
-    for run in runs:
-        for path in spec_paths(run):
-            content = {key: value for key, value in read_spec(path).items() if key not in MACHINE}
-            if isinstance(backbones := content.get("backbones"), Mapping):
-                content["backbones"] = {_backbone(name): own for name, own in backbones.items()}
-            text = yaml.safe_dump(portable(content), sort_keys=False, allow_unicode=True)
-            found[f"specs/{path.name}"] = str(text)
-    return found
+    specs = {}
+    for path in (path for run in runs for path in spec_paths(run)):
+        content = {key: value for key, value in read_spec(path).items() if key not in MACHINE}
+        if isinstance(backbones := content.get("backbones"), Mapping):
+            content["backbones"] = {_backbone(name): settings for name, settings in backbones.items()}
+        text = yaml.safe_dump(portable(content), sort_keys=False, allow_unicode=True)
+        specs[f"specs/{path.name}"] = str(text)
+    return specs
 
 
 def _backbone(reference: str) -> str:
@@ -134,32 +121,32 @@ def _check_places(runs: Sequence[Path], dest: Path) -> None:
         )
 
 
-def _collect(run: Path, found: _Found) -> None:
-    """Add what a run holds.
+def _collect(run: Path, study: Study) -> dict[str, str]:
+    """Add the finished cells that a run holds; returns why each other one is left out, by its folder.
 
     Raises:
         UserError: Another run holds something else under one of the names.
     """
+    where = f"in {run} and in another run"
     if is_published(run):
-        study = read_study(run)
-        found.study.failures |= study.failures
-        _add(study, found.study, f"in {run} and in another run")
-        return
-    failed = read_failures(run)
+        published = read_study(run)
+        study.failures |= published.failures
+        _add(published, study, where)
+        return {}
+    failures, left_out = read_failures(run), {}
     for folder in sorted(path for path in (run / "cells").glob("[!.]*") if path.is_dir()):
-        if not (is_done(folder / "decode") and is_scored_at_all(folder)):
-            failure = failed.get(folder.name)
-            if failure is not None:
-                found.study.failures[folder.name] = _told(failure)
-            reason = "not finished" if failure is None else f"failed: {failure.message.strip()}"
-            found.left_out[str(folder)] = reason
-            continue
-        try:
-            numbers = _numbers_of_cell(read_result(folder))
-        except CorruptError as error:
-            found.left_out[str(folder)] = str(error)
-            continue
-        _add(numbers, found.study, f"in {run} and in another run")
+        if is_done(folder / "decode") and is_scored_at_all(folder):
+            try:
+                _add(_numbers_of_cell(read_result(folder)), study, where)
+            except CorruptError as error:
+                left_out[str(folder)] = str(error)
+        elif folder.name in failures:
+            failure = failures[folder.name]
+            study.failures[folder.name] = _without_texts(failure)
+            left_out[str(folder)] = f"failed: {failure.message.strip()}"
+        else:
+            left_out[str(folder)] = "not finished"
+    return left_out
 
 
 def _numbers_of_cell(result: Result) -> Study:
@@ -212,14 +199,13 @@ def _add(new: Study, study: Study, where: str) -> set[str]:
             added.add(name)
         elif not (_equal(record, study.cells[name]) and _equal(new.examples[name], study.examples[name])):
             raise _conflict(f"cells/{name}", where)
-    for (name, metric), score in new.scores.items():
-        values = new.statistics[name, metric]
-        if (name, metric) not in study.scores:
-            study.scores[name, metric], study.statistics[name, metric] = score, values
+    for key, score in new.scores.items():
+        name, metric = key
+        if key not in study.scores:
+            study.scores[key], study.statistics[key] = score, new.statistics[key]
             added.add(name)
         elif not (
-            _equal(score, study.scores[name, metric])
-            and np.array_equal(values, study.statistics[name, metric])
+            _equal(score, study.scores[key]) and np.array_equal(new.statistics[key], study.statistics[key])
         ):
             raise _conflict(f"score {metric} of cells/{name}", where)
     for name, record in new.trainings.items():
@@ -235,16 +221,7 @@ def _equal(a: Any, b: Any) -> bool:
     return a == b or json.dumps(a, sort_keys=True) == json.dumps(b, sort_keys=True)
 
 
-def _sorted(study: Study) -> Study:
-    """The study in an order that does not depend on the order of the runs."""
-
-    def in_order(content: dict[Any, Any]) -> dict[Any, Any]:
-        return dict(sorted(content.items()))
-
-    return Study(**{name: in_order(content) for name, content in vars(study).items()})
-
-
-def _told(failure: Failure) -> dict[str, Any]:
+def _without_texts(failure: Failure) -> dict[str, Any]:
     """A failure without what may quote a text or a path: only our own words on a training that diverged."""
     ours = failure.error == TrainingError.__name__
     message = failure.message if ours else f"{failure.error}; the run's own folder says more"
