@@ -123,10 +123,7 @@ def _lines(key: str, pairs: Sequence[tuple[System, System]], stats: Stats) -> li
             metric.aggregate,
             ids=a.ids,
             groups=a.groups,
-            randomizations=stats.randomizations,
-            resamples=stats.resamples,
-            seed=stats.seed,
-            confidence=stats.confidence,
+            **stats.model_dump(exclude={"baseline"}),
         )
         found.append((metric, a.name, b.name, comparison))
     corrected = holm([comparison.p_value for *_, comparison in found])
