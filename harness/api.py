@@ -93,14 +93,12 @@ class Results:
         parts = []
         for result in self.cells:
             texts = result.predictions("warmup") if result.has_texts else result.examples()
-            own = pd.DataFrame({**texts, **result.numbers()})
-            for place, (key, value) in enumerate(_coordinates(result).items()):
-                own.insert(place, key, value)
+            frame = pd.DataFrame({**_coordinates(result), **texts, **result.numbers()})
             for entry in result.scores if statistics else ():
                 _, values = result.statistics(entry["key"])
                 names = [f"{entry['key']}.{i}" for i in range(values.shape[1])]
-                own = pd.concat([own, pd.DataFrame(values, columns=names)], axis=1)
-            parts.append(own)
+                frame = pd.concat([frame, pd.DataFrame(values, columns=names)], axis=1)
+            parts.append(frame)
         return pd.concat(parts, ignore_index=True)
 
     def comparisons(self, *, baseline: str | None = None) -> pd.DataFrame:
@@ -111,8 +109,8 @@ class Results:
 
         from warmup_bench.report.data import COLUMNS, records
 
-        found = pd.DataFrame(records(self.tables(baseline=baseline)), columns=list(COLUMNS))
-        return found.replace("", None).infer_objects()
+        rows = pd.DataFrame(records(self.tables(baseline=baseline)), columns=list(COLUMNS))
+        return rows.replace("", None).infer_objects()
 
     def report(self, format: str = "md", **options: Any) -> str:  # noqa: A002 - the word for it
         """The report as one text.
@@ -194,9 +192,9 @@ def run(
     from warmup_bench.report.progress import ProgressDisplay
     from warmup_bench.spec.spec import make_spec, merge, read_spec
 
-    asked = spec if isinstance(spec, Mapping) else {} if spec is None else read_spec(Path(spec))
+    content = spec if isinstance(spec, Mapping) else {} if spec is None else read_spec(Path(spec))
     origin = "keywords" if spec is None or isinstance(spec, Mapping) else str(spec)
-    plan = prepare(make_spec(merge(asked, keywords), origin))
+    plan = prepare(make_spec(merge(content, keywords), origin))
     work = outstanding(plan)
     failures: dict[str, Failure] = {}
     console = Console(quiet=not progress)
@@ -255,17 +253,18 @@ def compare(
 
     keys = [metric] if isinstance(metric, str) else list(metric)
     if references is None:
-        found = read_systems([str(name) for name in systems], metrics=keys, where=where)
+        read = read_systems([str(name) for name in systems], metrics=keys, where=where)
     elif not hasattr(systems, "items"):
         raise UserError("outputs need names", hint="Give a mapping or a frame: name -> outputs.")
     else:
         golds = [[gold] if isinstance(gold, str) else list(gold) for gold in references]
         counts = {len(gold) for gold in golds}
-        made = make_metrics(keys or TEXT_METRICS, language, labels, counts.pop() if len(counts) == 1 else -1)
-        found = [
-            _of_lists(str(name), outputs, golds, made, sources, groups) for name, outputs in systems.items()
+        count = counts.pop() if len(counts) == 1 else -1
+        loaded = make_metrics(keys or TEXT_METRICS, language, labels, count)
+        read = [
+            _of_lists(str(name), texts, golds, loaded, sources, groups) for name, texts in systems.items()
         ]
-    return _frame(flat(line) for line in compare_systems(found, Stats(**stats), intersect=intersect).lines)
+    return _frame(flat(line) for line in compare_systems(read, Stats(**stats), intersect=intersect).lines)
 
 
 def power(
@@ -315,7 +314,7 @@ def power(
     else:
         systems = read_systems(pilot, metrics=[metric] if metric else [], where=where)
         variance = design.pilot(systems, seed_deviation=seed_sd)
-    found = design.analyse_power(
+    analysis = design.analyse_power(
         variance,
         effect=effect,
         examples=examples,
@@ -323,7 +322,7 @@ def power(
         level=level / comparisons,
         wanted=wanted,
     )
-    return _frame({"metric": found.metric, "effect": effect, **asdict(row)} for row in found.designs)
+    return _frame({"metric": analysis.metric, "effect": effect, **asdict(row)} for row in analysis.designs)
 
 
 def _of_lists(

@@ -1,11 +1,12 @@
 """The tests of a table: statistics of stored cells, paired by example and seed, also for an average."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 import numpy as np
 
 from warmup_bench.comparison import Comparison, compare
+from warmup_bench.comparison.scoring import Aggregate
 from warmup_bench.contracts.metric import FloatArray
 from warmup_bench.contracts.settings import Stats
 from warmup_bench.store.folders import CorruptError
@@ -102,9 +103,7 @@ def _side_by_side(
     return named, grouped, [len(names) for names in ids], together
 
 
-def mean_aggregate(
-    aggregates: Sequence[Callable[[FloatArray], FloatArray]], widths: Sequence[int]
-) -> Callable[[FloatArray], FloatArray]:
+def mean_aggregate(aggregates: Sequence[Aggregate], widths: Sequence[int]) -> Aggregate:
     """The mean of several scores as one: each reads its own columns of the summed statistics [..., sum k]."""
     if len(aggregates) == 1:
         return aggregates[0]

@@ -1,6 +1,6 @@
 """The paper's claims as data, what we assume of their test sets, and whether such gains can be seen."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -110,8 +110,8 @@ class Assessment:
     @property
     def verdict(self) -> str:
         """``detectable`` or ``underpowered`` by both guesses of the spread, else ``depends on sd``."""
-        found = [power >= 0.8 for power in self.power]
-        return "detectable" if all(found) else "depends on sd" if any(found) else "underpowered"
+        enough = [power >= 0.8 for power in self.power]
+        return "detectable" if all(enough) else "depends on sd" if any(enough) else "underpowered"
 
 
 def read_claims(path: Path = PUBLISHED / "claims.yaml") -> list[Claim]:
@@ -176,9 +176,7 @@ def assess(claim: Claim, assumption: Assumption, *, averaged: bool, level: float
 
 def _averaged(variances: Variances, cells: int) -> Variances:
     seeds = None if variances.seeds is None else variances.seeds / cells
-    return replace(
-        variances, examples=variances.examples / cells, residual=variances.residual / cells, seeds=seeds
-    )
+    return Variances(variances.examples / cells, variances.residual / cells, seeds)
 
 
 File = TypeVar("File", bound=BaseModel)

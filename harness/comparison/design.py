@@ -201,12 +201,12 @@ def analyse_power(
 
 def assess_claims(seeds: int | None = None, level: float = 0.05) -> list[Assessment]:
     """Every claim of the paper under the declared assumptions: in one cell, and averaged over its cells."""
-    found = []
-    for claim in read_claims():
-        assumption = read_assumption(claim, seeds=seeds)
-        for averaged in (False, True)[: 1 + (assumption.cells > 1)]:
-            found.append(assess(claim, assumption, averaged=averaged, level=level))
-    return found
+    assumed = [(claim, read_assumption(claim, seeds=seeds)) for claim in read_claims()]
+    return [
+        assess(claim, assumption, averaged=averaged, level=level)
+        for claim, assumption in assumed
+        for averaged in (False, True)[: 1 + (assumption.cells > 1)]
+    ]
 
 
 def _squared(deviation: float | None) -> float | None:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from warmup_bench.comparison.bootstrap import bootstrap_differences, percentile_interval
-from warmup_bench.comparison.randomization import Randomization, randomization_test
+from warmup_bench.comparison.randomization import randomization_test
 from warmup_bench.comparison.scoring import Aggregate, finite_scores
 from warmup_bench.comparison.seeds import interval_note, seed_level_note, seed_level_p
 from warmup_bench.comparison.units import stratum_sizes, unit_numbers, unit_sums
@@ -99,10 +99,11 @@ def compare(
     sizes = stratum_sizes(units, strata)
     drawn = bootstrap_differences(a, b, aggregate, resamples, seed, sizes)
     low, high = percentile_interval(drawn, confidence)
+    why_exact = f"all {test.rounds} distinct swaps were tried" if test.rounds else "every swap is counted"
     notes = [
         seed_level_note(len(a)),
         interval_note(len(a)),
-        _exact_note(test),
+        f"p is exact: {why_exact}" if test.exact else None,
         f"swapped and resampled by {a.shape[1]} groups" if a.shape[1] < len(ids) else None,
     ]
     return Comparison(
@@ -122,14 +123,6 @@ def compare(
         test=test.test,
         seed_p_value=seed_level_p((score_b - score_a).tolist(), randomizations, seed),
     )
-
-
-def _exact_note(test: Randomization) -> str | None:
-    if not test.exact:
-        return None
-    if test.rounds:
-        return f"p is exact: all {test.rounds} distinct swaps were tried"
-    return "p is exact: every swap is counted"
 
 
 def _checked(a: ArrayLike, b: ArrayLike, ids: Sequence[str]) -> tuple[FloatArray, FloatArray]:

@@ -108,9 +108,9 @@ def compare_systems(
 
 def _lines(key: str, pairs: Sequence[tuple[System, System]], stats: Stats) -> list[SystemGain]:
     """One metric of every pair; Holm's family is the pairs."""
-    found = []
+    metric = pairs[0][0].metrics[key]
+    comparisons = []
     for a, b in pairs:
-        metric = a.metrics[key]
         if metric.signature() != b.metrics[key].signature():
             raise UserError(
                 f"{a.name} and {b.name} were scored differently: {metric.name} {metric.signature()} and "
@@ -125,11 +125,12 @@ def _lines(key: str, pairs: Sequence[tuple[System, System]], stats: Stats) -> li
             groups=a.groups,
             **stats.model_dump(exclude={"baseline"}),
         )
-        found.append((metric, a.name, b.name, comparison))
-    corrected = holm([comparison.p_value for *_, comparison in found])
+        comparisons.append(comparison)
+    corrected = holm([comparison.p_value for comparison in comparisons])
+    shown = key, metric.name, metric.signature(), metric.higher_is_better
     return [
-        SystemGain(key, m.name, m.signature(), m.higher_is_better, base, name, comparison, float(p))
-        for (m, base, name, comparison), p in zip(found, corrected, strict=True)
+        SystemGain(*shown, a.name, b.name, comparison, float(p))
+        for (a, b), comparison, p in zip(pairs, comparisons, corrected, strict=True)
     ]
 
 

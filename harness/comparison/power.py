@@ -190,15 +190,15 @@ def smallest_effect_over_seeds(
 def _smallest_shift(level: float, wanted: float, seeds: int | None) -> float:
     """The same in standard errors; ``seeds`` None: these models."""
 
-    def found(shift: float) -> float:
+    def chance(shift: float) -> float:
         return power(shift, 1.0, level) if seeds is None else power_over_seeds(shift, 1.0, seeds, level)
 
     low, high = 0.0, 1.0
-    while found(high) < wanted:
+    while chance(high) < wanted:
         high *= 2
     for _ in range(60):
         middle = (low + high) / 2
-        low, high = (low, middle) if found(middle) >= wanted else (middle, high)
+        low, high = (low, middle) if chance(middle) >= wanted else (middle, high)
     return high
 
 

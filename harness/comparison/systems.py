@@ -93,11 +93,9 @@ def matched(a: System, b: System, *, intersect: bool) -> tuple[System, System, i
     if not ids:
         raise UserError(f"{a.name} and {b.name} have no example in common", hint="Compare one test set.")
     a, b = a.part(runs, ids), b.part(runs, ids)
-    golds: tuple[Sequence[Any], Sequence[Any]] = (
-        (a.references_digests, b.references_digests)
-        if a.references is None or b.references is None
-        else (a.references, b.references)
-    )
+    golds: list[Sequence[Any]] = [a.references_digests, b.references_digests]
+    if a.references is not None and b.references is not None:
+        golds = [a.references, b.references]
     for name, gold, other in zip(ids, *golds, strict=True):
         if gold != other:
             raise UserError(
@@ -133,8 +131,8 @@ def read_systems(
     if references:
         if where:
             raise UserError("--where chooses among stored cells", hint="Text files are named one by one.")
-        made = make_metrics(metrics or TEXT_METRICS, language, labels, len(references))
-        return read_text_systems(names, references, source, groups, made)
+        loaded = make_metrics(metrics or TEXT_METRICS, language, labels, len(references))
+        return read_text_systems(names, references, source, groups, loaded)
     for option, value in (("source", source), ("groups", groups), ("labels", labels)):
         if value:
             raise UserError(
@@ -250,14 +248,14 @@ def read_stored_system(name: str, keys: Sequence[str] | None, where: Sequence[st
         CorruptError: A stored file is damaged.
     """
     results = _results(name)
-    chosen_cells = choose([result.cell for result in results], where, name)
-    results = [result for result in results if result.cell in chosen_cells]
+    cells = choose([result.cell for result in results], where, name)
+    results = [result for result in results if result.cell in cells]
     first = results[0]
-    seeds = [result.cell.seed for result in results]
+    seeds = [cell.seed for cell in cells]
     if len(set(seeds)) < len(seeds):
         raise UserError(
             f"{name} means several cells of one seed",
-            hint=telling_apart([result.cell for result in results])
+            hint=telling_apart(cells)
             or "Name the cell folders of one version of the code, separated by commas.",
         )
     stored = [entry["key"] for entry in first.scores]
@@ -275,11 +273,11 @@ def read_stored_system(name: str, keys: Sequence[str] | None, where: Sequence[st
                 f"{result.place} has no scores of metric '{min(absent)}'",
                 hint="'warmup-bench score' makes them, or leave it out with --metric.",
             )
-    chosen = {key: first.metric(key) for key in keys or stored}
+    metrics = {key: first.metric(key) for key in keys or stored}
     statistics = {}
-    for key, metric in chosen.items():
-        found = [result.statistics(key) for result in results]
-        if any(names != ids for names, _ in found):
+    for key, metric in metrics.items():
+        scored = [result.statistics(key) for result in results]
+        if any(names != ids for names in (*(names for names, _ in scored), *(t["id"] for t in tables))):
             raise UserError(f"the cells of {name} hold different examples", hint="Compare them one by one.")
         signatures = {entry["signature"] for r in results for entry in r.scores if entry["key"] == key}
         if signatures != {metric.signature()}:
@@ -287,9 +285,7 @@ def read_stored_system(name: str, keys: Sequence[str] | None, where: Sequence[st
                 f"{metric.name} of {name} was scored with other settings: {' and '.join(signatures)}",
                 hint="Score the cells again with this version.",
             )
-        statistics[key] = np.stack([values for _, values in found])
-    if any(table["id"] != ids for table in tables):
-        raise UserError(f"the cells of {name} hold different examples", hint="Compare them one by one.")
+        statistics[key] = np.stack([values for _, values in scored])
     groups = tables[0]["group"]
     return System(
         name=first.cell.label if ":" in name else name,
@@ -299,10 +295,10 @@ def read_stored_system(name: str, keys: Sequence[str] | None, where: Sequence[st
         sources=tuple(texts[0]["source"]) if texts else None,
         references=tuple(map(tuple, texts[0]["references"])) if texts else None,
         references_digests=tuple(tables[0][DIGEST]),
-        outputs=tuple(tuple(found["hypothesis"]) for found in texts) if texts else None,
-        metrics=chosen,
+        outputs=tuple(tuple(run["hypothesis"]) for run in texts) if texts else None,
+        metrics=metrics,
         statistics=statistics,
-        warm_starts={str(result.cell.seed): result.cell.warm_start_id for result in results},
+        warm_starts={str(cell.seed): cell.warm_start_id for cell in cells},
     )
 
 
@@ -311,15 +307,14 @@ def _results(name: str) -> "list[Result]":
 
     folder, _, label = name.rpartition(":")
     if folder and not Path(name).exists():
-        found = [result for result in read_results(Path(folder)) if result.cell.label == label]
-        if not found:
-            labels = sorted({result.cell.label for result in read_results(Path(folder))})
-            raise UserError(
-                f"no stored cell of method '{label}' in {folder}", hint=f"Stored: {', '.join(labels)}."
-            )
-        return sorted(found, key=lambda result: result.cell.seed)
-    found = [_cell_at(Path(part)) for part in name.split(",")]
-    return sorted(found, key=lambda result: result.cell.seed)
+        stored = read_results(Path(folder))
+        results = [result for result in stored if result.cell.label == label]
+        if not results:
+            labels = ", ".join(sorted({result.cell.label for result in stored}))
+            raise UserError(f"no stored cell of method '{label}' in {folder}", hint=f"Stored: {labels}.")
+    else:
+        results = [_cell_at(Path(part)) for part in name.split(",")]
+    return sorted(results, key=lambda result: result.cell.seed)
 
 
 def _cell_at(path: Path) -> "Result":

@@ -46,14 +46,14 @@ def judge(published: float, low: float, high: float, confidence: float) -> Judge
         raise ValueError(f"no interval [{low}, {high}], or no published gain: {published}")
     level = 1 - confidence
     error = (high - low) / 2 / -float(special.ndtri(level / 2))
-    found = power(published, error, level)
+    chance = power(published, error, level)
     covers = low <= published <= high
     verdict: Verdict
     if low <= 0 <= high:
-        verdict = "underpowered" if covers and found < ENOUGH else "not distinguishable from 0"
+        verdict = "underpowered" if covers and chance < ENOUGH else "not distinguishable from 0"
     elif covers:
         verdict = "reproduced"
     else:
         beyond = low > published if published > 0 else high < published
         verdict = "larger" if beyond else "smaller"
-    return Judgement(verdict, found)
+    return Judgement(verdict, chance)

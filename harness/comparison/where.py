@@ -21,46 +21,40 @@ def choose(cells: Sequence[Cell], where: Sequence[str], name: str) -> list[Cell]
     for condition in where:
         key, equals, wanted = condition.partition("=")
         if not equals:
-            raise UserError(
-                f"'{condition}' is not a condition",
-                origin="--where",
-                hint="Write KEY=VALUE, as subset=de-en.",
-            )
+            raise _error(f"'{condition}' is not a condition", "Write KEY=VALUE, as subset=de-en.")
         if key not in known:
-            raise UserError(
-                f"stored cells have no '{key}'", origin="--where", hint=f"They have: {', '.join(known)}."
-            )
-        held = [(cell, _values(cell)) for cell in chosen]
-        chosen = [cell for cell, values in held if key not in values or _same(wanted, values[key])]
+            raise _error(f"stored cells have no '{key}'", f"They have: {', '.join(known)}.")
+        candidates = [(cell, _values(cell)) for cell in chosen]
+        chosen = [cell for cell, values in candidates if key not in values or _same(wanted, values[key])]
         if not chosen:
-            stored = ", ".join(sorted({shown(values[key]) for _, values in held}))
-            raise UserError(
-                f"no stored cell of {name} has {condition}", origin="--where", hint=f"Stored: {stored}."
-            )
+            stored = ", ".join(sorted({shown(values[key]) for _, values in candidates}))
+            raise _error(f"no stored cell of {name} has {condition}", f"Stored: {stored}.")
     return chosen
+
+
+def _error(problem: str, hint: str) -> UserError:
+    return UserError(problem, origin="--where", hint=hint)
 
 
 def telling_apart(cells: Sequence[Cell]) -> str:
     """How to choose among these cells: the keys of all in which they differ, with their values; empty where
     there is none.
     """
-    held = [_values(cell) for cell in cells]
+    settings = [_values(cell) for cell in cells]
     options = []
-    for key in held[0]:
-        found = {shown(values[key]) for values in held if key in values}
-        if len(found) > 1 and all(key in values for values in held):
-            options.append(f"--where {key}=VALUE ({', '.join(sorted(found))})")
+    for key in (key for key in settings[0] if all(key in values for values in settings)):
+        stored = sorted({shown(values[key]) for values in settings})
+        if len(stored) > 1:
+            options.append(f"--where {key}=VALUE ({', '.join(stored)})")
     return f"Choose with {' and '.join(options)}." if options else ""
 
 
 def _values(cell: Cell) -> dict[str, Any]:
     """Coordinates and settings of a cell, keys with dots; without the warmup's where it has none."""
-    values = {key: getattr(cell, key) for key in COORDINATES} | flattened(
-        cell.settings.model_dump(mode="json")
-    )
+    settings = flattened(cell.settings.model_dump(mode="json"))
     if cell.warmup == "none":
-        values = {k: v for k, v in values.items() if not k.startswith("warmup.") and k != "decode.warmup"}
-    return values
+        settings = {k: v for k, v in settings.items() if not k.startswith("warmup.") and k != "decode.warmup"}
+    return {key: getattr(cell, key) for key in COORDINATES} | settings
 
 
 def _same(wanted: str, value: Any) -> bool:

@@ -38,9 +38,9 @@ class Asked:
             label: Its method, and what it is matched with.
             settings: As :func:`training_settings` gives them.
         """
-        known = dict(self.rows)
-        own = {known[label]} if label in known else {held for name, held in self.rows if not name}
-        return self.backbone in ("", backbone) and settings in own
+        named = dict(self.rows)
+        allowed = [named[label]] if label in named else [settings for name, settings in self.rows if not name]
+        return self.backbone in ("", backbone) and settings in allowed
 
 
 def training_settings(settings: Settings) -> str:
@@ -57,7 +57,7 @@ def read_specs(out: Path) -> Iterable[tuple[Path, RunSpec]]:
 
 def read_asked(out: Path) -> tuple[Asked, ...]:
     """What the specs of a results folder compare with settings that differ between methods."""
-    found: dict[Asked, None] = {}
+    comparisons: dict[Asked, None] = {}
     for path, spec in read_specs(out):
         for reference, section in spec.backbones.items():
             rows = tuple(
@@ -69,16 +69,16 @@ def read_asked(out: Path) -> tuple[Asked, ...]:
             )
             if len({settings for _, settings in rows}) > 1:
                 name = "" if reference.endswith(".py") else backbone_name(reference)
-                found[Asked(name, rows)] = None
-    return tuple(one for one in found if not any(one.within(other) for other in found))
+                comparisons[Asked(name, rows)] = None
+    return tuple(one for one in comparisons if not any(one.within(other) for other in comparisons))
 
 
 def labels(spec: RunSpec) -> list[tuple[str, str]]:
     """(method, label) of every row that a spec asks for: the baseline, its matched rows, the others."""
     base = spec.stats.baseline
-    own = [(base, base)] if base in spec.methods else []
+    baseline = [(base, base)] if base in spec.methods else []
     matched = [(base, f"{base} (FLOPs of {method})") for method in spec.match]
-    return [*own, *matched, *((name, name) for name in spec.methods if name != base)]
+    return [*baseline, *matched, *((name, name) for name in spec.methods if name != base)]
 
 
 def backbone_name(reference: str) -> str:

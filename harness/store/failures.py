@@ -98,13 +98,13 @@ def read_failures(out: Path) -> dict[str, Failure]:
     """The failures of a results folder by cell id; a file that can't be read is a failure of its own."""
     if is_published(out):
         return {name: _known(why) for name, why in read_index(out).failures.items()}
-    found = {}
+    failures = {}
     for path in sorted((out / "cells").glob(f"*/{FAILED}")):
         try:
-            found[path.parent.name] = _known(read_json(path))
+            failures[path.parent.name] = _known(read_json(path))
         except (CorruptError, TypeError) as error:
-            found[path.parent.name] = Failure("unknown", "CorruptError", f"{path} can't be read: {error}")
-    return found
+            failures[path.parent.name] = Failure("unknown", "CorruptError", f"{path} can't be read: {error}")
+    return failures
 
 
 def _known(content: dict[str, Any]) -> Failure:

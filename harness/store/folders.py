@@ -153,9 +153,8 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def write_json(path: Path, content: Any) -> None:
     """Write readable JSON, keys sorted."""
-    path.write_text(
-        json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8"
-    )
+    text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False)
+    path.write_text(text + "\n", encoding="utf-8")
 
 
 def write_file(path: Path, text: str) -> None:
@@ -278,10 +277,9 @@ def read_table(path: Path) -> Any:
 
 
 def _corrupt(path: Path, what: str) -> CorruptError:
-    folder = path.parent
     return CorruptError(
         f"stored file {path} {what}; its folder is not used",
-        hint=f"Restore it, or move {folder} away to have it made again.",
+        hint=f"Restore it, or move {path.parent} away to have it made again.",
     )
 
 

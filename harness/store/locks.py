@@ -31,14 +31,14 @@ def claim(path: Path) -> Iterator[bool]:
     make_folder(path.parent)
     lease = _watched.pop(path, None) or _lease(path)
     try:
-        held = lease.acquire(blocking=False)
+        lock = lease.acquire(blocking=False)
     except Timeout:
         _watched[path] = lease
         yield False
         return
     except OSError as error:
         raise unwritable(path, error) from error
-    with held:
+    with lock:
         yield True
 
 
@@ -51,10 +51,10 @@ def hold(path: Path) -> Iterator[None]:
     """
     make_folder(path.parent)
     try:
-        held = _lease(path).acquire(poll_interval=0.1)
+        lock = _lease(path).acquire(poll_interval=0.1)
     except OSError as error:
         raise unwritable(path, error) from error
-    with held:
+    with lock:
         yield
 
 

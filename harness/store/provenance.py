@@ -39,7 +39,7 @@ def provenance(device: str, dtype: str, devices: int = 1) -> dict[str, Any]:
         except PackageNotFoundError:
             versions[package] = None
     commit, dirty = git_state(Path(__file__).parent)
-    found = {
+    facts = {
         "packages": versions,
         "python": sys.version.split()[0],
         "platform": platform.platform(),
@@ -52,7 +52,7 @@ def provenance(device: str, dtype: str, devices: int = 1) -> dict[str, Any]:
         "git_commit": commit,
         "git_dirty": dirty,
     }
-    redacted: dict[str, Any] = redact_all(found)
+    redacted: dict[str, Any] = redact_all(facts)
     return redacted
 
 

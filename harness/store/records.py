@@ -29,7 +29,7 @@ def write_records(path: Path, records: Sequence[Mapping[str, Any]]) -> None:
     for row in rows:
         for place, value in row.items():
             types.setdefault(place, set()).add(_type(place, value))
-    plain = {place for place, held in types.items() if len(held) == 1 and held < set(_PLAIN)}
+    plain = {place for place, kinds in types.items() if len(kinds) == 1 and kinds < set(_PLAIN)}
     columns: dict[str, Any] = {".".join(place): [row.get(place) for row in rows] for place in sorted(plain)}
     rest = (_nested({place: value for place, value in row.items() if place not in plain}) for row in rows)
     columns[MORE] = [json.dumps(record, ensure_ascii=False, sort_keys=True) for record in rest]
@@ -77,10 +77,5 @@ def _nested(values: _Values) -> dict[str, Any]:
 
 def _type(place: tuple[str, ...], value: Any) -> type:
     """The type of a value; ``object`` where no column can hold it under its path."""
-    if (
-        place == (MORE,)
-        or any("." in key for key in place)
-        or (type(value) is int and abs(value) >= _LARGEST)
-    ):
-        return object
-    return type(value)
+    taken = place == (MORE,) or any("." in key for key in place)
+    return object if taken or (type(value) is int and abs(value) >= _LARGEST) else type(value)

@@ -200,12 +200,12 @@ class StudyFiles:
     def examples(self, cell: str) -> Any:
         """The columns of a cell's examples that it has, as a table; without statistics of metrics."""
         part = self._part(cell)
-        own = [
+        names = [
             name
             for name, values in zip(part.column_names, part.columns, strict=True)
             if name != "cell" and "." not in name and (name in EXAMPLE or values.null_count < len(values))
         ]
-        return part.select(own)
+        return part.select(names)
 
     def statistics(self, cell: str, metric: str) -> FloatArray:
         """The statistics [examples, k] of a cell under a metric."""

@@ -1,7 +1,6 @@
 """The log of a training on disk: JSON lines."""
 
 import json
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +25,12 @@ def read_log(folder: Path) -> list[dict[str, Any]]:
     return checked_lines(lines, path)
 
 
-def checked_lines(lines: Iterable[Any], path: Path) -> list[dict[str, Any]]:
+def checked_lines(lines: list[Any], path: Path) -> list[dict[str, Any]]:
     """Lines of a log that have its shape.
 
     Raises:
         CorruptError: One has another.
     """
-    found = list(lines)
-    for line in found:
+    for line in lines:
         shaped(line, LogLine, path)
-    return found
+    return lines
