@@ -22,15 +22,17 @@ def outputs(wrong: int) -> list[str]:
     return [gold.replace("red ", "") if i < wrong else gold for i, gold in enumerate(GOLD)]
 
 
+def store_outputs(out: Path, method: str, seed: int, wrong: int) -> None:
+    store(out, method, seed, GOLD, [[gold] for gold in GOLD], [Written(text) for text in outputs(wrong)])
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two methods with two seeds."""
     out = tmp_path_factory.mktemp("api") / "out"
     for method, base in (("sft", 12), ("warmup", 5)):
         for seed in (0, 1):
-            store(
-                out, method, seed, GOLD, [[gold] for gold in GOLD], [Written(t) for t in outputs(base + seed)]
-            )
+            store_outputs(out, method, seed, wrong=base + seed)
     return out
 
 
@@ -60,16 +62,8 @@ def test_an_import_is_light() -> None:
 
 def test_scores_are_what_is_stored(folder: Path) -> None:
     scores = wb.load(folder).scores()
-    assert list(scores.columns[:8]) == [
-        "task",
-        "scale",
-        "subset",
-        "backbone",
-        "method",
-        "seed",
-        "decoding",
-        "cell",
-    ]
+    coordinates = ["task", "scale", "subset", "backbone", "method", "seed", "decoding", "cell"]
+    assert list(scores.columns[:8]) == coordinates
     assert len(scores) == 2 * 2 * scores.metric.nunique()
     own = scores[(scores.method == "warmup") & (scores.seed == 1) & (scores.metric == "bleu")]
     assert own.score.item() == pytest.approx(sacrebleu.corpus_bleu(outputs(6), [GOLD]).score)
@@ -132,7 +126,7 @@ def test_in_a_notebook_a_result_is_a_table(folder: Path) -> None:
 
 def test_names_in_a_notebook_are_escaped(tmp_path: Path) -> None:
     for method in ("sft", "<script>alert(1)</script>"):
-        store(tmp_path, method, 0, GOLD, [[gold] for gold in GOLD], [Written(t) for t in outputs(3)])
+        store_outputs(tmp_path, method, 0, wrong=3)
     page = wb.load(tmp_path)._repr_html_()
     assert "<script>" not in page
     assert "&lt;script&gt;" in page
@@ -152,9 +146,8 @@ def test_lists_and_frames_compare_like_files(tmp_path: Path) -> None:
     (line,) = json.loads(invoke(*arguments, "--format", "json", cwd=tmp_path).stdout)["lines"]
     assert found.difference.tolist() == [line["comparison"]["difference"]]
     assert found.p.tolist() == [line["comparison"]["p_value"]]
-    pd.testing.assert_frame_equal(
-        found, wb.compare(pd.DataFrame(systems), GOLD, metric=["bleu"], resamples=200)
-    )
+    framed = wb.compare(pd.DataFrame(systems), GOLD, metric=["bleu"], resamples=200)
+    pd.testing.assert_frame_equal(found, framed)
 
 
 def test_runs_of_a_system_are_lists_of_lists() -> None:
@@ -211,13 +204,13 @@ SPEC = {
 
 def test_a_spec_runs_and_goes_on(tmp_path: Path) -> None:
     files = write_plugins(tmp_path)
-    place = {"task": files["task"], "backbones": [files["backbone"]], "out": str(tmp_path / "out")}
-    results = wb.run(SPEC | place, methods=["sft", "warmup"], progress=False)
+    spec = SPEC | {"task": files["task"], "backbones": [files["backbone"]], "out": str(tmp_path / "out")}
+    results = wb.run(spec, methods=["sft", "warmup"], progress=False)
     assert (len(results), results.failures) == (2, {})
     assert set(results.scores().method) == {"sft", "warmup"}
     stored = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.parquet")}
-    again = wb.run(SPEC | place, methods=["sft", "warmup"], progress=False)
+    again = wb.run(spec, methods=["sft", "warmup"], progress=False)
     assert again.scores().equals(results.scores())
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.parquet")} == stored
     with pytest.raises(wb.UserError, match="nonsense"):
-        wb.run(SPEC | place, nonsense=3)
+        wb.run(spec, nonsense=3)

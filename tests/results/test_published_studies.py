@@ -1,6 +1,5 @@
 """Every study in ``results/`` shows what its numbers give; the check itself is tried on a study made here."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,13 +9,9 @@ import yaml
 from published_tables import problems, studies
 
 from command import invoke
-from warmup_bench.contracts.settings import Score, Settings
-from warmup_bench.score.cells import score_cell
-from warmup_bench.spec.cell import Cell
-from warmup_bench.store.folders import write_json, write_table, writing
+from stored_cells import Written, store
 from warmup_bench.store.publish import publish
 from warmup_bench.store.results import read_results
-from warmup_bench.train.ledger import Ledger
 
 STUDIES = studies()
 
@@ -36,41 +31,10 @@ PLOTS = {"plots": "plots", "command": "warmup-bench report {study} --format csv 
 
 def store_run(out: Path) -> None:
     golds = [f"the cat number {i} sat on the red mat" for i in range(12)]
+    log = [{"step": step, "validation": {"loss": 3.0 / step}, "flops": 1e8 * step} for step in (1, 2)]
     for method, wrong in (("sft", 8), ("warmup", 3)):
-        cell = Cell(
-            task="t",
-            task_version=1,
-            subset="all",
-            scale="mini",
-            backbone="nano",
-            method=method,
-            warmup="none",
-            seed=0,
-            settings=Settings(),
-            data="feed",
-            code={"task": "1", "backbone": "1", "method": "1"},
-        )
-        with writing(out / "trainings" / cell.training_id) as folder:
-            write_json(folder / "ledger.json", Ledger(steps=3, train_flops=1e9).to_dict())
-            write_json(folder / "provenance.json", {"device": "cpu"})
-            lines = [
-                {"step": step, "validation": {"loss": 3.0 / step}, "flops": 1e8 * step} for step in (1, 2)
-            ]
-            (folder / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-        with writing(out / "cells" / cell.id / "decode") as folder:
-            columns = {
-                "id": [f"e{i}" for i in range(len(golds))],
-                "group": [None] * len(golds),
-                "source": golds,
-                "references": [[gold] for gold in golds],
-                "hypothesis": [gold[4:] if i < wrong else gold for i, gold in enumerate(golds)],
-            }
-            write_table(folder / "predictions.parquet", columns)
-            write_json(folder / "ledger.json", {"decode_flops": 1.0, "decode_seconds": 1.0, "truncated": 0})
-            write_json(folder / "cell.json", cell.model_dump(mode="json"))
-            facts = {"target_language": "en", "labels": [], "metrics": ["bleu", "chrf++"], "references": 1}
-            write_json(folder / "task.json", facts)
-        score_cell(out / "cells" / cell.id, ["bleu", "chrf++"], Score())
+        written = [Written(gold[4:] if i < wrong else gold) for i, gold in enumerate(golds)]
+        store(out, method, 0, golds, [[gold] for gold in golds], written, log=log)
 
 
 @pytest.fixture
@@ -100,12 +64,12 @@ def test_a_study_is_found_and_in_order(study: Path, tmp_path: Path) -> None:
 
 
 def edit(name: str, change: Callable[[str], str]) -> Callable[[Path], None]:
-    return lambda study: _edited(study / name, change)
+    def edited(study: Path) -> None:
+        path = study / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(change(path.read_text() if path.exists() else ""))
 
-
-def _edited(path: Path, change: Callable[[str], str]) -> None:
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(change(path.read_text() if path.exists() else ""))
+    return edited
 
 
 BROKEN = [

@@ -42,16 +42,12 @@ def test_nothing_is_left_of_a_write_that_fails(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("damage", ["flip", "truncate", "remove"])
-def test_damage_is_named_and_nothing_is_deleted(tmp_path: Path, damage: str) -> None:
+@pytest.mark.parametrize("content", ["alphb", "al", None], ids=["flip", "truncate", "remove"])
+def test_damage_is_named_and_nothing_is_deleted(tmp_path: Path, content: str | None) -> None:
     folder = store(tmp_path / "one")
-    victim = folder / "a.txt"
-    if damage == "flip":
-        victim.write_text("alphb", encoding="utf-8")
-    elif damage == "truncate":
-        victim.write_text("al", encoding="utf-8")
-    else:
-        victim.unlink()
+    (folder / "a.txt").unlink()
+    if content is not None:
+        (folder / "a.txt").write_text(content, encoding="utf-8")
     before = sorted(folder.rglob("*"))
     with pytest.raises(CorruptError, match=r"a\.txt"):
         check(folder)

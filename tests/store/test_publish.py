@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from command import Done, invoke
+from command import invoke
 from plugin_files import planned, write_plugins
 from warmup_bench.api import load
 from warmup_bench.contracts.errors import UserError
@@ -110,14 +110,15 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def run_copy(place: Path, tmp_path: Path) -> Path:
+def study(place: Path, tmp_path: Path) -> Path:
+    """A copy of what was published, to change."""
+    return Path(shutil.copytree(place / "study", tmp_path / "study"))
+
+
+@pytest.fixture
+def run_copy(place: Path, study: Path) -> Path:
     """A copy of the run to change, the published folder beside it."""
-    shutil.copytree(place / "study", tmp_path / "study")
-    return Path(shutil.copytree(place / "out", tmp_path / "out"))
-
-
-def command(*arguments: str, cwd: Path) -> Done:
-    return invoke(*arguments, cwd=cwd)
+    return Path(shutil.copytree(place / "out", study.parent / "out"))
 
 
 def cell_at(out: Path, method: str) -> str:
@@ -139,7 +140,7 @@ def test_the_tables_of_every_format_are_those_of_the_run(place: Path) -> None:
     assert study == run
     for name, render in RENDERERS.items():
         assert render(study) == render(run), name
-    printed = command("report", "study", "--format", "md", cwd=place)
+    printed = invoke("report", "study", "--format", "md", cwd=place)
     assert (printed.returncode, printed.stdout) == (0, RENDERERS["md"](run))
 
 
@@ -154,47 +155,45 @@ def test_the_page_with_its_plots_differs_in_the_examples_alone(place: Path) -> N
     assert 'id="examples-0"' not in study
 
 
-def test_a_report_into_the_study_changes_no_later_one(place: Path, tmp_path: Path) -> None:
-    study = shutil.copytree(place / "study", tmp_path / "study")
+def test_a_report_into_the_study_changes_no_later_one(study: Path, tmp_path: Path) -> None:
     (study / "README.md").write_text("by hand\n")
-    before = command("report", "study", "--format", "json", cwd=tmp_path)
-    drawn = command("report", "study", "--format", "json", "--plots", "study/plots", cwd=tmp_path)
+    before = invoke("report", "study", "--format", "json", cwd=tmp_path)
+    drawn = invoke("report", "study", "--format", "json", "--plots", "study/plots", cwd=tmp_path)
     assert (drawn.returncode, drawn.stdout) == (0, before.stdout)
     names = {path.stem.partition("-")[0] for path in files_of(study / "plots")}
     assert names >= {"forest", "cost", "learning", "sampler"}
-    assert command("report", "study", "--format", "json", cwd=tmp_path) == before
+    assert invoke("report", "study", "--format", "json", cwd=tmp_path) == before
 
 
 def test_a_comparison_has_the_same_numbers_and_names_examples(place: Path) -> None:
     options = ["--randomizations", "200", "--resamples", "200", "--metric", "chrf++", "--format", "json"]
-    found = []
+    compared = []
     for name in ("out", "study"):
         cells = [cell_at(place / name, method) for method in ("sft", "warmup")]
-        done = command("compare", *cells, *options, cwd=place)
+        done = invoke("compare", *cells, *options, cwd=place)
         assert done.returncode == 0, done.stderr
-        found.append(json.loads(done.stdout))
-    run, study = found
+        compared.append(json.loads(done.stdout))
+    run, study = compared
     for before, after in zip(run["lines"], study["lines"], strict=True):
         assert before["comparison"] == after["comparison"]
-    assert [(m["id"], m["influence"]) for m in study["moved"]] == [
-        (m["id"], m["influence"]) for m in run["moved"]
-    ]
+    moved, expected = ([(m["id"], m["influence"]) for m in side["moved"]] for side in (study, run))
+    assert moved == expected
     assert run["moved"]
     assert all(moved["source"] is None and moved["system_output"] is None for moved in study["moved"])
     assert any("numbers only" in note for note in study["notes"])
     assert not any("numbers only" in note for note in run["notes"])
-    text = command("compare", *cells, *options[:-2], cwd=place)
+    text = invoke("compare", *cells, *options[:-2], cwd=place)
     assert (text.returncode, "the examples are named without their texts" in text.words) == (0, True)
 
 
 def test_a_power_analysis_reads_the_same_pilot(place: Path) -> None:
-    said = []
+    printed = []
     for name in ("out", "study"):
         pilots = [cell_at(place / name, method) for method in ("sft", "warmup")]
-        done = command("power", *pilots, "--effect", "1", "--format", "json", cwd=place)
+        done = invoke("power", *pilots, "--effect", "1", "--format", "json", cwd=place)
         assert done.returncode == 0, done.stderr
-        said.append(done.stdout.replace(f"{place / name}", ""))
-    assert said[0] == said[1]
+        printed.append(done.stdout.replace(f"{place / name}", ""))
+    assert printed[0] == printed[1]
 
 
 def test_statistics_documents_and_logs_are_the_runs_own(place: Path) -> None:
@@ -222,14 +221,11 @@ def test_pandas_opens_it_in_one_line(place: Path) -> None:
     scores = pd.read_parquet(numbers / "scores.parquet")
     cells = pd.read_parquet(numbers / "cells.parquet").set_index("id")
     for result in read_results(place / "study"):
-        own = scores[scores.cell == result.place.name].set_index("key").score
-        assert own.to_dict() == {score["key"]: score["score"] for score in result.scores}
-        row = cells.loc[result.place.name]
-        assert (row.method, row.seed, row["settings.train.learning_rate"]) == (
-            result.cell.method,
-            result.cell.seed,
-            result.cell.settings.train.learning_rate,
-        )
+        of_cell = scores[scores.cell == result.place.name].set_index("key").score
+        assert of_cell.to_dict() == {score["key"]: score["score"] for score in result.scores}
+        row, cell = cells.loc[result.place.name], result.cell
+        assert (row.method, row.seed) == (cell.method, cell.seed)
+        assert row["settings.train.learning_rate"] == cell.settings.train.learning_rate
     examples = pd.read_parquet(numbers / "examples.parquet")
     totals = examples[examples.cell == result.place.name].filter(regex=r"^bleu\.").sum().to_numpy()
     assert result.metric("bleu").aggregate(totals) == result.scores[1]["score"]
@@ -264,12 +260,12 @@ def test_no_text_and_no_place_of_the_run_is_in_any_byte(place: Path) -> None:
     for path in files_of(place / "study"):
         content = path.read_bytes()
         if path.suffix == ".parquet":
-            held = strings(read_table(path).to_pylist())
-            assert not held & texts
+            stored = strings(read_table(path).to_pylist())
+            assert not stored & texts
             if path.name == "logs.parquet":
                 lines = read_table(path).drop_columns(["training_id"]).to_pylist()
                 assert not {text for line in lines for text in leaves(line) - {"{}"}}
-            for text in held:
+            for text in stored:
                 assert not [t for t in texts if len(t) >= 6 and t in text]
                 assert str(place) not in text
         assert not [text for text in long if text in content], path
@@ -283,24 +279,22 @@ def test_no_text_and_no_place_of_the_run_is_in_any_byte(place: Path) -> None:
     assert "task: my_sentences.py\n" in spec.read_text()
 
 
-def test_damage_is_found(place: Path, tmp_path: Path) -> None:
-    study = shutil.copytree(place / "study", tmp_path / "study")
+def test_damage_is_found(place: Path, study: Path, tmp_path: Path) -> None:
     check(study / "numbers")
     for victim in files_of(study / "numbers"):
         content = victim.read_bytes()
         victim.write_bytes(content[:-7])
         for arguments in (("report", "study"), ("publish", str(place / "out"), "study")):
-            done = command(*arguments, cwd=tmp_path)
+            done = invoke(*arguments, cwd=tmp_path)
             assert (done.returncode, str(victim.relative_to(tmp_path)) in done.stderr) == (2, True)
         victim.write_bytes(content)
-    assert command("report", "study", cwd=tmp_path).returncode == 0
+    assert invoke("report", "study", cwd=tmp_path).returncode == 0
 
 
 @pytest.mark.parametrize("name", ["cells", "scores", "examples", "trainings", "logs"])
 @pytest.mark.parametrize("change", ["no rows", "no columns", "rows twice", "other values"])
-def test_files_of_another_shape_are_named(name: str, change: str, place: Path, tmp_path: Path) -> None:
+def test_files_of_another_shape_are_named(name: str, change: str, study: Path, tmp_path: Path) -> None:
     """As somebody could make them, with a manifest that fits."""
-    study = shutil.copytree(place / "study", tmp_path / "study")
     files = {path.name: path.read_bytes() for path in (study / "numbers").iterdir() if path.name != DONE}
     table = read_table(study / "numbers" / f"{name}.parquet")
     changed = {
@@ -313,14 +307,13 @@ def test_files_of_another_shape_are_named(name: str, change: str, place: Path, t
         for of, content in files.items():
             (folder / of).write_bytes(content)
         pq.write_table(changed, folder / f"{name}.parquet")
-    done = command("report", "study", "--format", "html", cwd=tmp_path)
+    done = invoke("report", "study", "--format", "html", cwd=tmp_path)
     harmless = name == "logs" and change in ("no rows", "rows twice")
     assert done.returncode == (0 if harmless else 2), done.stderr
     assert harmless or f"numbers/{name}.parquet" in done.stderr or "no training or no score" in done.stderr
 
 
-def test_a_writer_killed_between_two_renames_loses_nothing(place: Path, tmp_path: Path) -> None:
-    study = shutil.copytree(place / "study", tmp_path / "study")
+def test_a_writer_killed_between_two_renames_loses_nothing(place: Path, study: Path) -> None:
     before = contents(study)
     (study / "numbers").rename(study / ".numbers.12ab.old.tmp")
     shutil.copytree(study / ".numbers.12ab.old.tmp", study / ".numbers.12ab.tmp")
@@ -328,12 +321,11 @@ def test_a_writer_killed_between_two_renames_loses_nothing(place: Path, tmp_path
     assert contents(study) == before
 
 
-def test_published_again_nothing_is_touched(place: Path, tmp_path: Path) -> None:
-    study = shutil.copytree(place / "study", tmp_path / "study")
+def test_published_again_nothing_is_touched(place: Path, study: Path, tmp_path: Path) -> None:
     (study / "README.md").write_text("by hand\n")
     (study / "tables").mkdir()
     before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in files_of(study)}
-    done = command("publish", str(place / "out"), "study", cwd=tmp_path)
+    done = invoke("publish", str(place / "out"), "study", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert "0 of 4 finished cells, 4 were there already" in done.words
     assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in files_of(study)} == before
@@ -346,13 +338,13 @@ def test_a_published_folder_is_published_as_it_is(place: Path, tmp_path: Path) -
 
 def forget(study: Path, cell: str, metric: str) -> None:
     """Let a study not hold a score."""
-    held = read_study(study)
-    del held.scores[cell, metric], held.statistics[cell, metric]
-    write_study(study, held, [path.stem for path in spec_paths(study)])
+    content = read_study(study)
+    del content.scores[cell, metric], content.statistics[cell, metric]
+    write_study(study, content, [path.stem for path in spec_paths(study)])
 
 
-def test_a_new_score_is_added_and_a_changed_one_refused(run_copy: Path) -> None:
-    study, cell = run_copy.parent / "study", sorted((run_copy / "cells").iterdir())[0]
+def test_a_new_score_is_added_and_a_changed_one_refused(run_copy: Path, study: Path) -> None:
+    cell = min((run_copy / "cells").iterdir())
     forget(study, cell.name, "bleu")
     outcome = publish([run_copy], study)
     assert (outcome.cells, outcome.added) == (4, 1)
@@ -363,7 +355,7 @@ def test_a_new_score_is_added_and_a_changed_one_refused(run_copy: Path) -> None:
         (folder / "statistics.parquet").write_bytes(statistics)
     forget(study, cell.name, "chrf++")
     before = contents(study)
-    done = command("publish", "out", "study", cwd=run_copy.parent)
+    done = invoke("publish", "out", "study", cwd=run_copy.parent)
     assert done.returncode == 2
     assert f"score bleu of cells/{cell.name} is another one than in study" in done.stderr
     assert contents(study) == before  # everything is compared before anything is written
@@ -376,7 +368,7 @@ def test_what_is_not_finished_or_damaged_is_named_and_left_out(run_copy: Path) -
     write_failure(cells[1], Failure("score", "ValueError", "no score for 'wort abcde'", "/home/me/x.py"))
     victim = cells[2] / "decode" / "predictions.parquet"
     victim.write_bytes(victim.read_bytes() + b"x")
-    done = command("publish", "out", "new", cwd=run_copy.parent)
+    done = invoke("publish", "out", "new", cwd=run_copy.parent)
     assert done.returncode == 1
     assert "Published in new: 1 of 1 finished cells, 0 were there already, 3 left out;" in done.words
     for line in (
@@ -394,7 +386,7 @@ def test_what_is_not_finished_or_damaged_is_named_and_left_out(run_copy: Path) -
 
 
 def test_a_cell_that_was_left_out_comes_later(place: Path, run_copy: Path) -> None:
-    cell = sorted((run_copy / "cells").iterdir())[0]
+    cell = min((run_copy / "cells").iterdir())
     shutil.rmtree(cell / "decode")
     write_failure(cell, Failure("decode", "TrainingError", "loss is NaN at step 3"))
     new = run_copy.parent / "new"
@@ -423,7 +415,7 @@ def test_one_training_in_two_runs_must_be_the_same(place: Path, run_copy: Path) 
         for name in ("log.jsonl", "provenance.json"):
             (folder / name).write_bytes(kept[name])
         write_json(folder / "ledger.json", ledger | {"train_seconds": 1e6})
-    done = command("publish", str(place / "out"), "out", "third", cwd=run_copy.parent)
+    done = invoke("publish", str(place / "out"), "out", "third", cwd=run_copy.parent)
     assert (done.returncode, f"trainings/{training.name} is another one in out" in done.stderr) == (2, True)
     assert not (run_copy.parent / "third").exists()
 
@@ -431,8 +423,7 @@ def test_one_training_in_two_runs_must_be_the_same(place: Path, run_copy: Path) 
 def test_the_order_of_the_specs_needs_no_times(place: Path, run_copy: Path) -> None:
     specs = run_copy / "specs"
     (first,) = specs.iterdir()
-    text = first.read_text()
-    (specs / "aaaa.yaml").write_text(text.replace("baseline: sft", "baseline: warmup"))
+    (specs / "aaaa.yaml").write_text(first.read_text().replace("baseline: sft", "baseline: warmup"))
     os.utime(first, (1, 1))
     new = run_copy.parent / "new"
     publish([run_copy], new)
@@ -440,7 +431,7 @@ def test_the_order_of_the_specs_needs_no_times(place: Path, run_copy: Path) -> N
         os.utime(path, (9, 9))
     assert [path.name for path in spec_paths(new)] == [first.name, "aaaa.yaml"]
     run, study = (
-        command("report", name, "--format", "md", cwd=run_copy.parent).stdout for name in ("out", "new")
+        invoke("report", name, "--format", "md", cwd=run_copy.parent).stdout for name in ("out", "new")
     )
     assert run == study
     os.utime(specs / "aaaa.yaml", (0, 0))  # the first one ran once more
@@ -457,13 +448,12 @@ def test_the_order_of_the_specs_needs_no_times(place: Path, run_copy: Path) -> N
         spec_paths(new)
 
 
-def test_what_needs_texts_or_models_says_what_to_do(place: Path, tmp_path: Path) -> None:
-    study = shutil.copytree(place / "study", tmp_path / "study")
+def test_what_needs_texts_or_models_says_what_to_do(place: Path, study: Path, tmp_path: Path) -> None:
     before = contents(study)
-    scored = command("score", "study", "--metrics", "rouge-l", cwd=tmp_path)
+    scored = invoke("score", "study", "--metrics", "rouge-l", cwd=tmp_path)
     assert (scored.returncode, "published numbers" in scored.stderr) == (2, True)
     task, backbone = place / "my_sentences.py", place / "my_backbone.py"
-    ran = command(
+    ran = invoke(
         *("run", "--task", str(task), "--backbone", str(backbone), "--out", "study", "--seeds", "1"),
         cwd=tmp_path,
     )
@@ -487,23 +477,20 @@ def test_what_needs_texts_or_models_says_what_to_do(place: Path, tmp_path: Path)
 )
 def test_a_mistake_gets_one_clear_line(arguments: list[str], message: str, place: Path) -> None:
     (place / "empty" / "cells").mkdir(parents=True, exist_ok=True)
-    done = command("publish", *arguments, cwd=place)
+    done = invoke("publish", *arguments, cwd=place)
     assert (done.returncode, message in done.stderr, done.stdout) == (2, True, "")
     assert not (place / "x").exists()
 
 
-def test_published_test_sets_are_still_told_apart(place: Path, tmp_path: Path) -> None:
-    study = shutil.copytree(place / "study", tmp_path / "study")
+def test_published_test_sets_are_still_told_apart(study: Path, tmp_path: Path) -> None:
     a, b = (cell_at(study, method) for method in ("sft", "warmup"))
-    held = read_study(study)
-    examples = held.examples[Path(b).name]
+    content = read_study(study)
+    examples = content.examples[Path(b).name]
     examples["references_digest"][4] ^= 1
-    write_study(study, held, [])
-    done = command("compare", a, b, cwd=tmp_path)
-    assert (done.returncode, f"example '{examples['id'][4]}' has other references" in done.stderr) == (
-        2,
-        True,
-    )
+    write_study(study, content, [])
+    done = invoke("compare", a, b, cwd=tmp_path)
+    assert done.returncode == 2
+    assert f"example '{examples['id'][4]}' has other references" in done.stderr
 
 
 def test_a_digest_reads_every_reference() -> None:
