@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from means import valued
 from scipy import stats
 from sklearn.metrics import f1_score
 from statsmodels.stats.contingency_tables import mcnemar
@@ -22,11 +23,6 @@ LABELS = ("A", "B", "C")
 
 def accuracy(statistics):
     return 100.0 * statistics[..., 0] / statistics[..., 1]
-
-
-def valued(values):
-    """Statistics [seeds, n, 2] of values [seeds, n]."""
-    return np.stack([values, np.ones(np.shape(values))], axis=-1)
 
 
 @pytest.mark.parametrize(("only_a", "only_b"), [(30, 52), (3, 40), (25, 25), (0, 200), (1, 0), (700, 760)])

@@ -1,18 +1,10 @@
 import numpy as np
 import pytest
+from means import mean, valued
 from scipy import stats
 
 from warmup_bench.comparison.bootstrap import bootstrap_differences, percentile_interval
 from warmup_bench.comparison.draws import resample_counts
-
-
-def mean(statistics):
-    return statistics[..., 0] / statistics[..., 1]
-
-
-def valued(values):
-    """Statistics [seeds, n, 2] of values [seeds, n]."""
-    return np.stack([values, np.ones(np.shape(values))], axis=-1)
 
 
 def test_resamples_equal_a_loop_over_the_drawn_examples():
@@ -34,9 +26,8 @@ def test_resamples_equal_a_loop_over_the_drawn_examples():
 def test_agrees_with_scipys_percentile_bootstrap():
     rng = np.random.default_rng(2)
     x, y = rng.normal(size=80), rng.normal(0.4, 1.2, size=80)
-    ours = percentile_interval(
-        bootstrap_differences(valued(x[None]), valued(y[None]), mean, 9_000, seed=1), 0.95
-    )
+    differences = bootstrap_differences(valued(x[None]), valued(y[None]), mean, 9_000, seed=1)
+    ours = percentile_interval(differences, 0.95)
     theirs = stats.bootstrap(
         (y - x,), np.mean, n_resamples=9_000, method="percentile", rng=np.random.default_rng(3)
     ).confidence_interval
@@ -73,9 +64,8 @@ def test_coverage_of_the_95_percent_interval():
     for number in range(simulations):
         x = rng.normal(size=(1, 60))
         y = x + rng.normal(0.3, 1.0, size=(1, 60))
-        low, high = percentile_interval(
-            bootstrap_differences(valued(x), valued(y), mean, 400, seed=number), 0.95
-        )
+        differences = bootstrap_differences(valued(x), valued(y), mean, 400, seed=number)
+        low, high = percentile_interval(differences, 0.95)
         covered += low <= 0.3 <= high
     # the percentile interval of 60 normal values covers a little less than it says (about 94%)
     least, most = stats.binom.ppf(0.001, simulations, 0.93), stats.binom.ppf(0.999, simulations, 0.95)
@@ -112,9 +102,8 @@ def test_coverage_of_the_hierarchical_interval_over_other_seeds_and_other_exampl
         values = 0.3 + 0.2 * rng.normal(size=(seeds, 1)) + rng.normal(size=(1, examples))
         values = values + 0.5 * rng.normal(size=(seeds, examples))
         zeros = valued(np.zeros((seeds, examples)))
-        low, high = percentile_interval(
-            bootstrap_differences(zeros, valued(values), mean, 300, seed=number), 0.95
-        )
+        differences = bootstrap_differences(zeros, valued(values), mean, 300, seed=number)
+        low, high = percentile_interval(differences, 0.95)
         covered += low <= 0.3 <= high
     # seeds are 30% of the variance here, of which a bootstrap of 10 sees nine tenths: about 94%
     least, most = stats.binom.ppf(0.001, simulations, 0.92), stats.binom.ppf(0.999, simulations, 0.96)

@@ -6,15 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
+from means import mean
 
 from warmup_bench.comparison import compare
 from warmup_bench.contracts.errors import UserError
 from warmup_bench.contracts.metric import MetricContext
 from warmup_bench.score.bleu import BLEU
-
-
-def mean(statistics):
-    return statistics[..., 0] / statistics[..., 1]
 
 
 def ratio(statistics):

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from means import mean, valued
 from scipy import stats
 from statsmodels.stats.power import NormalIndPower, TTestPower
 
@@ -24,14 +25,6 @@ from warmup_bench.comparison.randomization import randomization_test
 from warmup_bench.comparison.seeds import seed_level_p
 from warmup_bench.contracts.metric import MetricContext
 from warmup_bench.score.bleu import BLEU
-
-
-def mean(statistics):
-    return statistics[..., 0] / statistics[..., 1]
-
-
-def valued(values):
-    return np.stack([values, np.ones(np.shape(values))], axis=-1)
 
 
 @pytest.mark.parametrize("effect", [0.0, 0.3, 1.0])
@@ -144,20 +137,18 @@ def test_variance_components_of_a_simulation():
     rng = np.random.default_rng(5)
     estimates = []
     for _ in range(400):
-        values = (
-            2.0 * rng.normal(size=(5, 1)) + 2.0 * rng.normal(size=(1, 60)) + 3.0 * rng.normal(size=(5, 60))
-        )
-        found = variance_components(values)
-        estimates.append((found.examples, found.residual, found.seeds))
+        by_seed, by_example, rest = (rng.normal(size=size) for size in ((5, 1), (1, 60), (5, 60)))
+        parts = variance_components(2.0 * by_seed + 2.0 * by_example + 3.0 * rest)
+        estimates.append((parts.examples, parts.residual, parts.seeds))
     assert np.mean(estimates, axis=0) == pytest.approx([4.0, 9.0, 4.0], rel=0.15)
 
 
 def test_variance_components_by_hand():
     # rows (seeds) 1 2 3 and 3 4 8: rests +-1/2, +-1/2, -+1; mean squares worked out on paper
-    found = variance_components(np.array([[1.0, 2.0, 3.0], [3.0, 4.0, 8.0]]))
-    assert found.residual == pytest.approx(1.5)
-    assert found.examples == pytest.approx(np.var([2, 3, 5.5], ddof=1) - 0.75)
-    assert found.seeds == pytest.approx(np.var([2, 5], ddof=1) - 0.5)
+    parts = variance_components(np.array([[1.0, 2.0, 3.0], [3.0, 4.0, 8.0]]))
+    assert parts.residual == pytest.approx(1.5)
+    assert parts.examples == pytest.approx(np.var([2, 3, 5.5], ddof=1) - 0.75)
+    assert parts.seeds == pytest.approx(np.var([2, 5], ddof=1) - 0.5)
     one = variance_components(np.array([[1.0, 2.0, 6.0]]))
     assert (one.examples, one.residual, one.seeds) == (7.0, 0.0, None)
     assert one.deviation == pytest.approx(math.sqrt(7))
@@ -185,15 +176,13 @@ def test_what_is_needed_is_the_least_that_is_enough():
     for other in (False, True):
         examples = plan.examples_needed(7, other_seeds=other)
         assert examples is not None
-        assert (
-            plan.power(examples, 7, other_seeds=other) >= 0.8 > plan.power(examples - 1, 7, other_seeds=other)
-        )
+        enough, less = (plan.power(n, 7, other_seeds=other) for n in (examples, examples - 1))
+        assert enough >= 0.8 > less
         seeds = plan.seeds_needed(3000, other_seeds=other)
         assert seeds is not None
         assert seeds > 1
-        assert (
-            plan.power(3000, seeds, other_seeds=other) >= 0.8 > plan.power(3000, seeds - 1, other_seeds=other)
-        )
+        enough, less = (plan.power(3000, k, other_seeds=other) for k in (seeds, seeds - 1))
+        assert enough >= 0.8 > less
     by_hand = (2.8016 / 1.5) ** 2 * (400 + 900 / 7)
     assert plan.examples_needed(7, other_seeds=False) == pytest.approx(by_hand, rel=0.001)
     # the spread between seeds alone is too large for seven seeds, on any test set
