@@ -153,16 +153,10 @@ class Result(ABC):
         return metric
 
 
-@dataclass(frozen=True, eq=False)
 class RunResult(Result):
-    """A cell in the results folder of a run.
-
-    Attributes:
-        training: The folder of its training.
-    """
+    """A cell in the results folder of a run."""
 
     has_texts = True
-    training: Path
 
     def table(self) -> tuple[Any, Path]:
         """Its predictions, and their file."""
@@ -176,7 +170,7 @@ class RunResult(Result):
 
     def training_log(self) -> list[dict[str, Any]]:
         """As :meth:`Result.training_log`."""
-        return read_log(self.training)
+        return read_log(training_folder(self.place, self.cell))
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,6 +199,11 @@ class StudyResult(Result):
         return checked_lines(lines, self.study.folder / "logs.parquet")
 
 
+def training_folder(folder: Path, cell: Cell) -> Path:
+    """Where the training of a run's cell is stored."""
+    return folder.parent.parent / "trainings" / cell.training_id
+
+
 def _examples(table: Any, wanted: Mapping[str, Kind], path: Path) -> dict[str, list[Any]]:
     """Columns of a stored table of examples.
 
@@ -226,12 +225,12 @@ def read_result(folder: Path, asked: tuple[Asked, ...] = ()) -> Result:
     check(folder / "decode")
     context, order = read_facts(folder)
     cell = read_cell(folder)
-    training = check(folder.parent.parent / "trainings" / cell.training_id, only=READ)
+    training = check(training_folder(folder, cell), only=READ)
     trained, decoded = (read_json(of / "ledger.json") for of in (training, folder / "decode"))
     ledger = _ledger(trained, decoded, training / "ledger.json")
     scores = _in_order(stored_scores(folder), order)
     provenance = read_json(training / "provenance.json")
-    return RunResult(folder, cell, ledger, scores, context, provenance, asked, training)
+    return RunResult(folder, cell, ledger, scores, context, provenance, asked)
 
 
 def read_cell(folder: Path) -> Cell:

@@ -141,12 +141,17 @@ def _examples(study: Study) -> Any:
 class StudyFiles:
     """The files of a published study, each read when it is asked for and once.
 
+    Attributes:
+        folder: Where they are.
+        examples_file: The one of the examples.
+
     Raises:
         CorruptError: A file is damaged: on making one; or it is not what it should be: on reading it.
     """
 
     def __init__(self, out: Path) -> None:
         self.folder = check(out / NUMBERS)
+        self.examples_file = self.folder / "examples.parquet"
 
     @cached_property
     def cells(self) -> dict[str, dict[str, Any]]:
@@ -172,11 +177,6 @@ class StudyFiles:
             if one.get("key") == other.get("key"):
                 raise misshapen(path, f"the score {one.get('key')} of a cell is there twice")
         return scores
-
-    @property
-    def examples_file(self) -> Path:
-        """The file of the examples."""
-        return self.folder / "examples.parquet"
 
     @cached_property
     def _table(self) -> Any:
