@@ -1,7 +1,7 @@
 """The Typer application: signatures and help only."""
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated, Any, Optional
 
 import typer
 
@@ -44,6 +44,19 @@ Assignments = Annotated[
     Names,
     typer.Option("--set", metavar="KEY=VALUE", help="Any spec key, e.g. warmup.samples=8; repeatable."),
 ]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Print the plan (cells, FLOPs, time, disk) and stop.")
+]
+Results = Annotated[Path, typer.Argument(help="Results folder of a run.")]
+Baseline = Annotated[str | None, typer.Option(help="Method that the others are compared with.")]
+Format = Annotated[str, typer.Option("--format", help="text, md, csv or json.")]
+# Of text files that are compared, or are the pilot of a study.
+References = Annotated[list[Path] | None, typer.Option(help="Reference text, a line a segment; repeatable.")]
+Language = Annotated[
+    str, typer.Option(help="Target language of text files (ISO 639-1): it chooses tokenisers.")
+]
+Labels = Annotated[str | None, typer.Option(help="Labels of classification, e.g. A,B,C,D.")]
+Documents = Annotated[Path | None, typer.Option(help="Document of each line: swapped and resampled whole.")]
 
 
 @app.command()
@@ -89,34 +102,18 @@ def run(
             help="Run one shard of the plan, 1/N to N/N: together they run every cell once, anywhere.",
         ),
     ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the plan (cells, FLOPs, time, disk) and stop.")
-    ] = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Train, decode, score and compare methods; finished cells are kept and never run twice."""
     from warmup_bench.cli.run import run_command
     from warmup_bench.execution.executors.local import led
 
-    options = {
-        "task": task,
-        "scale": scale,
-        "subsets": direction,
-        "backbones": backbone,
-        "methods": method,
-        "seeds": seeds,
-        "budget": budget,
-        "match": match,
-        "limit": limit,
-        "out": out,
-        "data_dir": data_dir,
-        "offline": offline,
-        "device": device,
-        "workers": workers,
-        "executor": executor,
-        "address": address,
-        "devices": devices,
-        "score": None if comet_python is None else {"comet": {"python": comet_python}},
-    }
+    study = {"task": task, "scale": scale, "subsets": direction, "backbones": backbone, "methods": method}
+    amounts = {"seeds": seeds, "budget": budget, "match": match, "limit": limit}
+    machine = {"data_dir": data_dir, "offline": offline, "device": device, "devices": devices}
+    cluster = {"workers": workers, "executor": executor, "address": address}
+    score = None if comet_python is None else {"comet": {"python": comet_python}}
+    options = {**study, **amounts, "out": out, **machine, **cluster, "score": score}
     raise typer.Exit(led(lambda: run_command(options, spec, set_ or [], dry_run=dry_run, cells=cells)))
 
 
@@ -133,22 +130,15 @@ def tune(
     workers: Workers = None,
     devices: Devices = None,
     set_: Assignments = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the plan (cells, FLOPs, time, disk) and stop.")
-    ] = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Choose settings for every method by one sweep on validation, and write the spec that has them."""
     from warmup_bench.cli.tune import tune_command
     from warmup_bench.execution.executors.local import led
 
-    machine = {
-        "data_dir": data_dir,
-        "offline": offline,
-        "device": device,
-        "workers": workers,
-        "devices": devices,
-    }
     study = {"backbones": backbone}
+    data = {"data_dir": data_dir, "offline": offline}
+    machine = {**data, "device": device, "workers": workers, "devices": devices}
     code = led(lambda: tune_command(study, machine, spec, set_ or [], out, dry_run=dry_run))
     raise typer.Exit(code)
 
@@ -194,30 +184,19 @@ def reproduce(
     from warmup_bench.cli.reproduce import reproduce_command
     from warmup_bench.execution.executors.local import led
 
-    options = {
-        "subsets": direction,
-        "seeds": seeds,
-        "out": out,
-        "data_dir": data_dir,
-        "offline": offline,
-        "device": device,
-        "workers": workers,
-        "executor": executor,
-        "address": address,
-        "devices": devices,
-        "score": None if comet_python is None else {"comet": {"python": comet_python}},
-    }
-    code = led(
-        lambda: reproduce_command(
-            table, scale, options, set_ or [], dry_run=dry_run, tflops=device_tflops, utilisation=utilisation
-        )
-    )
+    study = {"subsets": direction, "seeds": seeds, "out": out}
+    machine = {"data_dir": data_dir, "offline": offline, "device": device, "devices": devices}
+    cluster = {"workers": workers, "executor": executor, "address": address}
+    score = None if comet_python is None else {"comet": {"python": comet_python}}
+    options = {**study, **machine, **cluster, "score": score}
+    declared = {"tflops": device_tflops, "utilisation": utilisation}
+    code = led(lambda: reproduce_command(table, scale, options, set_ or [], dry_run=dry_run, **declared))
     raise typer.Exit(code)
 
 
 @app.command()
 def report(
-    folder: Annotated[Path, typer.Argument(help="Results folder of a run.")],
+    folder: Results,
     format_: Annotated[str, typer.Option("--format", help="text, md, latex, html, csv or json.")] = "text",
     table: Annotated[
         str,
@@ -229,7 +208,7 @@ def report(
     metric: Annotated[
         Names, typer.Option(help="Metric to show, e.g. bleu; repeatable. Default: all.")
     ] = None,
-    baseline: Annotated[str | None, typer.Option(help="Method that the others are compared with.")] = None,
+    baseline: Baseline = None,
     plots: Annotated[Path | None, typer.Option(help="Folder to write plots to, as PNG and SVG.")] = None,
 ) -> None:
     """Print the tables of stored results and draw their plots; nothing is trained."""
@@ -248,20 +227,14 @@ def compare(
             show_default=False,
         ),
     ],
-    ref: Annotated[
-        list[Path] | None, typer.Option(help="Reference text, a line a segment; repeatable.")
-    ] = None,
+    ref: References = None,
     src: Annotated[Path | None, typer.Option(help="Source text, shown with the examples.")] = None,
     metric: Annotated[
         Names, typer.Option(help="Metric; repeatable. Default: all stored ones; BLEU and chrF++ for text.")
     ] = None,
-    language: Annotated[
-        str, typer.Option(help="Target language of text files (ISO 639-1): it chooses tokenisers.")
-    ] = "en",
-    labels: Annotated[str | None, typer.Option(help="Labels of classification, e.g. A,B,C,D.")] = None,
-    groups: Annotated[
-        Path | None, typer.Option(help="Document of each line: swapped and resampled whole.")
-    ] = None,
+    language: Language = "en",
+    labels: Labels = None,
+    groups: Documents = None,
     where: Where = None,
     intersect: Annotated[bool, typer.Option("--intersect", help="Compare on the common examples.")] = False,
     randomizations: Annotated[int, typer.Option(min=99, help="Random swaps.")] = 10_000,
@@ -269,26 +242,14 @@ def compare(
     seed: Annotated[int, typer.Option(min=0, help="Seed of the draws.")] = 12345,
     confidence: Annotated[float, typer.Option(min=0.5, max=0.9999, help="Of the interval.")] = 0.95,
     examples: Annotated[int, typer.Option(min=0, help="Examples shown that moved most, each way.")] = 3,
-    format_: Annotated[str, typer.Option("--format", help="text, md, csv or json.")] = "text",
+    format_: Format = "text",
 ) -> None:
     """Compare systems on the same examples: stored cells or your own text files; nothing is trained."""
     from warmup_bench.cli.compare import compare_command
 
-    texts = {
-        "metrics": metric or [],
-        "where": where or [],
-        "references": ref or [],
-        "source": src,
-        "groups": groups,
-        "labels": listed([labels or ""]),
-        "language": language,
-    }
-    stats = {
-        "randomizations": randomizations,
-        "resamples": resamples,
-        "seed": seed,
-        "confidence": confidence,
-    }
+    texts = _texts(metric, where, ref, groups, labels, language) | {"source": src}
+    draws = {"randomizations": randomizations, "resamples": resamples, "seed": seed}
+    stats = {**draws, "confidence": confidence}
     compare_command(systems, texts, stats, intersect=intersect, examples=examples, format_=format_)
 
 
@@ -316,12 +277,10 @@ def power(
         float | None, typer.Option(help="Percent of examples that exactly one gets right.")
     ] = None,
     metric: Annotated[Names, typer.Option(help="Metric of the pilot. Default: its first.")] = None,
-    ref: Annotated[list[Path] | None, typer.Option(help="Reference text of a pilot of text files.")] = None,
-    language: Annotated[str, typer.Option(help="Target language of a pilot of text files.")] = "en",
-    labels: Annotated[str | None, typer.Option(help="Labels of a pilot of text files.")] = None,
-    groups: Annotated[
-        Path | None, typer.Option(help="Document of each line of a pilot of text files.")
-    ] = None,
+    ref: References = None,
+    language: Language = "en",
+    labels: Labels = None,
+    groups: Documents = None,
     where: Where = None,
     intersect: Annotated[bool, typer.Option("--intersect", help="Use the pilot's common examples.")] = False,
     level: Annotated[float, typer.Option(min=1e-9, max=0.5, help="Level of the two-sided test.")] = 0.05,
@@ -333,37 +292,41 @@ def power(
     ] = 1,
     wanted: Annotated[float, typer.Option(min=0.1, max=0.999, help="Power that is enough.")] = 0.8,
     plot: Annotated[Path | None, typer.Option(help="Draw the curve into a .png, .svg or .pdf.")] = None,
-    format_: Annotated[str, typer.Option("--format", help="text, md, csv or json.")] = "text",
+    format_: Format = "text",
 ) -> None:
     """What a planned comparison can show: power, smallest detectable gain, seeds and examples needed."""
     from warmup_bench.cli.power import power_command
 
-    numbers = {
-        "effect": effect,
-        "examples": examples,
-        "sd": sd,
-        "seed_sd": seed_sd,
-        "accuracy": accuracy,
-        "disagree": disagree,
-        "level": level,
-        "comparisons": comparisons,
-        "wanted": wanted,
-    }
-    texts = {
-        "metrics": metric or [],
+    variance = {"sd": sd, "seed_sd": seed_sd, "accuracy": accuracy, "disagree": disagree}
+    test = {"level": level, "comparisons": comparisons, "wanted": wanted}
+    numbers = {"effect": effect, "examples": examples, **variance, **test}
+    texts = _texts(metric, where, ref, groups, labels, language)
+    power_command(pilot or [], numbers, seeds, texts, intersect=intersect, format_=format_, plot=plot)
+
+
+def _texts(
+    metric: Names,
+    where: Names,
+    references: list[Path] | None,
+    groups: Path | None,
+    labels: str | None,
+    language: str,
+) -> dict[str, Any]:
+    """What :func:`warmup_bench.comparison.systems.read_systems` reads beside the names of systems."""
+    return {
+        "metrics": listed(metric or []),
         "where": where or [],
-        "references": ref or [],
+        "references": references or [],
         "groups": groups,
         "labels": listed([labels or ""]),
         "language": language,
     }
-    power_command(pilot or [], numbers, seeds, texts, intersect=intersect, format_=format_, plot=plot)
 
 
 @app.command()
 def view(
-    folder: Annotated[Path, typer.Argument(help="Results folder of a run.")],
-    baseline: Annotated[str | None, typer.Option(help="Method that the others are compared with.")] = None,
+    folder: Results,
+    baseline: Baseline = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port on this machine; 0: any free one.")] = 0,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open it in a browser.")] = True,
 ) -> None:

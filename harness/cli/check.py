@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -37,7 +36,7 @@ def check_command(
             hint="Use 'warmup-bench check task NAME'.",
         )
     console = Console()
-    found: list[CheckResult] = []
+    counts: Counter[State] = Counter()
     with console.status("Loading …") as status:
         from warmup_bench.check.task import check_task
         from warmup_bench.plan.selection import choose_scale, choose_subsets
@@ -55,13 +54,9 @@ def check_command(
                 started=lambda what: status.update(f"Checking {what} …"),
             ):
                 console.print(_line(finding))
-                found.append(finding)
-    counts = Counter(finding.state for finding in found)
-    shown: list[Any] = []
-    for state, style in STYLES.items():
-        if counts[state]:
-            shown += [", " if shown else "", (f"{counts[state]} {state}", style)]
-    console.print(Text.assemble(*shown))
+                counts[finding.state] += 1
+    shown = [Text(f"{counts[state]} {state}", style) for state, style in STYLES.items() if counts[state]]
+    console.print(Text(", ").join(shown))
     return 1 if counts["failed"] else 0
 
 
@@ -70,8 +65,8 @@ def _line(finding: CheckResult) -> Table:
     grid.add_column(width=max(map(len, STYLES)))
     grid.add_column(width=16, overflow="fold")
     grid.add_column()
-    said = Text(finding.message)
+    message = Text(finding.message)
     if finding.advice:
-        said.append(f"\n→ {finding.advice}", style="bold")
-    grid.add_row(Text(finding.state, style=STYLES[finding.state]), finding.check, said)
+        message.append(f"\n→ {finding.advice}", style="bold")
+    grid.add_row(Text(finding.state, style=STYLES[finding.state]), finding.check, message)
     return grid

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from warmup_bench.cli.formats import FORMATS, check_format, listed
+from warmup_bench.cli.formats import FORMATS, check_format
 from warmup_bench.contracts.settings import Stats
 
 
@@ -34,6 +34,6 @@ def compare_command(
 
     check_format(format_, FORMATS)
     require_two(names)
-    systems = read_systems(names, **{**texts, "metrics": listed(texts["metrics"])})
+    systems = read_systems(names, **texts)
     compared = compare_systems(systems, Stats(**stats), intersect=intersect, examples=examples)
     print_compared(compared, format_)

@@ -24,18 +24,13 @@ def build_command(name: str, out: Path | None) -> None:
         )
     if out is not None and out.exists() and not out.is_dir():
         raise UserError(f"{out} is not a folder", origin="--out", hint="Name a folder.")
-    console = Console()
+    console = Console(highlight=False, markup=False)
     try:
-        folder = task.build(out, lambda step: console.print(step, highlight=False, markup=False))
+        folder = task.build(out, console.print)
     except OSError as error:
         raise UserError(
             f"can't write the data: {error.strerror or error}", origin="--out", hint="Choose another --out."
         ) from error
-    given = f" --data-dir {out}" if out is not None else ""
-    console.print(f"Built in {folder}.", highlight=False, markup=False, soft_wrap=True)
-    console.print(
-        f"Next: warmup-bench run --task {task.card.name}{given}",
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
-    )
+    data_dir = f" --data-dir {out}" if out is not None else ""
+    console.print(f"Built in {folder}.", soft_wrap=True)
+    console.print(f"Next: warmup-bench run --task {task.card.name}{data_dir}", soft_wrap=True)

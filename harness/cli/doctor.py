@@ -22,10 +22,10 @@ def doctor_command(out: Path) -> int:
     table = Table("", "what", "found", header_style="bold", box=None, pad_edge=False)
     for finding in findings:
         mark, style = MARKS[finding.state]
-        found = Text(finding.detail)
+        detail = Text(finding.detail)
         if finding.hint:
-            found.append(f"\n{finding.hint}", style="dim")
-        table.add_row(Text(mark, style=style), Text(finding.what), found)
+            detail.append(f"\n{finding.hint}", style="dim")
+        table.add_row(Text(mark, style=style), Text(finding.what), detail)
     console.print(table)
     console.print(Text(LEGEND, style="dim"))
     return int(any(finding.state == "missing" for finding in findings))

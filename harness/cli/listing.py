@@ -2,8 +2,9 @@
 
 import difflib
 import inspect
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from rich.console import Console
 from rich.table import Table
@@ -13,6 +14,8 @@ from warmup_bench.contracts.errors import UserError
 from warmup_bench.contracts.method import Method
 from warmup_bench.contracts.registry import KINDS, Entry
 from warmup_bench.contracts.resolve import resolve_method
+
+T = TypeVar("T")
 
 
 def list_command(kind: str, data_dir: Path | None = None) -> None:
@@ -48,10 +51,20 @@ def list_command(kind: str, data_dir: Path | None = None) -> None:
 
 def _row(kind: str, entry: Entry[Any]) -> list[Text] | UserError:
     """The columns after the name, or the error of a plugin that can't be asked about itself."""
+    described = answer(entry, lambda: _describe(kind, entry))
+    if isinstance(described, UserError):
+        return described
+    *short, (first, *more) = described
+    return [
+        *map(Text, short),
+        Text.assemble(first, *(("\n" + line, "dim") for line in (*more, entry.origin))),
+    ]
+
+
+def answer(entry: Entry[Any], ask: Callable[[], T]) -> T | UserError:
+    """What a plugin answers, or the error of one that can't."""
     try:
-        *short, what = _describe(kind, entry)
-        lines = Text.assemble(what[0], *(("\n" + line, "dim") for line in (*what[1:], entry.origin)))
-        return [*(Text(text) for text in short), lines]
+        return ask()
     except UserError as error:
         return error
     except Exception as error:
@@ -63,12 +76,9 @@ def _describe(kind: str, entry: Entry[Any]) -> tuple[Any, ...]:
     value = entry.value
     if kind == "methods":
         method = resolve_method(entry.name).value
-        options = {} if isinstance(value, Method) else inspect.signature(value).parameters
-        shown = ", ".join(f"{p.name}={p.default:g}" for p in options.values())
-        return ((method.summary + (f" (options: {shown})" if shown else ""), method.source),)
+        return ((method.summary + ("" if isinstance(value, Method) else _options(value)), method.source),)
     if kind == "samplers":
-        shown = ", ".join(f"{p.name}={p.default:g}" for p in inspect.signature(value).parameters.values())
-        return ((value().summary + (f" (options: {shown})" if shown else ""),),)
+        return ((value().summary + _options(value),),)
     if kind == "backbones":
         return ((value.summary,),)
     from warmup_bench.contracts.learned_metric import is_learned
@@ -77,3 +87,8 @@ def _describe(kind: str, entry: Entry[Any]) -> tuple[Any, ...]:
     metric = value(MetricContext("en", ("A", "B", "C", "D")))  # labels for those that need them
     reason = metric.missing() if is_learned(metric) else ""
     return metric.name, (f"can't score here: {reason}" if reason else metric.signature(),)
+
+
+def _options(maker: Callable[..., Any]) -> str:
+    options = ", ".join(f"{p.name}={p.default:g}" for p in inspect.signature(maker).parameters.values())
+    return f" (options: {options})" if options else ""

@@ -38,24 +38,22 @@ def new_command(kind: str, name: str, into: Path) -> None:
             origin="warmup-bench new",
             hint="Choose another name, or another place with --into.",
         )
-    made = plugin_files(kind, name)
-    _write(folder, made)
-    module = f"{kind}_{_identifier(name)}.py"
+    texts = plugin_files(kind, name)
+    _write(folder, texts)
+    module = next(iter(texts))
     say = Console(highlight=False, soft_wrap=True).print
-    shown = escape(str(folder))
-    say(f"Made [bold]{shown}[/] with {', '.join(made)}.")
-    say(f"Next: [bold]cd {shown}[/], [bold]python -m pytest[/], and change {module} to your own.")
+    place, named = escape(str(folder)), "[bold]pip install -e .[/] gives it its name"
+    say(f"Made [bold]{place}[/] with {', '.join(texts)}.")
+    say(f"Next: [bold]cd {place}[/], [bold]python -m pytest[/], and change {module} to your own.")
     if kind == "task":
-        say(
-            f"Then: [bold]warmup-bench check task ./{module}[/]; [bold]pip install -e .[/] gives it its name."
-        )
+        say(f"Then: [bold]warmup-bench check task ./{module}[/]; {named}.")
     else:
-        say(f"Then: [bold]pip install -e .[/] gives it its name: [bold]warmup-bench list {kind}s[/].")
+        say(f"Then: {named}: [bold]warmup-bench list {kind}s[/].")
 
 
 def plugin_files(kind: str, name: str) -> dict[str, str]:
-    """The files of a new plugin, path to text."""
-    module = f"{kind}_{_identifier(name)}"
+    """The files of a new plugin, path to text, its module first."""
+    module = f"{kind}_{re.sub(r'[^a-z0-9]', '_', name)}"
     values = {
         "kind": kind,
         "name": name,
@@ -94,15 +92,11 @@ def _check_name(kind: str, name: str) -> None:
         )
 
 
-def _identifier(name: str) -> str:
-    return re.sub(r"[^a-z0-9]", "_", name)
-
-
-def _write(folder: Path, made: dict[str, str]) -> None:
+def _write(folder: Path, texts: dict[str, str]) -> None:
     try:
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as place:
             temporary = Path(place) / folder.name
-            for name, text in made.items():
+            for name, text in texts.items():
                 path = temporary / name
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(text, encoding="utf-8")

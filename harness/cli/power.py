@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from warmup_bench.cli.formats import FORMATS, check_format, listed
+from warmup_bench.cli.formats import FORMATS, check_format
 from warmup_bench.comparison.design import (
     SEEDS,
     Variance,
@@ -103,8 +103,7 @@ def _variance(
     from warmup_bench.comparison.systems import read_systems
 
     require_pilot(systems)
-    found = read_systems(systems, **{**texts, "metrics": listed(texts["metrics"])})
-    return pilot(found, intersect=intersect, seed_deviation=between_seeds)
+    return pilot(read_systems(systems, **texts), intersect=intersect, seed_deviation=between_seeds)
 
 
 def _refuse_without_variance(numbers: Mapping[str, Any]) -> None:

@@ -76,13 +76,9 @@ def print_studies(console: Console) -> None:
             study = read_paper_table(name, scale)
             spec = study.spec
             cells = len(spec.subsets) * len(spec.backbones) * len(spec.methods) * len(spec.seeds)
-            row = (
-                spec.task,
-                ", ".join(spec.backbones),
-                str(cells),
-                f"results/published/specs/{study.path.name}",
-            )
-            grid.add_row(*map(Text, (name if scale == SCALES[0] else "", scale, *row)))
+            path = f"results/published/specs/{study.path.name}"
+            row = (scale, spec.task, ", ".join(spec.backbones), str(cells), path)
+            grid.add_row(*map(Text, (name if scale == SCALES[0] else "", *row)))
     console.print(grid)
     console.print(
         "Run one: warmup-bench reproduce translation --scale mini\n"
@@ -102,7 +98,7 @@ def _print_forecast(
     from warmup_bench.plan.forecast import forecast
     from warmup_bench.report.numbers import count, flops
 
-    console = Console()
+    console = Console(highlight=False)
     spec = collect_spec(options, study.path, assignments)
     lengths = read_lengths(study.name)
     quiet_transformers()
@@ -112,8 +108,7 @@ def _print_forecast(
     console.print(
         f"\n{study.name} at scale {spec.scale}: {plan.cells} cells, "
         f"{', '.join(spec.subsets)} x {len(spec.seeds)} seeds, {named}; "
-        f"{plan.examples[0]:,} training and {plan.examples[1]:,} test examples.",
-        highlight=False,
+        f"{plan.examples[0]:,} training and {plan.examples[1]:,} test examples."
     )
     grid = Table(header_style="bold", box=None)
     grid.add_column("")

@@ -45,7 +45,7 @@ def run_command(
         from warmup_bench.plan.shards import parse_shard, take_shard
 
         shard = parse_shard(cells)
-    console = Console()
+    console = Console(highlight=False)
     with console.status("Reading data and planning …"):
         from warmup_bench.execution.runner import prepare
         from warmup_bench.plan.jobs import outstanding
@@ -68,7 +68,7 @@ def run_command(
         if (stopped := carry_out(console, plan, work, failures)) is not None:
             return stopped
     else:
-        console.print(f"All {len(work.done)} cells are stored already; nothing is trained.")
+        console.print(f"All {len(work.done)} cells are stored already; nothing is trained.", highlight=True)
     finished = [cell.id for cell in plan.cells if cell.id not in failures]
     unscored = _score(console, plan, finished)
     if finished:
@@ -107,23 +107,22 @@ def _score(console: Console, plan: "Plan", finished: Sequence[str]) -> list[str]
 
 
 def _say_what_is_next(console: Console, plan: "Plan", shard: "Shard | None", failed: int) -> None:
-    shown = escape(str(plan.out))
+    out = escape(str(plan.out))
     if failed:
         console.print(
-            f"{failed} of {len(plan.cells)} cells failed; {shown}/cells/*/{FAILED} say more. "
-            "The same command tries them again.",
-            highlight=False,
+            f"{failed} of {len(plan.cells)} cells failed; {out}/cells/*/{FAILED} say more. "
+            "The same command tries them again."
         )
     console.print(
-        f"\nStored in [bold]{shown}[/] (predictions with their warmups, statistics, ledger, models)."
+        f"\nStored in [bold]{out}[/] (predictions with their warmups, statistics, ledger, models).",
+        highlight=True,
     )
-    following = f"[bold]warmup-bench report {shown} --format md[/]"
+    following = f"[bold]warmup-bench report {out} --format md[/]"
     console.print(
         f"Next: {following}, or add seeds: the stored cells are kept."
         if shard is None
         else f"This was shard {shard} alone. Once the others are stored in the same folder, or copied into "
-        f"it, the table of all: {following}",
-        highlight=False,
+        f"it, the table of all: {following}"
     )
 
 
@@ -152,8 +151,7 @@ def print_stopped(console: Console, done: int, cells: int) -> None:
     """Say what is kept and how to go on."""
     command = shlex.join(["warmup-bench", *sys.argv[1:]])
     console.print(
-        f"\nStopped. {done} of {cells} cells are stored; what was running is checkpointed. Go on with:",
-        highlight=False,
+        f"\nStopped. {done} of {cells} cells are stored; what was running is checkpointed. Go on with:"
     )
     console.print(Text(command, style="bold"), soft_wrap=True)
 
@@ -164,8 +162,7 @@ def print_counts(console: Console, work: "Work") -> None:
     starts, trainings = len(work.of_kind("warm start")), len(work.of_kind("training"))
     console.print(
         f"{len(work.pending)} cells to run, {len(work.done)} stored already; "
-        f"{starts} warm starts and {trainings} trainings to make, up to {work.workers} at a time{devices}.",
-        highlight=False,
+        f"{starts} warm starts and {trainings} trainings to make, up to {work.workers} at a time{devices}."
     )
 
 
@@ -178,7 +175,7 @@ def print_plan(console: Console, plan: "Plan", work: "Work") -> None:
     stored = {cell.id for cell in work.done}
     for cell in plan.cells:
         state = "stored" if cell.id in stored else "to run"
-        console.print(f"  {state}  {cell.id}", highlight=False)
+        console.print(f"  {state}  {cell.id}")
     if not work.pending:
         return
     # How much room a cluster has is not known before it is asked.
@@ -193,6 +190,5 @@ def print_plan(console: Console, plan: "Plan", work: "Work") -> None:
     where = "on one worker" if alone else "a worker"
     console.print(
         f"Estimate: {flops(cost.flops)} FLOPs, about {cost.seconds / 60:.1f} minutes at "
-        f"{cost.rate / 1e9:.0f} GFLOP/s {where}, {cost.disk / 1e6:.0f} MB on disk in {plan.out}.",
-        highlight=False,
+        f"{cost.rate / 1e9:.0f} GFLOP/s {where}, {cost.disk / 1e6:.0f} MB on disk in {plan.out}."
     )

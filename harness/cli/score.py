@@ -38,7 +38,7 @@ def score_command(
         raise UserError(f"unknown device '{device}'", origin="--device", hint="Use auto, cpu or cuda.")
     settings = score_settings(folder, comet_python, assignments)
     wanted = listed(names)
-    console = Console()
+    console = Console(highlight=False)
     if folder is None:
         if not fetch or not wanted:
             raise UserError(
@@ -68,7 +68,7 @@ def score_command(
         raise UserError("none of the metrics can score here", origin="--metrics")
     score = partial(score_all, folder, cells, ready, settings, device)
     failed = score_with_progress(console, folder, len(ready), score)
-    console.print(f"Next: [bold]warmup-bench report {escape(str(folder))}[/]", highlight=False)
+    console.print(f"Next: [bold]warmup-bench report {escape(str(folder))}[/]")
     return 1 if left_out or failed else 0
 
 
@@ -92,18 +92,17 @@ def score_with_progress(
     with ProgressDisplay(console, metrics) as display:
         scored = score(display)
     for line in scored.said:
-        console.print(line, highlight=False, markup=False)
+        console.print(line, markup=False)
     for name, failure in scored.failures.items():
-        told = f"failed: {name}: {failure.message.strip()}\nIts cells keep their other scores; "
-        told += f"'warmup-bench score {out}' tries it again."
-        console.print(Text(told, style="red"))
+        keeps = f"Its cells keep their other scores; 'warmup-bench score {out}' tries it again."
+        console.print(Text(f"failed: {name}: {failure.message.strip()}\n{keeps}", style="red"))
     return list(scored.failures)
 
 
 def _fetch(references: Sequence[str], contexts: Sequence[MetricContext], console: Console) -> None:
-    made = [metrics().load(reference).value(context) for reference in references for context in contexts]
-    learned: list[LearnedMetric] = [metric for metric in made if is_learned(metric)]
+    loaded = [metrics().load(reference).value(context) for reference in references for context in contexts]
+    learned: list[LearnedMetric] = [metric for metric in loaded if is_learned(metric)]
     for metric in learned:
         with console.status(f"Fetching the models of {metric.name} …"):
-            found = metric.fetch()
-        console.print(f"{metric.name}: {', '.join(found)} in the cache.", highlight=False, markup=False)
+            models = metric.fetch()
+        console.print(f"{metric.name}: {', '.join(models)} in the cache.", markup=False)

@@ -1,6 +1,7 @@
 """The list of tasks: its scales with their sizes, their licence, and whether the data are at hand."""
 
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -8,6 +9,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from warmup_bench.cli.listing import answer
 from warmup_bench.contracts.errors import UserError
 from warmup_bench.contracts.registry import Entry
 from warmup_bench.contracts.task import LoadRequest, Scale, Task, TaskCard
@@ -32,7 +34,9 @@ def print_tasks(
     console.print(_rows([tuple(Text(name, style="dim") for name in (*WIDTHS, "licence"))]))
     for name, entry in entries:
         console.print()
-        rows = entry if isinstance(entry, UserError) else _asked(entry, data_dir)
+        rows = (
+            entry if isinstance(entry, UserError) else answer(entry, partial(_scales, entry.value, data_dir))
+        )
         if isinstance(entry, UserError) or isinstance(rows, UserError):
             console.print(Text(name, style="bold red"))
             console.print(Padding(Text(str(rows), style="red"), (0, 0, 0, 2)))
@@ -45,16 +49,6 @@ def print_tasks(
             console.print(Padding(Text(line, style="dim"), (0, 0, 0, 2)))
     console.print()
     console.print(Text(LEGEND, style="dim"))
-
-
-def _asked(entry: Entry[Task], data_dir: Path | None) -> list[tuple[Text, ...]] | UserError:
-    """The rows of a task, or the error of one that can't say what it needs."""
-    try:
-        return _scales(entry.value, data_dir)
-    except UserError as error:
-        return error
-    except Exception as error:
-        return UserError(f"{type(error).__name__}: {error}", origin=entry.origin, hint="Mend that plugin.")
 
 
 def data_state(task: Task, scale: Scale, data_dir: Path | None) -> tuple[str, str]:
@@ -83,13 +77,13 @@ def _scales(task: Task, data_dir: Path | None) -> list[tuple[Text, ...]]:
     merged: dict[tuple[str, str, str, str], list[str]] = {}
     for name, scale in task.card.scales.items():
         sizes = " / ".join(f"{size:,}" for size in scale.sizes) if scale.sizes else "not told"
-        told = (sizes, *data_state(task, name, data_dir), task.card.licence_of(name))
-        merged.setdefault(told, []).append(name)
+        columns = (sizes, *data_state(task, name, data_dir), task.card.licence_of(name))
+        merged.setdefault(columns, []).append(name)
     rows: list[tuple[Text, ...]] = []
     last = ""
     for (sizes, state, style, licence), scales in merged.items():
-        shown = "" if licence == last else licence
-        rows.append((Text(", ".join(scales)), Text(sizes), Text(state, style), Text(shown)))
+        new_licence = "" if licence == last else licence
+        rows.append((Text(", ".join(scales)), Text(sizes), Text(state, style), Text(new_licence)))
         last = licence
     return rows
 
@@ -106,8 +100,9 @@ def _rows(rows: Iterable[tuple[Text, ...]]) -> Padding:
 
 
 def _subsets(names: Iterable[str]) -> str:
-    found = list(names)
-    return ", ".join(found) if len(found) <= SHOWN else f"{', '.join(found[:SHOWN])}, … ({len(found)})"
+    subsets = list(names)
+    more = f", … ({len(subsets)})" if len(subsets) > SHOWN else ""
+    return ", ".join(subsets[:SHOWN]) + more
 
 
 def _notes(card: TaskCard) -> list[str]:

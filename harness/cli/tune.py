@@ -49,7 +49,7 @@ def tune_command(
     """
     spec = collect_spec(study, spec_file, assignments)
     here = collect_spec({**study, **machine}, spec_file, assignments)
-    console = Console()
+    console = Console(highlight=False)
     with console.status("Reading data and planning …"):
         from warmup_bench.models.load import quiet_transformers
         from warmup_bench.plan.jobs import outstanding
@@ -93,8 +93,7 @@ def _run_sweep(console: Console, sweep: "Sweep", work: "Work") -> int | None:
     print_failed(console, failed, failures)
     console.print(
         f"{len(failed)} of {len(plan.cells)} cells failed: nothing is chosen until every method has "
-        "every point. The same command tries them again.",
-        highlight=False,
+        "every point. The same command tries them again."
     )
     return 1
 
@@ -115,7 +114,7 @@ def _choose(console: Console, spec: "RunSpec", sweep: "Sweep", metric: str) -> N
     content = {"command": command, **record(sweep, tried, entry)}
     write_file(out / RECORD, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
     write_file(out / CHOSEN, chosen_text(spec, sweep, tried, entry["name"]))
-    console.print(f"\nScores: {out / RECORD}. No test example was decoded.", highlight=False, markup=False)
+    console.print(f"\nScores: {out / RECORD}. No test example was decoded.", markup=False)
     console.print(Text(f"Next: warmup-bench run --spec {out / CHOSEN}", style="bold"), soft_wrap=True)
 
 
@@ -141,19 +140,14 @@ def _print_table(console: Console, sweep: "Sweep", tried: "Sequence[Tried]", met
     # A row a point, since methods are few and points are many; a heading breaks where a name has a joint.
     grid = Table(header_style="bold", box=None, padding=(0, 1, 0, 0), pad_edge=False)
     grid.add_column(Text("\n".join(sweep.tune.grid)), vertical="bottom", no_wrap=True)
-    for found in tried:
-        heading = Text(re.sub(r"([._:-])", r"\1\n", found.method))
+    for m in tried:
+        heading = Text(re.sub(r"([._:-])", r"\1\n", m.method))
         grid.add_column(heading, justify="right", vertical="bottom", no_wrap=True)
     for place, point in enumerate(sweep.points):
-        scores = (
-            Text(f"{found.means[place]:.2f}", style="bold" if place == found.best else "") for found in tried
-        )
+        scores = (Text(f"{m.means[place]:.2f}", style="bold" if place == m.best else "") for m in tried)
         grid.add_row(Text(", ".join(map(in_words, point.values()))), *scores)
-    grid.add_row("distinct points", *(str(found.distinct) for found in tried))
-    grid.add_row("training FLOPs", *(f"{found.flops:.1e}".replace("e+", "e") for found in tried))
+    grid.add_row("distinct points", *(str(m.distinct) for m in tried))
+    grid.add_row("training FLOPs", *(f"{m.flops:.1e}".replace("e+", "e") for m in tried))
     seeds, subsets = ", ".join(map(str, sweep.tune.seeds)), ", ".join(sweep.plan.spec.subsets)
-    console.print(
-        f"\n{metric} on validation, mean over seeds {seeds} and subsets {subsets}; bold: chosen.",
-        highlight=False,
-    )
+    console.print(f"\n{metric} on validation, mean over seeds {seeds} and subsets {subsets}; bold: chosen.")
     console.print(grid)
