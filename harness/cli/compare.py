@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from warmup_bench.cli.formats import FORMATS, check_format
+from warmup_bench.cli.formats import FORMATS
 from warmup_bench.contracts.settings import Stats
+from warmup_bench.report.render import check_format
 
 
 def compare_command(

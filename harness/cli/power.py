@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from warmup_bench.cli.formats import FORMATS, check_format
+from warmup_bench.cli.formats import FORMATS
 from warmup_bench.comparison.design import (
     SEEDS,
     Variance,
@@ -17,6 +17,7 @@ from warmup_bench.comparison.design import (
 )
 from warmup_bench.comparison.power import MOST_EXAMPLES
 from warmup_bench.contracts.errors import UserError
+from warmup_bench.report.render import check_format
 from warmup_bench.spec.spec import MOST_SEEDS
 
 LARGEST = {

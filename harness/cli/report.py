@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from rich.console import Console
+
 from warmup_bench.api import load
-from warmup_bench.cli.formats import check_format
 from warmup_bench.report.failed import failed_cells
-from warmup_bench.report.render import FORMATS, print_tables, rendered
+from warmup_bench.report.render import FORMATS, check_format, print_tables, rendered
 
 
 def report_command(
@@ -23,8 +24,6 @@ def report_command(
         UserError: Unknown format, table, metric or baseline, nothing stored, or an unwritable folder.
         CorruptError: A stored cell is damaged.
     """
-    from rich.console import Console
-
     check_format(format_, FORMATS)
     results = load(folder)
     tables = results.tables(baseline=baseline, table=table, metrics=metrics)

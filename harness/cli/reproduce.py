@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from warmup_bench.cli.run import run_command
@@ -68,8 +69,6 @@ def reproduce_command(
 
 def print_studies(console: Console) -> None:
     """The tables, their claims, and what each scale runs."""
-    from rich.table import Table
-
     grid = Table("table", "scale", "task", "backbone", "cells", "spec", header_style="bold", box=None)
     for name in paper_table_names():
         for scale in SCALES:
@@ -91,8 +90,6 @@ def print_studies(console: Console) -> None:
 def _print_forecast(
     study: PaperTable, options: Mapping[str, Any], assignments: Sequence[str], device: "Device"
 ) -> None:
-    from rich.table import Table
-
     from warmup_bench.models.load import quiet_transformers
     from warmup_bench.plan.costs import WRITING
     from warmup_bench.plan.forecast import forecast

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from warmup_bench.cli.run import carry_out, print_counts, print_failed, print_plan
@@ -133,8 +134,6 @@ def _scored(console: Console, sweep: "Sweep", metric: str) -> "list[Result]":
 
 
 def _print_table(console: Console, sweep: "Sweep", tried: "Sequence[Tried]", metric: str) -> None:
-    from rich.table import Table
-
     from warmup_bench.plan.tuning import in_words
 
     # A row a point, since methods are few and points are many; a heading breaks where a name has a joint.

@@ -1,9 +1,12 @@
 """``warmup-bench view``: the HTML report, served to this machine alone."""
 
+import webbrowser
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
+
+from rich.console import Console
 
 from warmup_bench.api import load
 from warmup_bench.contracts.errors import UserError
@@ -18,10 +21,6 @@ def view_command(folder: Path, baseline: str | None, port: int, *, browser: bool
         UserError: Nothing stored, unknown baseline, or the port is taken.
         CorruptError: A stored cell is damaged.
     """
-    import webbrowser
-
-    from rich.console import Console
-
     console = Console()
     page = load(folder).report("html", baseline=baseline)
     with make_server(page, port) as server:

@@ -2,8 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -21,6 +20,9 @@ from warmup_bench.report.sheets import Block, MethodRuns, Sheet, sheets, slug
 from warmup_bench.report.table import Column, Gain, Group, MeanScore, Missing, Row, Table
 from warmup_bench.report.wording import findings, notes, scope
 from warmup_bench.store.results import Result
+
+Runs = Mapping[str, Mapping[int, Result]]
+"""Cells by subset, then seed."""
 
 
 def build_tables(
@@ -70,11 +72,12 @@ def build_tables(
 
 @dataclass
 class _Draft:
-    """A row on its way: its line and what it is compared with."""
+    """A row on its way: its line and what it is compared with; comparisons and their p by column."""
 
     line: MethodRuns
     baseline: MethodRuns | None
     comparisons: dict[str, Comparison | Missing]
+    corrected_p: dict[str, float] = field(default_factory=dict)
 
 
 def _table(
@@ -85,33 +88,12 @@ def _table(
         base = block.lines.get(stats.baseline)
         lines = sorted(block.lines.values(), key=lambda line: line is not base)
         shown = [line for line in lines if any(_touches(line, column, columns) for column in columns)]
-        drafts.append((block, [_draft(line, base, columns, comparer) for line in shown]))
-    drafts = [(block, rows) for block, rows in drafts if rows]
-    corrected = _corrected(
-        {
-            (b, r, key): (comparison, column.metric)
-            for b, (_, rows) in enumerate(drafts)
-            for r, draft in enumerate(rows)
-            for key, comparison in draft.comparisons.items()
-            for column in columns
-            if column.key == key and isinstance(comparison, Comparison)
-        }
-    )
+        if shown:
+            drafts.append((block, [_draft(line, base, columns, comparer) for line in shown]))
+    _correct([draft for _, rows in drafts for draft in rows], columns)
     groups = tuple(
-        Group(
-            block.name,
-            block.backbone,
-            tuple(
-                _row(
-                    draft,
-                    columns,
-                    {key: p for (bb, rr, key), p in corrected.items() if (bb, rr) == (b, r)},
-                    stats,
-                )
-                for r, draft in enumerate(rows)
-            ),
-        )
-        for b, (block, rows) in enumerate(drafts)
+        Group(block.name, block.backbone, tuple(_row(draft, columns, stats) for draft in rows))
+        for block, rows in drafts
     )
     what = columns[0].metric_name if by_subset else columns[0].subset
     title = f"{sheet.task}, {what}" if by_subset else f"{sheet.task} {what}"
@@ -143,49 +125,48 @@ def _draft(
     line: MethodRuns, base: MethodRuns | None, columns: Sequence[Column], comparer: Comparer
 ) -> _Draft:
     draft = _Draft(line, base, {})
-    if line is base:
-        return draft
     for column in columns:
-        subsets = subsets_of(column, columns)
-        own = _runs(line, subsets, column, columns)
-        if isinstance(own, Missing):
+        own = _runs(line, column, columns)
+        if line is base or isinstance(own, Missing):
             continue
-        if base is None:
-            draft.comparisons[column.key] = Missing("no baseline")
-            continue
-        other = _runs(base, subsets, column, columns)
-        if isinstance(other, Missing):
-            draft.comparisons[column.key] = Missing(f"{base.method}: {other.reason}")
-            continue
-        comparison = comparer.compare(other, own, subsets, column.metric)
-        draft.comparisons[column.key] = comparison or Missing("no matched seed")
+        draft.comparisons[column.key] = _compare(own, base, column, columns, comparer)
     return draft
 
 
-def _runs(
-    line: MethodRuns, subsets: Sequence[str], column: Column, columns: Sequence[Column]
-) -> Mapping[str, Mapping[int, Result]] | Missing:
+def _compare(
+    own: Runs, base: MethodRuns | None, column: Column, columns: Sequence[Column], comparer: Comparer
+) -> Comparison | Missing:
+    if base is None:
+        return Missing("no baseline")
+    other = _runs(base, column, columns)
+    if isinstance(other, Missing):
+        return Missing(f"{base.method}: {other.reason}")
+    subsets = subsets_of(column, columns)
+    return comparer.compare(other, own, subsets, column.metric) or Missing("no matched seed")
+
+
+def _runs(line: MethodRuns, column: Column, columns: Sequence[Column]) -> Runs | Missing:
     """The cells of a row that a column shows, or why there is none."""
     runs: dict[str, dict[int, Result]] = {}
+    subsets = subsets_of(column, columns)
     signatures = {c.subset: c.signature for c in columns if c.metric == column.metric}
     for subset in subsets:
-        found = line.results.get(subset, {})
-        scored = {seed: r for seed, r in found.items() if score_entry(r, column.metric)}
-        same = {
-            seed: r
-            for seed, r in scored.items()
-            if score_entry(r, column.metric)["signature"] == signatures[subset]
+        finished = line.results.get(subset, {})
+        entries = {seed: score_entry(result, column.metric) for seed, result in finished.items()}
+        runs[subset] = {
+            seed: result
+            for seed, result in finished.items()
+            if entries[seed].get("signature") == signatures[subset]
         }
-        if not same:
-            if scored:
+        if not runs[subset]:
+            if any(entries.values()):
                 reason = f"scored with another signature{_mend(column)}"
-            elif found:
+            elif finished:
                 reason = f"not scored with {column.metric_name}{_mend(column)}"
             else:
-                told = list(line.reasons.get(subset, {}).values())
-                reason = told[0] if told else "not asked for by any spec that ran here"
+                reasons = line.reasons.get(subset, {}).values()
+                reason = next(iter(reasons), "not asked for by any spec that ran here")
             return Missing(f"{subset}: {reason}" if len(subsets) > 1 else reason)
-        runs[subset] = same
     if not matched_seeds([runs], subsets):
         return Missing("no seed is finished in every column")
     return runs
@@ -195,47 +176,52 @@ def _mend(column: Column) -> str:
     return f"; 'warmup-bench score FOLDER --metrics {column.base}' scores all alike"
 
 
-def _corrected(found: Mapping[Any, tuple[Comparison | Missing, str]]) -> dict[Any, float]:
+def _correct(drafts: Sequence[_Draft], columns: Sequence[Column]) -> None:
     """Holm within the family of one metric: every comparison of it in the table."""
-    families: dict[str, list[Any]] = defaultdict(list)
-    for key, (_, metric) in found.items():
-        families[metric].append(key)
-    corrected = {}
-    for keys in families.values():
-        raw = [c.p_value for key in keys if isinstance(c := found[key][0], Comparison)]
-        corrected.update({key: float(p) for key, p in zip(keys, holm(raw), strict=True)})
-    return corrected
+    families: dict[str, list[tuple[_Draft, str, float]]] = defaultdict(list)
+    for draft in drafts:
+        for column in columns:
+            comparison = draft.comparisons.get(column.key)
+            if isinstance(comparison, Comparison):
+                families[column.metric].append((draft, column.key, comparison.p_value))
+    for family in families.values():
+        for (draft, key, _), p in zip(family, holm([p for _, _, p in family]), strict=True):
+            draft.corrected_p[key] = float(p)
 
 
-def _row(draft: _Draft, columns: Sequence[Column], corrected: Mapping[str, float], stats: Stats) -> Row:
+def _row(draft: _Draft, columns: Sequence[Column], stats: Stats) -> Row:
     line = draft.line
     cells: dict[str, MeanScore | Missing] = {}
     for column in columns:
-        subsets = subsets_of(column, columns)
-        runs = _runs(line, subsets, column, columns)
+        runs = _runs(line, column, columns)
         if isinstance(runs, Missing):
             cells[column.key] = runs
             continue
+        subsets = subsets_of(column, columns)
         seeds = tuple(matched_seeds([runs], subsets))
         values = tuple(
             float(np.mean([score_entry(runs[s][seed], column.metric)["score"] for s in subsets]))
             for seed in seeds
         )
-        found = draft.comparisons.get(column.key)
-        gain: Gain | Missing | None = found if not isinstance(found, Comparison) else None
-        if isinstance(found, Comparison):
-            p, difference = corrected[column.key], found.difference
+        compared = draft.comparisons.get(column.key)
+        gain: Gain | Missing | None
+        if isinstance(compared, Comparison):
+            p, difference = draft.corrected_p[column.key], compared.difference
             better = None if difference == 0 else (difference > 0) == column.higher_is_better
-            gain = Gain(found, p, p <= 1 - stats.confidence, better)
+            gain = Gain(compared, p, p <= 1 - stats.confidence, better)
+        else:
+            gain = compared
         cells[column.key] = MeanScore(seeds, values, gain)
-    shown = {c.subset for c in columns if c.subset is not None}
-    own = [r for s, seeds in line.results.items() if s in shown for r in seeds.values()]
-    base = (
-        []
-        if draft.baseline is None
-        else [r for s, seeds in draft.baseline.results.items() if s in shown for r in seeds.values()]
-    )
-    return Row(line.method, line is draft.baseline, cells, row_cost(own, base))
+    cost = row_cost(_results(line, columns), _results(draft.baseline, columns))
+    return Row(line.method, line is draft.baseline, cells, cost)
+
+
+def _results(line: MethodRuns | None, columns: Sequence[Column]) -> list[Result]:
+    """The cells of a row in all its columns."""
+    if line is None:
+        return []
+    shown = {column.subset for column in columns}
+    return [r for subset, seeds in line.results.items() if subset in shown for r in seeds.values()]
 
 
 def _named_apart(tables: Sequence[Table]) -> list[Table]:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from warmup_bench.report.sheets import Sheet
@@ -48,20 +49,9 @@ def make_columns(
                 )
             )
     if by_subset and len(columns) > 1:
-        last = columns[-1]
-        average = Column(
-            key=AVERAGE,
-            name=AVERAGE,
-            subset=None,
-            metric=last.metric,
-            base=last.base,
-            metric_name=last.metric_name,
-            signature="",
-            higher_is_better=last.higher_is_better,
-            data="",
-            examples=sum(column.examples for column in columns),
-        )
-        columns.append(average)
+        examples = sum(column.examples for column in columns)
+        average = replace(columns[-1], key=AVERAGE, name=AVERAGE, subset=None, signature="", data="")
+        columns.append(replace(average, examples=examples))
     return tuple(columns)
 
 
@@ -72,15 +62,15 @@ def score_entry(result: Result, metric: str) -> dict[str, Any]:
 
 def said_by_metrics(results: Sequence[Result], columns: Sequence[Column]) -> list[str]:
     """What metrics say of their scores, with the number of cells that it holds for."""
-    shown = {column.metric: column.metric_name for column in columns}
-    told = [[s for s in result.scores if s["key"] in shown] for result in results]
-    said = Counter(
-        f"{shown[score['key']]}: {note}"
-        for scores in told
-        for score in scores
+    names = {column.metric: column.metric_name for column in columns}
+    counts = Counter(
+        f"{names[score['key']]}: {note}"
+        for result in results
+        for score in result.scores
+        if score["key"] in names
         for note in score.get("notes", ())
     )
-    return [f"{note} (in {cells} of {len(results)} cells)." for note, cells in said.items()]
+    return [f"{note} (in {cells} of {len(results)} cells)." for note, cells in counts.items()]
 
 
 def subsets_of(column: Column, columns: Sequence[Column]) -> list[str]:

@@ -5,7 +5,11 @@ import io
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from statistics import fmean, stdev
 from typing import Any
+
+from rich.console import Console
+from rich.text import Text
 
 from warmup_bench.comparison.pairwise import Moved, SystemGain, SystemsCompared
 from warmup_bench.contracts.redact import visible
@@ -25,7 +29,7 @@ def print_compared(compared: SystemsCompared, format_: str) -> None:
     elif format_ == "csv":
         write_csv([flat(line) for line in compared.lines])
     elif format_ == "json":
-        _write_json(asdict(compared))
+        write(json.dumps(asdict(compared), indent=2, ensure_ascii=False) + "\n")
     else:
         write(_markdown(compared))
 
@@ -85,9 +89,6 @@ def _print_text(compared: SystemsCompared) -> None:
         notes = _notes(compared) if number == len(groups) - 1 else []
         print_rows(_title(lines), *_table(lines), notes)
     if compared.moved:
-        from rich.console import Console
-        from rich.text import Text
-
         console = Console()
         main = compared.lines[0].metric
         for moved in compared.moved:
@@ -113,11 +114,9 @@ def _moved_title(moved: Moved, metric: str) -> str:
 
 
 def _texts(moved: Moved) -> list[tuple[str, str]]:
-    references = [("reference", text) for text in moved.references or ()]
-    outputs = [("baseline", moved.baseline_output), ("system", moved.system_output)]
-    return [
-        (name, text) for name, text in (("source", moved.source), *references, *outputs) if text is not None
-    ]
+    texts = [("source", moved.source), *(("reference", text) for text in moved.references or ())]
+    texts += [("baseline", moved.baseline_output), ("system", moved.system_output)]
+    return [(name, text) for name, text in texts if text is not None]
 
 
 def flat(line: SystemGain) -> dict[str, Any]:
@@ -147,11 +146,8 @@ def flat(line: SystemGain) -> dict[str, Any]:
 
 
 def _scores(values: Sequence[float]) -> str:
-    mean = sum(values) / len(values)
-    if len(values) == 1:
-        return f"{mean:.2f}"
-    spread = (sum((v - mean) ** 2 for v in values) / (len(values) - 1)) ** 0.5
-    return f"{mean:.2f} ± {spread:.2f}"
+    spread = f" ± {stdev(values):.2f}" if len(values) > 1 else ""
+    return f"{fmean(values):.2f}{spread}"
 
 
 def _short(text: str) -> str:
@@ -162,8 +158,6 @@ def print_rows(
     title: str, headers: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str]
 ) -> None:
     """Print rows under their headers with a title and footnotes to the terminal."""
-    from rich.console import Console
-    from rich.text import Text
 
     console = Console()
     console.print()
@@ -180,10 +174,6 @@ def write_csv(rows: Sequence[dict[str, Any]]) -> None:
     writer.writeheader()
     writer.writerows(rows)
     write(buffer.getvalue())
-
-
-def _write_json(content: Any) -> None:
-    write(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
 def write(text: str) -> None:

@@ -3,13 +3,14 @@
 import csv
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, fields
-from typing import Any
+from typing import Any, TypeVar
 
 from warmup_bench.report.failed import Failed
-from warmup_bench.report.table import Column, Cost, Gain, Group, MeanScore, Missing, Published, Row, Table
+from warmup_bench.report.table import Column, Cost, Gain, Group, MeanScore, Missing, Row, Table
 
+T = TypeVar("T")
 SCHEMA_VERSION = 1
 COSTS = tuple(field.name for field in fields(Cost))
 COLUMNS = (
@@ -76,11 +77,11 @@ def _record(table: Table, group: Group, row: Row, column: Column) -> dict[str, A
     }
     if row.cost is not None:
         record |= {key: _blank(value) for key, value in asdict(row.cost).items()}
-    for held in table.published:
-        if (held.group, held.method, held.column) == (group.name, row.method, column.key):
-            record |= {"claim": held.claim.name, "published_gain": held.claim.gain}
-            if held.judgement is not None:
-                record |= {"published_power": held.judgement.power, "verdict": held.judgement.verdict}
+    for published in table.published:
+        if (published.group, published.method, published.column) == (group.name, row.method, column.key):
+            record |= {"claim": published.claim.name, "published_gain": published.claim.gain}
+            if (judgement := published.judgement) is not None:
+                record |= {"published_power": judgement.power, "verdict": judgement.verdict}
     if isinstance(cell, Missing):
         return record | {"missing": cell.reason}
     record |= {
@@ -134,52 +135,41 @@ def _table(table: Table) -> dict[str, Any]:
                         "method": row.method,
                         "is_baseline": row.baseline,
                         "cost": None if row.cost is None else asdict(row.cost),
-                        "cells": {key: _cell(cell) for key, cell in row.cells.items()},
+                        "cells": {key: _missing_or(cell, _cell) for key, cell in row.cells.items()},
                     }
                     for row in group.rows
                 ],
             }
             for group in table.groups
         ],
-        "published": [_published(held) for held in table.published],
+        "published": [
+            asdict(published) | {"measured": _missing_or(published.measured, asdict)}
+            for published in table.published
+        ],
         "findings": table.findings,
         "scope": table.scope,
         "notes": asdict(table.notes),
     }
 
 
-def _published(held: Published) -> dict[str, Any]:
-    measured = held.measured
-    return {
-        "claim": asdict(held.claim),
-        "group": held.group,
-        "method": held.method,
-        "column": held.column,
-        "measured": {"missing": measured.reason} if isinstance(measured, Missing) else asdict(measured),
-        "judgement": None if held.judgement is None else asdict(held.judgement),
-    }
-
-
-def _cell(cell: MeanScore | Missing) -> dict[str, Any]:
-    if isinstance(cell, Missing):
-        return {"missing": cell.reason}
+def _cell(cell: MeanScore) -> dict[str, Any]:
     return {
         "seeds": cell.seeds,
         "scores": cell.values,
         "mean": cell.mean,
         "sd": cell.spread,
-        "gain": _gain(cell.gain),
+        "gain": None if cell.gain is None else _missing_or(cell.gain, _gain),
     }
 
 
-def _gain(gain: Gain | Missing | None) -> dict[str, Any] | None:
-    if gain is None:
-        return None
-    if isinstance(gain, Missing):
-        return {"missing": gain.reason}
+def _gain(gain: Gain) -> dict[str, Any]:
     return {
         "comparison": asdict(gain.comparison),
         "corrected_p": gain.corrected_p,
         "survives_correction": gain.significant,
         "better": gain.better,
     }
+
+
+def _missing_or(value: T | Missing, content: Callable[[T], dict[str, Any]]) -> dict[str, Any]:
+    return {"missing": value.reason} if isinstance(value, Missing) else content(value)

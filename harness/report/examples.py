@@ -3,7 +3,7 @@
 Pure data made from stored results, for a reader who browses them.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -110,14 +110,14 @@ def example_set(title: str, methods: Mapping[str, Mapping[int, Result]], baselin
     ids, sources = tuple(predictions["id"]), tuple(predictions["source"])
     references = tuple(tuple(golds) for golds in predictions["references"])
     entries: dict[str, dict[str, Any]] = {}  # by metric, as the first cell that has it was scored
-    for result in (first, *(result for found in methods.values() for result in found.values())):
+    for result in (first, *(result for by_seed in methods.values() for result in by_seed.values())):
         for entry in result.scores:
             entries.setdefault(entry["key"], entry)
     counts = [token_counts(golds) for golds in references]
     runs = {
-        name: tuple(_run(found[seed], ids, counts, entries) for seed in sorted(found))
-        for name, found in methods.items()
-        if found
+        name: tuple(_run(by_seed[seed], ids, counts, entries) for seed in sorted(by_seed))
+        for name, by_seed in methods.items()
+        if by_seed
     }
     base = runs.get(baseline, ()) if baseline is not None else ()
     names = sorted(runs, key=lambda name: name != baseline)
@@ -140,12 +140,12 @@ def example_set(title: str, methods: Mapping[str, Mapping[int, Result]], baselin
 def differences(runs: Sequence[Run], baseline: Sequence[Run]) -> dict[str, FloatArray]:
     """By metric: score less the baseline's, mean over the seeds that both have scores of."""
     theirs = {run.seed: run.scores for run in baseline}
-    found: dict[str, list[FloatArray]] = {}
+    by_metric: dict[str, list[FloatArray]] = defaultdict(list)
     for run in runs:
         other = theirs.get(run.seed, {})
         for key in run.scores.keys() & other.keys():
-            found.setdefault(key, []).append(run.scores[key] - other[key])
-    return {key: np.mean(per_seed, axis=0) for key, per_seed in found.items()}
+            by_metric[key].append(run.scores[key] - other[key])
+    return {key: np.mean(per_seed, axis=0) for key, per_seed in by_metric.items()}
 
 
 def token_counts(references: Sequence[str]) -> Counter[str]:

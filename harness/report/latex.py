@@ -65,25 +65,21 @@ def _floats(table: Table) -> str:
     blocks = [f"% {' '.join(line.split())}" for line in (*table.findings, table.scope)]
     for part, (start, end) in enumerate(pairwise(ends)):
         place = f" (part {part + 1} of {parts})" if parts > 1 else ""
-        shown = [TextLine(line.kind, line.label, line.cells[start:end]) for line in lines]
+        of_part = [TextLine(line.kind, line.label, line.cells[start:end]) for line in lines]
         blocks += _float(
             heading(table) + place,
             f"{table.name}-{part + 1}" if part else table.name,
-            _tabular([(column.name,) for column in columns[start:end]], shown),
+            _tabular([(column.name,) for column in columns[start:end]], of_part),
             _footnotes(table) if part == parts - 1 else [],
         )
-    if held := list(published_lines(table)):
+    if published := list(published_lines(table)):
         headers = [(header,) for header in published_headers(table)]
         caption = f"The paper's gains and those of Table~\\ref{{tab:{table.name}}}"
-        blocks += _float(None, f"{table.name}-published", _tabular(headers, held), [], caption)
-    cost = f"What the rows of Table~\\ref{{tab:{table.name}}} cost"
-    return "\n".join(
-        [
-            *blocks,
-            *_float(None, f"{table.name}-cost", _tabular(COST_HEADERS, list(cost_lines(table))), [], cost),
-            "",
-        ]
-    )
+        blocks += _float(None, f"{table.name}-published", _tabular(headers, published), [], caption)
+    caption = f"What the rows of Table~\\ref{{tab:{table.name}}} cost"
+    costs = _tabular(COST_HEADERS, list(cost_lines(table)))
+    blocks += _float(None, f"{table.name}-cost", costs, [], caption)
+    return "\n".join([*blocks, ""])
 
 
 def _float(

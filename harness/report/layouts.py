@@ -30,7 +30,7 @@ class Layout:
         """
         shown = [key for key, _ in stored]
         if self.metrics:
-            shown = [key for metric in self.metrics for key, own in stored if own == metric]
+            shown = [key for metric in self.metrics for key, of_metric in stored if of_metric == metric]
         return tuple(key for key in shown if not wanted or key in wanted)
 
 

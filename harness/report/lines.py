@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from warmup_bench.report.numbers import count, flops, format_p, memory, seconds, times
-from warmup_bench.report.table import Gain, Group, MeanScore, Missing, Row, Table
+from warmup_bench.report.table import MeanScore, Missing, Row, Table, gain_of
 
 Kind = Literal["group", "score", "gain", "interval", "cost", "published"]
 
@@ -51,7 +51,7 @@ def score_lines(table: Table) -> Iterator[TextLine]:
         for row in group.rows:
             cells = [row.cells[column.key] for column in table.columns]
             yield TextLine("score", row.method, tuple(map(_score, cells)))
-            if any(isinstance(cell, MeanScore) and isinstance(cell.gain, Gain) for cell in cells):
+            if any(map(gain_of, cells)):
                 yield TextLine("gain", "gain, p", tuple(map(_gain, cells)))
                 yield TextLine("interval", f"{table.confidence:.0%} CI", tuple(map(_interval, cells)))
 
@@ -61,7 +61,9 @@ def cost_lines(table: Table) -> Iterator[TextLine]:
     for group in table.groups:
         if len(table.groups) > 1:
             yield TextLine("group", group.name, tuple(TextCell("") for _ in COST_HEADERS))
-        yield from _costs(group)
+        for row in group.rows:
+            cells = tuple(TextCell(value, missing=row.cost is None) for value in cost_values(row))
+            yield TextLine("cost", row.method, cells)
 
 
 def published_headers(table: Table) -> tuple[str, ...]:
@@ -71,19 +73,16 @@ def published_headers(table: Table) -> tuple[str, ...]:
 
 def published_lines(table: Table) -> Iterator[TextLine]:
     """A claim a line, under :func:`published_headers`; none where no published gain is set beside these."""
-    for held in table.published:
-        label = f"{held.claim.name}, {held.group} {held.method}"
-        if isinstance(held.measured, Missing) or held.judgement is None:
-            shown = ("not measured", "", "", "not measured")
+    for published in table.published:
+        claim, c, judgement = published.claim, published.measured, published.judgement
+        if isinstance(c, Missing) or judgement is None:
+            measured = ("not measured", "", "", "not measured")
         else:
-            c = held.measured
             interval = f"[{c.low:+.2f}, {c.high:+.2f}]"
-            power = f"{held.judgement.power:.0%}"
-            shown = (f"{c.difference:+.2f}", interval, power, held.judgement.verdict)
-        texts = (held.claim.metric, f"{held.claim.gain:+.2f}", *shown)
-        yield TextLine(
-            "published", label, tuple(TextCell(text, missing=text == "not measured") for text in texts)
-        )
+            measured = (f"{c.difference:+.2f}", interval, f"{judgement.power:.0%}", judgement.verdict)
+        texts = (claim.metric, f"{claim.gain:+.2f}", *measured)
+        cells = tuple(TextCell(text, missing=text == "not measured") for text in texts)
+        yield TextLine("published", f"{claim.name}, {published.group} {published.method}", cells)
 
 
 def cost_values(row: Row) -> tuple[str, ...]:
@@ -102,13 +101,6 @@ def cost_values(row: Row) -> tuple[str, ...]:
     )
 
 
-def _costs(group: Group) -> Iterator[TextLine]:
-    for row in group.rows:
-        missing = row.cost is None
-        cells = tuple(TextCell(value, missing=missing) for value in cost_values(row))
-        yield TextLine("cost", row.method, cells)
-
-
 def _score(cell: MeanScore | Missing) -> TextCell:
     if isinstance(cell, Missing):
         return TextCell("missing", missing=True)
@@ -119,14 +111,12 @@ def _score(cell: MeanScore | Missing) -> TextCell:
 def _gain(cell: MeanScore | Missing) -> TextCell:
     if isinstance(cell, Missing):
         return TextCell("")
-    if not isinstance(cell.gain, Gain):
+    if (gain := gain_of(cell)) is None:
         return TextCell("not compared", missing=True)
-    difference = cell.gain.comparison.difference
-    return TextCell(f"{difference:+.2f} p={format_p(cell.gain.corrected_p)}", bold=cell.gain.significant)
+    text = f"{gain.comparison.difference:+.2f} p={format_p(gain.corrected_p)}"
+    return TextCell(text, bold=gain.significant)
 
 
 def _interval(cell: MeanScore | Missing) -> TextCell:
-    if isinstance(cell, Missing) or not isinstance(cell.gain, Gain):
-        return TextCell("")
-    comparison = cell.gain.comparison
-    return TextCell(f"[{comparison.low:+.2f}, {comparison.high:+.2f}]")
+    gain = gain_of(cell)
+    return TextCell("" if gain is None else f"[{gain.comparison.low:+.2f}, {gain.comparison.high:+.2f}]")

@@ -7,6 +7,7 @@ from warmup_bench.report.failed import heading as heading_of_failed
 from warmup_bench.report.lines import (
     COST_HEADERS,
     TextCell,
+    TextLine,
     cost_lines,
     published_headers,
     published_lines,
@@ -50,43 +51,39 @@ def _block(table: Table) -> str:
 
 
 def _scores(table: Table) -> list[str]:
-    rows = [_pipe(["", *(escaped(column.name) for column in table.columns)])]
-    rows.append(_pipe([":--", *("--:" for _ in table.columns)]))
+    rows: list[list[str]] = []
     gains: list[str] = []
     for line in score_lines(table):
-        if line.kind == "group":
-            rows.append(_pipe([f"**{escaped(line.label)}**", *("" for _ in line.cells)]))
-        elif line.kind == "gain":
+        if line.kind == "gain":
             gains = [_shown(cell) for cell in line.cells]
         elif line.kind == "interval":
             both = [
                 f"{gain}<br>{cell.text}" if cell.text else gain
                 for gain, cell in zip(gains, line.cells, strict=True)
             ]
-            rows.append(_pipe([f"— gain, p, {line.label}", *both]))
+            rows.append([f"— gain, p, {line.label}", *both])
         else:
-            rows.append(_pipe([escaped(line.label), *map(_shown, line.cells)]))
-    return rows
+            rows.append(_row(line))
+    return _pipes(["", *(escaped(column.name) for column in table.columns)], rows)
 
 
 def _published(table: Table) -> list[str]:
     """The paper's gains, where there are any, and an empty line."""
-    lines = list(published_lines(table))
-    if not lines:
+    rows = [_row(line) for line in published_lines(table)]
+    if not rows:
         return []
-    rows = [_pipe(["the paper's claim", *map(escaped, published_headers(table))])]
-    rows.append(_pipe([":--", ":--", *("--:" for _ in lines[0].cells[2:]), ":--"]))
-    rows += [_pipe([escaped(line.label), *map(_shown, line.cells)]) for line in lines]
-    return [*rows, ""]
+    headers = ["the paper's claim", *map(escaped, published_headers(table))]
+    return [*_pipes(headers, rows, [":--", ":--", *("--:" for _ in headers[3:]), ":--"]), ""]
 
 
 def _costs(table: Table) -> list[str]:
-    rows = [_pipe(["cost", *(" ".join(header) for header in COST_HEADERS)])]
-    rows.append(_pipe([":--", *("--:" for _ in COST_HEADERS)]))
-    for line in cost_lines(table):
-        label = f"**{escaped(line.label)}**" if line.kind == "group" else escaped(line.label)
-        rows.append(_pipe([label, *map(_shown, line.cells)]))
-    return rows
+    rows = [_row(line) for line in cost_lines(table)]
+    return _pipes(["cost", *(" ".join(header) for header in COST_HEADERS)], rows)
+
+
+def _row(line: TextLine) -> list[str]:
+    label = escaped(line.label)
+    return [f"**{label}**" if line.kind == "group" else label, *map(_shown, line.cells)]
 
 
 def _shown(cell: TextCell) -> str:
@@ -102,9 +99,13 @@ def escaped(text: str) -> str:
 
 def pipes(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """A table of texts, the first column to the left."""
-    ruler = [":--", *("--:" for _ in headers[1:])]
-    return [_pipe([cell.replace("|", "\\|") for cell in row]) for row in (headers, ruler, *rows)]
+    safe_headers, *safe_rows = ([cell.replace("|", "\\|") for cell in row] for row in (headers, *rows))
+    return _pipes(safe_headers, safe_rows)
 
 
-def _pipe(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
+def _pipes(
+    headers: Sequence[str], rows: Sequence[Sequence[str]], ruler: Sequence[str] | None = None
+) -> list[str]:
+    """A table of Markdown; without a ruler, its first column is to the left and the others to the right."""
+    ruler = ruler or [":--", *("--:" for _ in headers[1:])]
+    return [f"| {' | '.join(cells)} |" for cells in (headers, ruler, *rows)]

@@ -16,9 +16,9 @@ def fragment(tables: Sequence[Table]) -> str:
 def _table(table: Table) -> str:
     head = "".join(f"<th>{escape(column.name)}</th>" for column in table.columns)
     body = "".join(_row(line) for line in score_lines(table))
-    said = "".join(f"<p><b>{escape(finding)}</b></p>" for finding in table.findings)
+    findings = "".join(f"<p><b>{escape(finding)}</b></p>" for finding in table.findings)
     caption = f"<caption>{escape(heading(table))}</caption>"
-    return f"<table>{caption}<thead><tr><th></th>{head}</tr></thead><tbody>{body}</tbody></table>{said}"
+    return f"<table>{caption}<thead><tr><th></th>{head}</tr></thead><tbody>{body}</tbody></table>{findings}"
 
 
 def _row(line: TextLine) -> str:

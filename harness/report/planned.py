@@ -61,12 +61,12 @@ def read_planned(out: Path, results: Sequence[Result], failed: Sequence[Failed] 
     runs no code, so that such cells are left out (a task file is taken for the folder's only task).
     """
     done = {_key(planned_of(result.cell, "")) for result in results}
-    found: dict[Key, Planned] = {}
-    told = [planned_of(f.cell, f"{f.stage} failed: {f.reason}") for f in failed if f.cell is not None]
-    for planned in (*told, *_half_way(out, results), *_asked_for(out, results)):
+    waiting: dict[Key, Planned] = {}
+    noted = [planned_of(f.cell, f"{f.stage} failed: {f.reason}") for f in failed if f.cell is not None]
+    for planned in (*noted, *_half_way(out, results), *_asked_for(out, results)):
         if (key := _key(planned)) not in done:
-            found.setdefault(key, planned)
-    return list(found.values())
+            waiting.setdefault(key, planned)
+    return list(waiting.values())
 
 
 def _key(planned: Planned) -> Key:
@@ -77,28 +77,22 @@ def _key(planned: Planned) -> Key:
 
 def in_asked_order(out: Path, results: Sequence[Result]) -> list[Result]:
     """Results with backbones, subsets and methods in the order in which the specs of the folder name them."""
-    backbones: dict[str, int] = {}
-    subsets: dict[str, int] = {}
-    methods: dict[str, int] = {}
-    for _, spec in read_specs(out):
-        for places, names in (
-            (backbones, map(backbone_name, spec.backbones)),
-            (subsets, spec.subsets),
-            (methods, (label for _, label in labels(spec))),
-        ):
-            for name in names:
-                places.setdefault(name, len(places))
-    last = len(backbones) + len(subsets) + len(methods)
+    specs = [spec for _, spec in read_specs(out)]
+    backbones = _places(backbone_name(reference) for spec in specs for reference in spec.backbones)
+    subsets = _places(subset for spec in specs for subset in spec.subsets)
+    methods = _places(label for spec in specs for _, label in labels(spec))
 
-    def place(result: Result) -> tuple[int, int, int]:
+    def place(result: Result) -> tuple[int, ...]:
         cell = result.cell
-        return (
-            backbones.get(cell.backbone, last),
-            subsets.get(cell.subset, last),
-            methods.get(cell.label, last),
-        )
+        named = ((backbones, cell.backbone), (subsets, cell.subset), (methods, cell.label))
+        return tuple(places.get(name, len(places)) for places, name in named)
 
     return sorted(results, key=place)
+
+
+def _places(names: Iterable[str]) -> dict[str, int]:
+    """The place of each name, the first time that it is there."""
+    return {name: place for place, name in enumerate(dict.fromkeys(names))}
 
 
 def _half_way(out: Path, results: Sequence[Result]) -> Iterable[Planned]:
@@ -115,28 +109,25 @@ def _asked_for(out: Path, results: Sequence[Result]) -> Iterable[Planned]:
     kinds = {r.cell.method: r.cell.warmup for r in results}
     for path, spec in read_specs(out):
         task = next(iter(tasks)) if is_file(spec.task) and len(tasks) == 1 else spec.task
-        for subset in spec.subsets:
-            for reference, section in spec.backbones.items():
-                if reference.endswith(".py"):
-                    continue
-                for method, label in labels(spec):
-                    if is_file(method):
-                        continue
-                    own = section, spec.methods.get(method, {})
-                    ways = [{}, *({"decode": way} for way in spec.decodings.get(label, ()))]
-                    held = [_as_read(make_settings(str(path), *own, way), kinds.get(method)) for way in ways]
-                    for settings, seed in product(held, spec.seeds):
-                        yield Planned(
-                            task,
-                            spec.scale or "",
-                            subset,
-                            backbone_name(reference),
-                            settings,
-                            label,
-                            kinds.get(method),
-                            seed,
-                            f"asked for by spec {path.stem}, not finished: its run failed or was stopped",
-                        )
+        reason = f"asked for by spec {path.stem}, not finished: its run failed or was stopped"
+        for subset, backbone, (method, label) in product(spec.subsets, spec.backbones, labels(spec)):
+            if backbone.endswith(".py") or is_file(method):
+                continue
+            sections = spec.backbones[backbone], spec.methods.get(method, {})
+            for way in ({}, *({"decode": way} for way in spec.decodings.get(label, ()))):
+                settings = _as_read(make_settings(str(path), *sections, way), kinds.get(method))
+                for seed in spec.seeds:
+                    yield Planned(
+                        task,
+                        spec.scale or "",
+                        subset,
+                        backbone_name(backbone),
+                        settings,
+                        label,
+                        kinds.get(method),
+                        seed,
+                        reason,
+                    )
 
 
 def _as_read(settings: Settings, warmup: str | None) -> Settings:

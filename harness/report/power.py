@@ -2,12 +2,12 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from warmup_bench.comparison.claims import Assessment
-from warmup_bench.comparison.design import PowerAnalysis
+from warmup_bench.comparison.design import Design, PowerAnalysis
 from warmup_bench.comparison.seeds import least_seeds
 from warmup_bench.report.comparison import print_rows, write, write_csv
 from warmup_bench.report.markdown import pipes
@@ -19,38 +19,24 @@ def print_analysis(analysis: PowerAnalysis, format_: str) -> None:
         write(json.dumps(asdict(analysis), indent=2) + "\n")
         return
     if format_ == "csv":
-        fixed = {
-            "metric": analysis.metric,
-            "effect": analysis.effect,
-            "level": analysis.level,
-            "wanted": analysis.wanted,
-        }
+        fixed = {key: getattr(analysis, key) for key in ("metric", "effect", "level", "wanted")}
         write_csv([fixed | asdict(design) for design in analysis.designs])
         return
-    again = analysis.variances.seeds is not None
-    named = analysis.effect is not None
-    headers = [
-        "seeds",
-        "examples",
-        "standard\nerror",
-        *["power"] * named,
-        f"smallest\nat {analysis.wanted:.0%}",
+    named, again = analysis.effect is not None, analysis.variances.seeds is not None
+    columns: list[tuple[bool, str, Callable[[Design], str]]] = [
+        (True, "seeds", lambda d: str(d.seeds)),
+        (True, "examples", lambda d: f"{d.examples:,}"),
+        (True, "standard\nerror", lambda d: _number(d.standard_error)),
+        (named, "power", lambda d: _share(d.power)),
+        (True, f"smallest\nat {analysis.wanted:.0%}", lambda d: _number(d.smallest)),
+        (named, "examples\nneeded", lambda d: _count(d.examples_needed)),
+        (again, "other seeds:\nstandard error", lambda d: _number(d.standard_error_seeds)),
+        (again and named, "other seeds:\npower", lambda d: _share(d.power_seeds)),
+        (again, f"other seeds:\nsmallest at {analysis.wanted:.0%}", lambda d: _number(d.smallest_seeds)),
     ]
-    headers += ["examples\nneeded"] * named
-    if again:
-        columns = ["standard error", *["power"] * named, f"smallest at {analysis.wanted:.0%}"]
-        headers += [f"other seeds:\n{name}" for name in columns]
-    rows = []
-    for d in analysis.designs:
-        row = [str(d.seeds), f"{d.examples:,}", _number(d.standard_error), *[_share(d.power)] * named]
-        row += [_number(d.smallest), *[_count(d.examples_needed)] * named]
-        if again:
-            row += [
-                _number(d.standard_error_seeds),
-                *[_share(d.power_seeds)] * named,
-                _number(d.smallest_seeds),
-            ]
-        rows.append(row)
+    shown = [(header, cell) for is_known, header, cell in columns if is_known]
+    headers = [header for header, _ in shown]
+    rows = [[cell(design) for _, cell in shown] for design in analysis.designs]
     title = f"Power for {analysis.metric}" + (f", gain {analysis.effect:g}" if named else "")
     _show(title, headers, rows, analysis_notes(analysis), format_)
 
@@ -60,11 +46,10 @@ def analysis_notes(analysis: PowerAnalysis) -> list[str]:
     notes = []
     first = analysis.designs[0]
     if analysis.effect is not None:
-        found = _share(first.power)
         notes.append(
             f"With {first.examples:,} examples and {seed_count(first.seeds)}, a gain of {analysis.effect:g} "
-            f"is found with a chance of {found}; the smallest gain found with {analysis.wanted:.0%} is "
-            f"{_number(first.smallest)}."
+            f"is found with a chance of {_share(first.power)}; the smallest gain found with "
+            f"{analysis.wanted:.0%} is {_number(first.smallest)}."
         )
         if analysis.seeds_needed is None:
             notes.append(
@@ -76,14 +61,10 @@ def analysis_notes(analysis: PowerAnalysis) -> list[str]:
             )
         if analysis.variances.seeds is not None:
             needed = analysis.seeds_needed_again
-            notes.append(
-                "To claim it for other seeds: "
-                + (
-                    f"{needed} matched seeds are needed."
-                    if needed
-                    else "no number of seeds up to 200 is enough."
-                )
+            enough = (
+                f"{needed} matched seeds are needed" if needed else "no number of seeds up to 200 is enough"
             )
+            notes.append(f"To claim it for other seeds: {enough}.")
     v = analysis.variances
     parts = [f"between examples {math.sqrt(v.examples):.2f}"]
     parts += [f"example and seed {math.sqrt(v.residual):.2f}"] if v.residual else []
@@ -123,26 +104,23 @@ def print_claims(assessments: Sequence[Assessment], level: float, format_: str) 
         else:
             write(json.dumps({"level": level, "findings": rows}, indent=2) + "\n")
         return
-    headers = [
-        "claim",
-        "gain",
-        "examples",
-        "sd assumed",
-        "power",
-        "smallest at 80%",
-        "examples for 80%",
-        "verdict",
-    ]
-    rows_ = []
+    headers = ["claim", "gain", "examples", "sd assumed", "power", "smallest at 80%", "examples for 80%"]
+    table = []
     for f in assessments:
-        low, high = f.assumption.low.deviation, f.assumption.high.deviation
         where = f"{f.claim.name}, mean of {f.cells}" if f.cells > 1 else f.claim.name
+        low, high = f.assumption.low.deviation, f.assumption.high.deviation
         row = [f"{where}: {f.claim.metric}", f"+{f.claim.gain:.2f}", f"{f.cells * f.assumption.examples:,}"]
         row += [f"{low:.3g} – {high:.3g}", _range(_share(f.power[1]), _share(f.power[0]))]
         row += [_range(*map(_number, f.smallest))]
-        counts = [_count(n and n * f.cells) for n in f.examples_needed]
-        rows_.append([*row, _range(*counts), f.verdict])
-    _show("Can the paper's gains be seen?", headers, rows_, _claim_notes(assessments, level), format_)
+        row += [_range(*(_count(n and n * f.cells) for n in f.examples_needed))]
+        table.append([*row, f.verdict])
+    _show(
+        "Can the paper's gains be seen?",
+        [*headers, "verdict"],
+        table,
+        _claim_notes(assessments, level),
+        format_,
+    )
 
 
 def _claim_notes(assessments: Sequence[Assessment], level: float) -> list[str]:

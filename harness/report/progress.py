@@ -62,11 +62,7 @@ class ProgressDisplay:
             if event.job in self.bars:
                 self.progress.remove_task(self.bars.pop(event.job))
             reason = f": {event.message.splitlines()[0]}" if event.message else ""
-            self.console.print(
-                f"{event.kind:6} {self.finished}/{self.jobs} {event.job}{reason}",
-                highlight=False,
-                markup=False,
-            )
+            self._print(f"{event.kind:6} {self.finished}/{self.jobs} {event.job}{reason}")
 
     def _show(self, event: Event) -> None:
         figures = _figures(event.figures)
@@ -84,11 +80,10 @@ class ProgressDisplay:
         now = time.monotonic()
         if now - self.last_line.get(event.job, 0.0) >= LOG_INTERVAL:
             self.last_line[event.job] = now
-            self.console.print(
-                f"{_short(event.job)} {event.stage} {event.done}/{event.total} {figures}",
-                highlight=False,
-                markup=False,
-            )
+            self._print(f"{_short(event.job)} {event.stage} {event.done}/{event.total} {figures}")
+
+    def _print(self, line: str) -> None:
+        self.console.print(line, highlight=False, markup=False)
 
 
 def _short(key: str) -> str:

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import product
 
 from warmup_bench.comparison.paper import PaperTable
 from warmup_bench.comparison.verdict import ENOUGH, judge
 from warmup_bench.contracts.settings import Settings
-from warmup_bench.report.table import Column, Gain, Group, MeanScore, Missing, Published, Table
+from warmup_bench.report.table import Gain, Group, MeanScore, Missing, Published, Table
 
 LEGEND = (
     "Verdict on a published gain: reproduced, where the measured interval excludes 0 and covers it; smaller "
@@ -27,31 +28,31 @@ def with_published(
         smaller: The same at the other scales: their results are refused in so many words.
         settings: Of each group.
     """
-    found: list[Published] = []
+    beside: list[Published] = []
     refused: dict[str, None] = {}
-    own = [study for study in studies if study.spec.task == table.task]
+    of_task = [study for study in studies if study.spec.task == table.task]
     if table.scale != "paper":
-        if own or any((s.spec.task, s.spec.scale) == (table.task, table.scale) for s in smaller):
+        if of_task or any((s.spec.task, s.spec.scale) == (table.task, table.scale) for s in smaller):
             refused[f"this is scale {table.scale}, other data or another model than the paper's"] = None
     else:
-        for study in own:
-            for group, held in zip(table.groups, settings, strict=True):
+        for study in of_task:
+            for group, given in zip(table.groups, settings, strict=True):
                 if group.backbone not in study.spec.backbones:
                     continue
-                if reason := _unlike(study, table, group, held):
+                if reason := _unlike(study, table, group, given):
                     refused[f"{study.name}: {reason}"] = None
                     continue
-                found += _beside(study, table, group)
-        if own and not found and not refused:
-            named = ", ".join(name for study in own for name in study.spec.backbones)
+                beside += _beside(study, table, group)
+        if of_task and not beside and not refused:
+            named = ", ".join(name for study in of_task for name in study.spec.backbones)
             refused[f"the backbone is not the paper's ({named})"] = None
-    said = []
-    if found:
-        sources = dict.fromkeys(published.claim.source for published in found)
-        said += [LEGEND, f"Published: {' '.join(sources)}"]
+    notes = []
+    if beside:
+        sources = dict.fromkeys(published.claim.source for published in beside)
+        notes += [LEGEND, f"Published: {' '.join(sources)}"]
     if refused:
-        said.append(f"No published gain is set beside these: {'; '.join(refused)}.")
-    return replace(table, published=tuple(found), notes=replace(table.notes, published=tuple(said)))
+        notes.append(f"No published gain is set beside these: {'; '.join(refused)}.")
+    return replace(table, published=tuple(beside), notes=replace(table.notes, published=tuple(notes)))
 
 
 def _unlike(study: PaperTable, table: Table, group: Group, settings: Settings) -> str:
@@ -79,23 +80,19 @@ def _beside(study: PaperTable, table: Table, group: Group) -> list[Published]:
     """
     (method,) = (name for name in study.spec.methods if name != table.baseline)
     row = next(row for row in group.rows if row.method == method)
-    found = []
-    for claim in study.claims:
-        for column in _whole(table.columns):
-            if column.metric_name != claim.metric:
-                continue
-            cell = row.cells[column.key]
-            gain = cell.gain if isinstance(cell, MeanScore) else cell
-            if not isinstance(gain, Gain):
-                reason = gain if isinstance(gain, Missing) else Missing("no baseline")
-                found.append(Published(claim, group.name, method, column.key, reason, None))
-                continue
+    # The average where there is one; else every column is of the one subset.
+    whole = table.columns[-1:] if table.columns[-1].subset is None else table.columns
+    beside = []
+    for claim, column in product(study.claims, whole):
+        if column.metric_name != claim.metric:
+            continue
+        cell = row.cells[column.key]
+        gain = cell.gain if isinstance(cell, MeanScore) else cell
+        place = group.name, method, column.key
+        if isinstance(gain, Gain):
             c = gain.comparison
             judgement = judge(claim.gain, c.low, c.high, c.confidence)
-            found.append(Published(claim, group.name, method, column.key, c, judgement))
-    return found
-
-
-def _whole(columns: Sequence[Column]) -> Sequence[Column]:
-    """The average where there is one; else every column is of the one subset."""
-    return columns[-1:] if columns[-1].subset is None else columns
+            beside.append(Published(claim, *place, c, judgement))
+        else:
+            beside.append(Published(claim, *place, gain or Missing("no baseline"), None))
+    return beside

@@ -3,6 +3,8 @@
 import io
 from collections.abc import Callable, Sequence
 
+from rich.console import Console
+
 from warmup_bench.contracts.errors import UserError
 from warmup_bench.report.data import csv_text, json_text
 from warmup_bench.report.failed import Failed
@@ -12,7 +14,7 @@ from warmup_bench.report.table import Table
 from warmup_bench.report.terminal import print_tables
 from warmup_bench.store.results import Result
 
-__all__ = ["FORMATS", "RENDERERS", "print_tables", "rendered"]
+__all__ = ["FORMATS", "RENDERERS", "check_format", "print_tables", "rendered"]
 
 RENDERERS: dict[str, Callable[[Sequence[Table], Sequence[Failed]], str]] = {
     "md": markdown,
@@ -24,6 +26,18 @@ RENDERERS: dict[str, Callable[[Sequence[Table], Sequence[Failed]], str]] = {
 FORMATS = ("text", *RENDERERS, "html")
 
 
+def check_format(format_: str, formats: Sequence[str]) -> None:
+    """See that a format is one of those that there are.
+
+    Raises:
+        UserError: It is not.
+    """
+    if format_ not in formats:
+        raise UserError(
+            f"unknown format '{format_}'", origin="--format", hint=f"Formats: {', '.join(formats)}."
+        )
+
+
 def rendered(
     tables: Sequence[Table], results: Sequence[Result], failed: Sequence[Failed], format_: str
 ) -> str:
@@ -32,18 +46,13 @@ def rendered(
     Raises:
         UserError: An unknown format.
     """
+    check_format(format_, FORMATS)
     if format_ in RENDERERS:
         return RENDERERS[format_](tables, failed)
     if format_ == "html":
         from warmup_bench.report.html import render_html
 
         return render_html(tables, results, failed)
-    if format_ != "text":
-        raise UserError(
-            f"unknown format '{format_}'", origin="--format", hint=f"Formats: {', '.join(FORMATS)}."
-        )
-    from rich.console import Console
-
     written = io.StringIO()
     print_tables(tables, Console(file=written, width=120), failed)
     return written.getvalue()

@@ -49,12 +49,12 @@ class Usual:
         if all(len(set().union(*labels.values())) == 1 for labels in self.read.values()):
             return {}
         plain = Settings().warmup.model_dump()
-        told = {}
+        shared = {}
         for key, labels in self.read.items():
             usual = {self.warmups[label][key] for label in labels}
             if len(usual) == 1 and not (key in LATER and usual == {plain[key]}):
-                (told[key],) = usual
-        return told
+                (shared[key],) = usual
+        return shared
 
 
 def make_usual(cells: Sequence[Cell | Planned]) -> Usual:
@@ -63,18 +63,18 @@ def make_usual(cells: Sequence[Cell | Planned]) -> Usual:
     decode = _usual(direct or [_decoding(cell.settings) for cell in cells], _decoding(Settings()))
     if any(how[""] == GREEDY for how in direct):  # the plainest way needs no mention
         decode[""] = GREEDY
-    held: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    warmups: dict[str, list[dict[str, Any]]] = defaultdict(list)
     read: dict[str, dict[str, set[Any]]] = defaultdict(lambda: defaultdict(set))
     for cell in cells:
         if cell.warmup in ("none", None):
             continue
-        own = cell.settings.warmup.model_dump()
-        held[cell.label].append(own)
-        for key, value in own.items():
+        settings = cell.settings.warmup.model_dump()
+        warmups[cell.label].append(settings)
+        for key, value in settings.items():
             if cell.warmup == "sampled" or key in READ_OF_GIVEN:
                 read[key][cell.label].add(value)
     default = Settings().warmup.model_dump()
-    return Usual(decode, {label: _usual(each, default) for label, each in held.items()}, read)
+    return Usual(decode, {label: _usual(each, default) for label, each in warmups.items()}, read)
 
 
 def with_versions(named: Sequence[str], results: Sequence[Result]) -> list[str]:
@@ -103,9 +103,9 @@ def with_matches(named: Sequence[str], results: Sequence[Result]) -> list[str]:
         different[name].add(row)
     names = []
     for name, row, result in zip(named, given, results, strict=True):
-        own = result.cell.matched
-        told = row or (f"{own}, settings not known" if len(different[name]) > 1 else own)
-        names.append(name.replace(f"(FLOPs of {own})", f"(FLOPs of {told})") if own else name)
+        matched = result.cell.matched
+        source = row or (f"{matched}, settings not known" if len(different[name]) > 1 else matched)
+        names.append(name.replace(f"(FLOPs of {matched})", f"(FLOPs of {source})") if matched else name)
     return names
 
 
@@ -127,10 +127,10 @@ def _usual(values: Iterable[Mapping[str, Any]], default: Mapping[str, Any]) -> d
     }
 
 
-def _differences(own: Mapping[str, Any], usual: Mapping[str, Any], section: str) -> list[str]:
+def _differences(settings: Mapping[str, Any], usual: Mapping[str, Any], section: str) -> list[str]:
     """What differs, as spec keys, or in words where there is no key."""
     return [
         f"{section}.{key}={shown(value)}" if key else str(value)
-        for key, value in own.items()
+        for key, value in settings.items()
         if value != usual.get(key)
     ]

@@ -101,12 +101,12 @@ def sheets(results: Sequence[Result], planned: Sequence[Planned] = ()) -> list[S
         key = (cell.task, str(cell.task_version), cell.scale, cell.settings.decode.split, limit)
         together[key].append(result)
     parts: list[list[Result]] = []
-    for found in together.values():
+    for alike in together.values():
         states: dict[str, set[str]] = defaultdict(set)
-        for result in found:
+        for result in alike:
             states[result.cell.subset].add(result.cell.data)
         split: dict[tuple[str, str], list[Result]] = defaultdict(list)
-        for result in found:
+        for result in alike:
             cell = result.cell
             apart = len(states[cell.subset]) > 1
             split[(cell.subset, cell.data) if apart else ("", "")].append(result)
@@ -117,16 +117,13 @@ def sheets(results: Sequence[Result], planned: Sequence[Planned] = ()) -> list[S
 def _belongs(planned: Planned, part: Sequence[Result], parts: Sequence[Sequence[Result]]) -> bool:
     """Whether a cell that is not there would stand in this part, and surely in no other."""
 
-    def fits(results: Sequence[Result]) -> bool:
-        cell = results[0].cell
-        return (cell.task, cell.scale, cell.settings.decode.split, cell.settings.limit) == (
-            planned.task,
-            planned.scale,
-            planned.settings.decode.split,
-            planned.settings.limit,
-        )
+    fits = [other for other in parts if _kind(other[0].cell) == _kind(planned)]
+    return len(fits) == 1 and fits[0] is part
 
-    return fits(part) and sum(map(fits, parts)) == 1
+
+def _kind(cell: Cell | Planned) -> tuple[Any, ...]:
+    """What all cells of a part have in common, whether they are there or not."""
+    return cell.task, cell.scale, cell.settings.decode.split, cell.settings.limit
 
 
 def _sheet(results: Sequence[Result], planned: Sequence[Planned]) -> Sheet:
@@ -143,15 +140,11 @@ def _sheet(results: Sequence[Result], planned: Sequence[Planned]) -> Sheet:
             same = [key for key in keys if key[:2] == (plan.backbone, shared)]
             if len(same) <= 1:  # with several versions of the code nobody knows which was meant
                 waiting[same[0] if same else (plan.backbone, shared, "")].append(plan)
-    order = [
-        key
-        for key in dict.fromkeys([*keys, *waiting])
-        if not _within_one([*(r.cell for r in keys[key]), *waiting[key]], key, asked)
-    ]
     rows: dict[Key, list[Cell | Planned]] = {
-        key: [*(r.cell for r in keys[key]), *waiting[key]] for key in order
+        key: [*(r.cell for r in keys[key]), *waiting[key]] for key in dict.fromkeys([*keys, *waiting])
     }
-    names = _block_names({key: _values(held) for key, held in rows.items()})
+    rows = {key: cells for key, cells in rows.items() if not _within_one(cells, key, asked)}
+    names = _block_names({key: _values(cells) for key, cells in rows.items()})
     subsets = dict.fromkeys([*(r.cell.subset for r in results), *(p.subset for p in planned)])
     return Sheet(
         task=results[0].cell.task,
@@ -160,14 +153,14 @@ def _sheet(results: Sequence[Result], planned: Sequence[Planned]) -> Sheet:
         results=tuple(results),
         subsets=tuple(subsets),
         fingerprints={r.cell.subset: r.cell.data for r in results},
-        blocks=tuple(_block(names[key], keys[key], waiting[key]) for key in order),
+        blocks=tuple(_block(names[key], keys[key], waiting[key]) for key in rows),
     )
 
 
 def _shared(cell: Cell | Planned, asked: Sequence[Asked]) -> list[str]:
     """The groups of rows that a cell stands in: of its settings, and of what was asked for together."""
-    own = training_settings(cell.settings)
-    return [own, *(repr(group) for group in asked if group.holds(cell.backbone, cell.label, own))]
+    training = training_settings(cell.settings)
+    return [training, *(repr(group) for group in asked if group.holds(cell.backbone, cell.label, training))]
 
 
 def _within_one(cells: Sequence[Cell | Planned], key: Key, asked: Sequence[Asked]) -> bool:
@@ -183,13 +176,13 @@ def _values(cells: Sequence[Cell | Planned]) -> dict[str, dict[str, list[str]]]:
     """The training settings of a group: key with dots -> value -> labels of the rows that have it."""
     rows = {cell.label: flattened(json.loads(training_settings(cell.settings))) for cell in cells}
     values: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-    for label, own in rows.items():
-        for key, value in own.items():
+    for label, settings in rows.items():
+        for key, value in settings.items():
             values[key][shown(value)].append(label)
     return values
 
 
-def _told(values: Mapping[str, Sequence[str]]) -> str:
+def _in_words(values: Mapping[str, Sequence[str]]) -> str:
     """The value that all rows have, or which rows have which."""
     if len(values) == 1:
         return next(iter(values))
@@ -199,16 +192,16 @@ def _told(values: Mapping[str, Sequence[str]]) -> str:
 def _block_names(settings: Mapping[Key, Mapping[str, Mapping[str, Sequence[str]]]]) -> dict[Key, str]:
     """Backbones; with the settings, or the version of the code, that tell two groups of one apart."""
     names = {}
-    for key, own in settings.items():
+    for key, of_block in settings.items():
         rivals = [other for k, other in settings.items() if k[0] == key[0] and k != key]
-        said = [
-            f"{name}={_told(values)}"
-            for name, values in own.items()
+        parts = [
+            f"{name}={_in_words(values)}"
+            for name, values in of_block.items()
             if list(values) != ["none"] and any(list(other[name]) != list(values) for other in rivals)
         ]
         if any(k[:2] == key[:2] and k != key for k in settings):
-            said.append(f"code {key[2]}")
-        names[key] = " · ".join([key[0], *said])
+            parts.append(f"code {key[2]}")
+        names[key] = " · ".join([key[0], *parts])
     return names
 
 
@@ -217,7 +210,7 @@ def _block(name: str, results: Sequence[Result], planned: Sequence[Planned]) -> 
     first = cells[0]
     usual = make_usual([result.cell for result in results] or planned)
     values = {**_values(cells), **usual.warmup_values()}
-    apart = {key: _told(held) for key, held in values.items() if len(held) > 1}
+    apart = {key: _in_words(labels) for key, labels in values.items() if len(labels) > 1}
     block = Block(name, first.backbone, first.settings, usual.told_warmups(), apart)
     bases = [usual.name(result.cell.label, result.cell.settings) for result in results]
     labels = with_matches(with_versions(bases, results), results)

@@ -2,9 +2,10 @@
 
 A table has groups of rows (one a backbone and its settings), rows (one a method) and columns (directions of
 one metric with their average last, or metrics of one subset). Where a row and a column meet stands a
-:class:`Score` with its :class:`Gain` over the group's baseline, or a :class:`Missing` with the reason.
+:class:`MeanScore` with its :class:`Gain` over the group's baseline, or a :class:`Missing` with the reason.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,7 +52,7 @@ class MeanScore:
 
     Attributes:
         seeds: Training seeds, ascending.
-        values: MeanScore of every seed, in their order.
+        values: Score of every seed, in their order.
         gain: Over the baseline; None in the baseline's own row, Missing where nothing can be compared.
     """
 
@@ -68,6 +69,11 @@ class MeanScore:
     def spread(self) -> float | None:
         """Sample standard deviation over seeds; None with one seed."""
         return float(np.std(self.values, ddof=1)) if len(self.values) > 1 else None
+
+
+def gain_of(cell: MeanScore | Missing) -> Gain | None:
+    """What a cell gains; None where nothing was tested."""
+    return cell.gain if isinstance(cell, MeanScore) and isinstance(cell.gain, Gain) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +164,12 @@ class Group:
     backbone: str
     rows: tuple[Row, ...]
 
+    @property
+    def compared(self) -> list[Row]:
+        """The rows beside a baseline; empty where there is no baseline."""
+        others = [row for row in self.rows if not row.baseline]
+        return others if len(others) < len(self.rows) else []
+
 
 @dataclass(frozen=True, slots=True)
 class Published:
@@ -239,5 +251,17 @@ class Table:
 
     @property
     def main_column(self) -> Column:
-        """The column that findings speak of: the average where there is one, else the first."""
-        return self.columns[-1] if self.columns[-1].subset is None else self.columns[0]
+        """The column that findings speak of."""
+        return main_column(self.columns)
+
+    @property
+    def others(self) -> list[tuple[str, Row]]:
+        """The rows that are not a baseline, each with a name that no other row of the table has."""
+        several = len(self.groups) > 1
+        rows = [(group, row) for group in self.groups for row in group.rows if not row.baseline]
+        return [(f"{group.name} {row.method}" if several else row.method, row) for group, row in rows]
+
+
+def main_column(columns: Sequence[Column]) -> Column:
+    """The column that findings speak of: the average where there is one, else the first."""
+    return columns[-1] if columns[-1].subset is None else columns[0]

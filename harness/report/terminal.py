@@ -1,7 +1,12 @@
 """Tables for the terminal (Rich)."""
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table as Grid
+from rich.text import Text
 
 from warmup_bench.contracts.redact import visible
 from warmup_bench.report.failed import Failed
@@ -18,21 +23,15 @@ from warmup_bench.report.lines import (
 from warmup_bench.report.table import Table
 from warmup_bench.report.wording import heading
 
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.text import Text
-
 LEAST_NAME, MOST_NAME = 14, 24
 """Characters of the first column: from the first number on names wrap, so that a table stays in one piece."""
+LABEL_STYLES = {"group": "bold", "gain": "dim", "interval": "dim"}
 EDGES = 2
 """Characters that the grid takes left and right of its columns."""
 
 
-def print_tables(tables: Sequence[Table], console: "Console", failed: Sequence[Failed] = ()) -> None:
+def print_tables(tables: Sequence[Table], console: Console, failed: Sequence[Failed] = ()) -> None:
     """Print tables to a terminal: scores and gains, costs, findings, footnotes; the cells that failed."""
-    from rich.padding import Padding
-    from rich.text import Text
-
     for table in tables:
         console.print()
         console.print(Text(visible(heading(table)), style="bold"))
@@ -43,34 +42,30 @@ def print_tables(tables: Sequence[Table], console: "Console", failed: Sequence[F
         console.print(Text("What it cost", style="bold"))
         print_grid(console, ["\n".join(header) for header in COST_HEADERS], list(cost_lines(table)))
         for finding in table.findings:
-            console.print(Padding(Text(visible(finding), style="bold"), (0, 0, 0, 0)))
+            _print_padded(console, finding, "bold", left=0)
         console.print(Text(visible(table.scope)))
         notes = table.notes
-        listed = (*_joined("Signature", notes.signatures), *_joined("Test set", notes.data))
-        print_notes(console, (*notes.sentences, *listed))
+        signatures = [f"Signature of {names}: {value}" for names, value in notes.signatures]
+        data = [f"Test set of {names}: {value}" for names, value in notes.data]
+        print_notes(console, (*notes.sentences, *signatures, *data))
     if failed:
         console.print()
         console.print(Text(heading_of_failed(failed), style="bold red"))
         for cell in failed:
-            console.print(Padding(Text(visible(cell.sentence), style="red"), (0, 0, 0, 2)))
+            _print_padded(console, cell.sentence, "red")
 
 
-def print_notes(console: "Console", notes: Iterable[str]) -> None:
+def print_notes(console: Console, notes: Iterable[str]) -> None:
     """Print footnotes."""
-    from rich.padding import Padding
-    from rich.text import Text
-
     for note in notes:
-        console.print(Padding(Text(visible(note), style="dim"), (0, 0, 0, 2)))
+        _print_padded(console, note, "dim")
 
 
-def _joined(what: str, pairs: Iterable[tuple[str, str]]) -> list[str]:
-    return [f"{what} of {names}: {value}" for names, value in pairs]
+def _print_padded(console: Console, text: str, style: str, left: int = 2) -> None:
+    console.print(Padding(Text(visible(text), style=style), (0, 0, 0, left)))
 
 
-def print_grid(
-    console: "Console", headers: Sequence[str], lines: Sequence[TextLine], corner: str = ""
-) -> None:
+def print_grid(console: Console, headers: Sequence[str], lines: Sequence[TextLine], corner: str = "") -> None:
     """Print lines under their headers: one grid, or its parts below one another where the terminal is too
     narrow, each with the labels.
 
@@ -80,10 +75,6 @@ def print_grid(
         lines: What is shown.
         corner: Header of the labels.
     """
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table as Grid
-    from rich.text import Text
-
     widths = [
         max(*map(len, header.split("\n")), *(len(line.cells[i].text) for line in lines))
         for i, header in enumerate(headers)
@@ -104,7 +95,8 @@ def print_grid(
         for header in headers[start:end]:
             grid.add_column(Text(visible(header)), justify="right", no_wrap=True)
         for line in lines:
-            grid.add_row(_label_text(line), *(_text(cell) for cell in line.cells[start:end]))
+            label = Text(visible(_label(line)), style=LABEL_STYLES.get(line.kind, ""))
+            grid.add_row(label, *map(_text, line.cells[start:end]))
         console.print(grid)
         start = end
 
@@ -113,14 +105,6 @@ def _label(line: TextLine) -> str:
     return f"  {line.label}" if line.kind in ("gain", "interval") else line.label
 
 
-def _label_text(line: TextLine) -> "Text":
-    from rich.text import Text
-
-    styles = {"group": "bold", "gain": "dim", "interval": "dim"}
-    return Text(visible(_label(line)), style=styles.get(line.kind, ""))
-
-
-def _text(cell: TextCell) -> "Text":
-    from rich.text import Text
+def _text(cell: TextCell) -> Text:
 
     return Text(visible(cell.text), style="bold" if cell.bold else "dim" if cell.missing else "")

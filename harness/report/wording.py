@@ -8,7 +8,17 @@ from warmup_bench.comparison import Comparison
 from warmup_bench.comparison.seeds import least_seeds
 from warmup_bench.contracts.settings import Stats
 from warmup_bench.report.numbers import format_p
-from warmup_bench.report.table import Column, Footnotes, Gain, Group, MeanScore, Missing, Row, Table
+from warmup_bench.report.table import (
+    Column,
+    Footnotes,
+    Gain,
+    Group,
+    MeanScore,
+    Missing,
+    Row,
+    Table,
+    main_column,
+)
 
 if TYPE_CHECKING:
     from warmup_bench.report.sheets import Block
@@ -22,8 +32,8 @@ MANY_SEEDS = least_seeds()
 def heading(table: Table) -> str:
     """Title, scale and, where all columns share them, test examples, seeds and data: one line."""
     parts = [table.title, f"scale {table.scale}"]
-    own = [column for column in table.columns if column.subset is not None]
-    sizes, prints = {c.examples for c in own}, {c.data for c in own}
+    of_subsets = [column for column in table.columns if column.subset is not None]
+    sizes, prints = {c.examples for c in of_subsets}, {c.data for c in of_subsets}
     if len(sizes) == 1:
         parts.append(f"{sizes.pop()} {table.split} examples")
     parts.append(_seeds(table))
@@ -33,22 +43,20 @@ def heading(table: Table) -> str:
 
 
 def _seeds(table: Table) -> str:
-    counts = sorted({len(s.seeds) for _, _, s in _scores(table.groups)})
+    counts = sorted({len(s.seeds) for _, s in _scores(table.groups)})
     return f"{'/'.join(map(str, counts)) or 'no'} seed{'' if counts == [1] else 's'}"
 
 
 def findings(groups: Sequence[Group], columns: Sequence[Column], stats: Stats) -> tuple[str, ...]:
     """One sentence for each row that is compared, on the average or the first column."""
-    main = columns[-1] if columns[-1].subset is None else columns[0]
-    said = []
+    main = main_column(columns)
+    nothing = f"Nothing is compared here: that needs '{stats.baseline}' and another method."
+    sentences = []
     for group in groups:
         where = f"{group.name}: " if len(groups) > 1 else ""
-        others = [row for row in group.rows if not row.baseline]
-        if not others or len(others) == len(group.rows):
-            said.append(f"{where}Nothing is compared here: that needs '{stats.baseline}' and another method.")
-            continue
-        said += [where + _finding(row, main, stats.baseline) for row in others]
-    return tuple(said)
+        of_rows = [_finding(row, main, stats.baseline) for row in group.compared]
+        sentences += [where + sentence for sentence in of_rows or [nothing]]
+    return tuple(sentences)
 
 
 def _finding(row: Row, main: Column, baseline: str) -> str:
@@ -58,36 +66,35 @@ def _finding(row: Row, main: Column, baseline: str) -> str:
     if not isinstance(cell.gain, Gain):
         reason = "" if cell.gain is None else f" ({cell.gain.reason})"
         return f"{row.method}: not compared with {baseline}{reason}."
+    gain, c = cell.gain, cell.gain.comparison
     times = None if row.cost is None else row.cost.times_baseline
     cost = "" if times is None else f" at {times:.1f} times its training FLOPs"
     name = f"{main.metric_name} on average" if main.subset is None else main.metric_name
-    difference = cell.gain.comparison.difference
-    if cell.gain.significant:
-        found = f"{'better' if cell.gain.better else 'worse'} by {abs(difference):.2f} {name}"
+    if gain.significant:
+        result = f"{'better' if gain.better else 'worse'} by {abs(c.difference):.2f} {name}"
     else:
-        found = f"no difference in {name} that this test set can tell from 0"
-    told = f"p = {format_p(cell.gain.corrected_p)}"
-    over_seeds = cell.gain.comparison.seed_p_value
-    if over_seeds is not None and cell.gain.comparison.seeds >= MANY_SEEDS:
-        told += f"; over {cell.gain.comparison.seeds} seeds p = {format_p(over_seeds)}, not corrected"
-        if cell.gain.significant and not cell.gain.holds_over_seeds:
-            told += "; not shown to hold for other seeds"
-    return f"{row.method} against {baseline}{cost}: {found} ({told})."
+        result = f"no difference in {name} that this test set can tell from 0"
+    evidence = f"p = {format_p(gain.corrected_p)}"
+    if c.seed_p_value is not None and c.seeds >= MANY_SEEDS:
+        evidence += f"; over {c.seeds} seeds p = {format_p(c.seed_p_value)}, not corrected"
+        if gain.significant and not gain.holds_over_seeds:
+            evidence += "; not shown to hold for other seeds"
+    return f"{row.method} against {baseline}{cost}: {result} ({evidence})."
 
 
 def scope(groups: Sequence[Group], columns: Sequence[Column], scale: str) -> str:
     """What the numbers do not show."""
-    gains = [score.gain for _, _, score in _scores(groups) if isinstance(score.gain, Gain)]
+    gains = [score.gain for _, score in _scores(groups) if isinstance(score.gain, Gain)]
     if not gains:
         return "No difference was tested, so nothing follows about one."
     counts = sorted({gain.comparison.seeds for gain in gains})
     fewest, most = counts[0], counts[-1]
     sizes = sorted({column.examples for column in columns if column.subset is not None})
-    told = f"{fewest} to {most}" if most > fewest else str(fewest)
-    pairs = "this pair" if most == 1 else f"these {told} pairs"
+    count = f"{fewest} to {most}" if most > fewest else str(fewest)
+    pairs = "this pair" if most == 1 else f"these {count} pairs"
     examples = f"{sizes[0]} examples" if len(sizes) == 1 else "test sets"
-    held = fewest >= MANY_SEEDS and all(gain.holds_over_seeds for gain in gains if gain.significant)
-    unseen = "other data" if held else "other seeds, other data"
+    hold = fewest >= MANY_SEEDS and all(gain.holds_over_seeds for gain in gains if gain.significant)
+    unseen = "other data" if hold else "other seeds, other data"
     rows = [row for group in groups for row in group.rows if not row.baseline]
     ratios = [row.cost.times_baseline for row in rows if row.cost and row.cost.times_baseline]
     matched = any("FLOPs of" in row.method for row in rows) or all(
@@ -143,17 +150,19 @@ def _split(blocks: "Sequence[Block]") -> Iterable[str]:
 def _apart(blocks: "Sequence[Block]") -> Iterable[str]:
     """The settings that a spec gives to some rows of a group alone."""
     for block in blocks:
-        where = f" of {block.name}" if len(blocks) > 1 else ""
-        for key, told in block.apart.items():
-            yield f"Rows{where} differ in {key}: {told}."
+        for key, values in block.apart.items():
+            yield f"{_rows_of(block, blocks)} differ in {key}: {values}."
 
 
 def _warmups(blocks: "Sequence[Block]") -> Iterable[str]:
     for block in blocks:
         if block.warmups:
             usual = ", ".join(f"warmup.{key}={value}" for key, value in block.warmups.items())
-            where = f" of {block.name}" if len(blocks) > 1 else ""
-            yield f"Rows{where} that say nothing else have {usual}."
+            yield f"{_rows_of(block, blocks)} that say nothing else have {usual}."
+
+
+def _rows_of(block: "Block", blocks: "Sequence[Block]") -> str:
+    return f"Rows of {block.name}" if len(blocks) > 1 else "Rows"
 
 
 def _cut(groups: Sequence[Group]) -> Iterable[str]:
@@ -163,7 +172,7 @@ def _cut(groups: Sequence[Group]) -> Iterable[str]:
 
 
 def _tests(groups: Sequence[Group], columns: Sequence[Column], stats: Stats) -> tuple[str, ...]:
-    gains = [(key, s.gain) for _, key, s in _scores(groups) if isinstance(s.gain, Gain)]
+    gains = [(key, s.gain) for key, s in _scores(groups) if isinstance(s.gain, Gain)]
     if not gains:
         return ()
     metric_of = {column.key: column.metric_name for column in columns}
@@ -174,25 +183,25 @@ def _tests(groups: Sequence[Group], columns: Sequence[Column], stats: Stats) -> 
         tests[metric_of[key]][f"{gain.comparison.test}{_swaps(gain.comparison, stats)}"] = None
     sizes = " and ".join(f"{size} of {name}" for name, size in family.items())
     shared: dict[str, list[str]] = defaultdict(list)
-    for name, held in tests.items():
-        shared[" or ".join(sorted(held))].append(name)
+    for name, tests_of_metric in tests.items():
+        shared[" or ".join(sorted(tests_of_metric))].append(name)
     used = ", ".join(
-        told + (f" of {' and '.join(names)}" if len(shared) > 1 else "") for told, names in shared.items()
+        test + (f" of {' and '.join(names)}" if len(shared) > 1 else "") for test, names in shared.items()
     )
-    said = [
+    sentences = [
         f"Δ against {stats.baseline} on matched seeds: {stats.confidence:.0%} interval by paired bootstrap "
         f"({stats.resamples:,} resamples, over seeds then examples); p two-sided, by {used}; Holm-corrected "
         f"over this table's comparisons ({sizes}); seed {stats.seed}. "
         f"Bold: p at most {1 - stats.confidence:.2g} after the correction, for better or worse."
     ]
     if columns[-1].subset is None:
-        said.append(
+        sentences.append(
             "Average: the mean of the columns' scores. Where all columns have the same ids, the examples of "
             "one id are swapped and resampled together, since they may be translations of one another; else "
             "each by itself, and each test set is resampled by itself."
         )
     if max(gain.comparison.seeds for _, gain in gains) > 1:
-        said.append(
+        sentences.append(
             "p holds the trained models fixed, the interval draws seeds too: where only p is small, the "
             "difference need not hold for other seeds."
         )
@@ -200,8 +209,7 @@ def _tests(groups: Sequence[Group], columns: Sequence[Column], stats: Stats) -> 
     seen = dict.fromkeys(
         note for _, gain in gains for note in gain.comparison.notes if not note.startswith("p is exact")
     )
-    said.extend(f"{note[0].upper()}{note[1:]}." for note in seen)
-    return tuple(said)
+    return (*sentences, *(f"{note[0].upper()}{note[1:]}." for note in seen))
 
 
 def _swaps(comparison: Comparison, stats: Stats) -> str:
@@ -210,7 +218,7 @@ def _swaps(comparison: Comparison, stats: Stats) -> str:
 
 def _missing(groups: Sequence[Group], columns: Sequence[Column]) -> Iterable[str]:
     """Why cells are not there, rows and columns of one reason together; and rows with fewer seeds."""
-    most = max((len(score.seeds) for _, _, score in _scores(groups)), default=0)
+    most = max((len(score.seeds) for _, score in _scores(groups)), default=0)
     reasons: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for group in groups:
         for row in group.rows:
@@ -221,13 +229,13 @@ def _missing(groups: Sequence[Group], columns: Sequence[Column]) -> Iterable[str
                     reasons[f"missing, {cell.reason}"][place].append(column.name)
                     continue
                 if len(cell.seeds) < most:
-                    held = ", ".join(map(str, cell.seeds))
-                    reasons[f"{len(cell.seeds)} of {most} seeds ({held})"][place].append(column.name)
+                    seeds = ", ".join(map(str, cell.seeds))
+                    reasons[f"{len(cell.seeds)} of {most} seeds ({seeds})"][place].append(column.name)
                 if isinstance(cell.gain, Missing):
                     reasons[f"no difference, {cell.gain.reason}"][place].append(column.name)
     for reason, places in reasons.items():
-        told = "; ".join(f"{place} · {', '.join(names)}" for place, names in places.items())
-        yield f"{told}: {reason}."
+        where = "; ".join(f"{place} · {', '.join(names)}" for place, names in places.items())
+        yield f"{where}: {reason}."
 
 
 def _by_value(values: Iterable[tuple[str, str, str]]) -> tuple[tuple[str, str], ...]:
@@ -237,17 +245,19 @@ def _by_value(values: Iterable[tuple[str, str, str]]) -> tuple[tuple[str, str], 
     names: dict[tuple[str, str], list[str]] = defaultdict(list)
     for common, name, value in values:
         names[common, value].append(name)
-    told = []
-    for (common, value), held in names.items():
-        own = ", ".join(dict.fromkeys(held))
+    pairs = []
+    for (common, value), sharing in names.items():
+        listed = ", ".join(dict.fromkeys(sharing))
         alone = len(names) == 1 and common
-        told.append((common if alone or common == own else ", ".join(filter(None, (common, own))), value))
-    return tuple(told)
+        named = common if alone or common == listed else ", ".join(filter(None, (common, listed)))
+        pairs.append((named, value))
+    return tuple(pairs)
 
 
-def _scores(groups: Sequence[Group]) -> Iterable[tuple[Row, str, MeanScore]]:
+def _scores(groups: Sequence[Group]) -> Iterable[tuple[str, MeanScore]]:
+    """Every score, with the key of its column."""
     for group in groups:
         for row in group.rows:
             for key, cell in row.cells.items():
                 if isinstance(cell, MeanScore):
-                    yield row, key, cell
+                    yield key, cell

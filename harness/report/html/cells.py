@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from warmup_bench.report.numbers import count, flops, format_p, memory, seconds, times
-from warmup_bench.report.table import Column, Cost, Gain, MeanScore, Missing, Row, Table
+from warmup_bench.report.table import Column, Cost, Gain, Missing, Row, Table, gain_of
 
 Tone = Literal["better", "worse", "open"]
 """How a difference reads: ``open`` does not survive the correction, or is exactly 0."""
@@ -86,13 +86,11 @@ def score_cell(table: Table, row: Row, column: Column) -> ScoreCell:
     if isinstance(cell, Missing):
         return ScoreCell(None, "missing", "", cell.reason, None)
     spread = "" if cell.spread is None else f"± {cell.spread:.2f}"
-    gain, note = None, ""
+    gain, note = None, "baseline"
     if isinstance(cell.gain, Gain):
-        gain = _gain(cell.gain, _gains(table, column.metric))
+        gain, note = _gain(cell.gain, _gains(table, column.metric)), ""
     elif isinstance(cell.gain, Missing):
         note = cell.gain.reason
-    else:
-        note = "baseline"
     return ScoreCell(cell.mean, f"{cell.mean:.2f}", spread, note, gain)
 
 
@@ -120,30 +118,26 @@ def signed(value: float) -> str:
 
 def _gains(table: Table, metric: str) -> list[Gain]:
     """Every gain of one metric in a table."""
-    cells = [
-        row.cells[column.key]
-        for group in table.groups
-        for row in group.rows
-        for column in table.columns
-        if column.metric == metric
-    ]
-    return [c.gain for c in cells if isinstance(c, MeanScore) and isinstance(c.gain, Gain)]
+    keys = [column.key for column in table.columns if column.metric == metric]
+    gains = [gain_of(row.cells[key]) for group in table.groups for row in group.rows for key in keys]
+    return [gain for gain in gains if gain is not None]
 
 
 def _gain(gain: Gain, others: Sequence[Gain]) -> GainCell:
-    found = gain.comparison
-    least = min(0.0, *(min(g.comparison.low, g.comparison.difference) for g in others), 0.0)
-    most = max(0.0, *(max(g.comparison.high, g.comparison.difference) for g in others), 0.0)
+    """A gain on the scale of ``others``, which has it too."""
+    c = gain.comparison
+    least = min(0.0, *(min(g.comparison.low, g.comparison.difference) for g in others))
+    most = max(0.0, *(max(g.comparison.high, g.comparison.difference) for g in others))
     scale = (STRIP_WIDTH - 2 * MARGIN) / ((most - least) or 1.0)
 
     def place(value: float) -> float:
         return round(MARGIN + (value - least) * scale, 1)
 
     return GainCell(
-        difference=signed(found.difference),
-        interval=f"[{signed(found.low)}, {signed(found.high)}]",
+        difference=signed(c.difference),
+        interval=f"[{signed(c.low)}, {signed(c.high)}]",
         p=f"p = {format_p(gain.corrected_p)}",
         tone=tone(gain),
         significant=gain.significant,
-        strip=Strip(place(0.0), place(found.low), place(found.high), place(found.difference)),
+        strip=Strip(place(0.0), place(c.low), place(c.high), place(c.difference)),
     )

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import asdict
 from typing import Any
 
 from warmup_bench.contracts.metric import FloatArray
@@ -28,9 +29,7 @@ def browser_data(examples: ExampleSet) -> dict[str, Any]:
         "ids": examples.ids,
         "sources": examples.sources,
         "references": examples.references,
-        "metrics": [
-            {"key": m.key, "name": m.name, "higher_is_better": m.higher_is_better} for m in examples.metrics
-        ],
+        "metrics": [asdict(metric) for metric in examples.metrics],
         "start": examples.start,
         "baseline": examples.baseline,
         "methods": [_method(method) for method in examples.methods],

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.resources import files
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from warmup_bench.report.examples import ExampleSet, example_set
@@ -16,7 +17,7 @@ from warmup_bench.report.html.data import browser_data, script_json
 from warmup_bench.report.html.svg import inline_svg
 from warmup_bench.report.lines import published_headers, published_lines
 from warmup_bench.report.sheets import sheets
-from warmup_bench.report.table import Gain, MeanScore, Table
+from warmup_bench.report.table import Table, gain_of
 from warmup_bench.store.results import Result
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def render_html(tables: Sequence[Table], results: Sequence[Result], failed: Sequ
         expenses=cells.EXPENSES,
         cost_cells=cells.cost_cells,
         plots=plots(figures(tables, results), tables),
-        sets=[(found.title, script_json(browser_data(found))) for found in sets],
+        sets=[(examples.title, script_json(browser_data(examples))) for examples in sets],
         facts=facts(results),
         failed=failed,
         failed_heading=heading(failed),
@@ -122,14 +123,8 @@ def findings(table: Table) -> list[Headline]:
     """
     tones: list[cells.Tone | None] = []
     for group in table.groups:
-        others = [row for row in group.rows if not row.baseline]
-        if not others or len(others) == len(group.rows):
-            tones.append(None)
-            continue
-        for row in others:
-            cell = row.cells[table.main_column.key]
-            gain = cell.gain if isinstance(cell, MeanScore) else None
-            tones.append(cells.tone(gain) if isinstance(gain, Gain) else None)
+        gains = [gain_of(row.cells[table.main_column.key]) for row in group.compared]
+        tones += [cells.tone(gain) if gain else None for gain in gains] or [None]
     return [Headline(tone, text) for tone, text in zip(tones, table.findings, strict=True)]
 
 
@@ -140,12 +135,8 @@ def tally(tables: Sequence[Table]) -> str:
     if total == 0:
         return "Nothing is compared here."
     baselines = ", ".join(dict.fromkeys(table.baseline for table in tables))
-    said: dict[cells.Tone, str] = {
-        "better": "better",
-        "worse": "worse",
-        "open": "not to be told from no difference",
-    }
-    parts = [f"{tones[tone]} {words}" for tone, words in said.items() if tones[tone]]
+    words = {"better": "better", "worse": "worse", "open": "not to be told from no difference"}
+    parts = [f"{tones[tone]} {words[tone]}" for tone in SIGNS if tones[tone]]
     return f"{_counted(total, 'comparison')} with {baselines}: {', '.join(parts)}."
 
 
@@ -176,16 +167,14 @@ def example_sets(results: Sequence[Result], baseline: str) -> list[ExampleSet]:
         return []
     sorted_out = sheets(results)
     several = len({sheet.task for sheet in sorted_out}) > 1
-    found = []
+    sets = []
     for sheet in sorted_out:
-        for subset in sheet.subsets:
-            for block in sheet.blocks:
-                lines = {name: line.results[subset] for name, line in block.lines.items()}
-                held = {name: runs for name, runs in lines.items() if runs}
-                if held:
-                    parts = ([sheet.task] if several else []) + [subset, block.name]
-                    found.append(example_set(" · ".join(parts), held, baseline))
-    return found
+        for subset, block in product(sheet.subsets, sheet.blocks):
+            runs = {name: line.results[subset] for name, line in block.lines.items() if line.results[subset]}
+            if runs:
+                parts = ([sheet.task] if several else []) + [subset, block.name]
+                sets.append(example_set(" · ".join(parts), runs, baseline))
+    return sets
 
 
 def facts(results: Sequence[Result]) -> list[tuple[str, str]]:
@@ -193,17 +182,14 @@ def facts(results: Sequence[Result]) -> list[tuple[str, str]]:
     values: dict[str, dict[str, None]] = {}
     for result in results:
         for key, value in result.provenance.items():
-            said = (
-                ", ".join(f"{name} {number}" for name, number in value.items())
-                if isinstance(value, dict)
-                else "yes"
-                if value is True
-                else "no"
-                if value is False
-                else str(value)
-            )
-            values.setdefault(key.replace("_", " "), {})[said] = None
-    return [(key, "; ".join(said)) for key, said in values.items()]
+            if isinstance(value, dict):
+                text = ", ".join(f"{name} {number}" for name, number in value.items())
+            elif isinstance(value, bool):
+                text = "yes" if value else "no"
+            else:
+                text = str(value)
+            values.setdefault(key.replace("_", " "), {})[text] = None
+    return [(key, "; ".join(texts)) for key, texts in values.items()]
 
 
 def _counted(number: int, what: str) -> str:

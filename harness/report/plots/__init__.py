@@ -71,14 +71,11 @@ def write_figures(
     """
     from warmup_bench.report.plots.style import save
 
-    written = [folder / f"{name}.{kind}" for name in drawn for kind in formats]
+    files = {folder / f"{name}.{kind}": figure for name, figure in drawn.items() for kind in formats}
     try:
-        for path, figure in zip(written, (figure for figure in drawn.values() for _ in formats), strict=True):
+        for path, figure in files.items():
             save(figure, path)
     except OSError as error:
-        raise UserError(
-            f"can't write {folder}: {error.strerror or error}",
-            origin="--plots",
-            hint="Choose another folder.",
-        ) from error
-    return written
+        what = f"can't write {folder}: {error.strerror or error}"
+        raise UserError(what, origin="--plots", hint="Choose another folder.") from error
+    return list(files)

@@ -37,17 +37,17 @@ def curve(result: Result, figure: str) -> Curve | None:
     FLOPs are logged at other steps than the evaluations: those between are interpolated, from 0 at step 0.
     """
     lines = result.training_log()
-    found = [
+    evaluations = [
         (line["step"], line["validation"][figure])
         for line in lines
         if line.get("validation", {}).get(figure) is not None
     ]
     spent = [(0, 0.0), *((line["step"], line["flops"]) for line in lines if "flops" in line)]
-    if not found:
+    if not evaluations:
         return None
-    steps = np.array([step for step, _ in found], dtype=np.float64)
+    steps = np.array([step for step, _ in evaluations], dtype=np.float64)
     at, flops = np.array(spent, dtype=np.float64).T
-    return Curve(steps, np.interp(steps, at, flops), np.array([value for _, value in found]))
+    return Curve(steps, np.interp(steps, at, flops), np.array([value for _, value in evaluations]))
 
 
 def learning_figure(sheet: Sheet, block: Block, mark: Mapping[str, Mark]) -> "Figure | None":
@@ -82,7 +82,7 @@ def _figure(
     sheet: Sheet,
     block: Block,
     mark: Mapping[str, Mark],
-    shown: Sequence[tuple[str, str, str]],
+    kinds: Sequence[tuple[str, str, str]],
     what: str,
     *,
     sampled: bool = False,
@@ -96,31 +96,31 @@ def _figure(
         }
         # One training that is decoded in several ways has one curve.
         kept = _once({m: r for m, r in runs.items() if not sampled or r[0].cell.warmup == "sampled"})
-        if any(curve(result, shown[0][0]) for results in kept.values() for result in results):
+        if any(curve(result, kinds[0][0]) for results in kept.values() for result in results):
             places.append((subset, kept))
     if not places:
         return None
-    held = {method for _, runs in places for method in runs}
-    methods = [method for method in mark if method in held]
+    drawn = {method for _, runs in places for method in runs}
+    methods = [method for method in mark if method in drawn]
     beside = 2 if len(places) > MOST_BELOW else 1
-    figure, grid = panels(-(-len(places) // beside), beside * len(shown), height=2.25)
+    figure, grid = panels(-(-len(places) // beside), beside * len(kinds), height=2.25)
     flat = [axes for row in grid for axes in row]
     for number, (subset, runs) in enumerate(places):
-        for axes, (name, over, label) in zip(flat[number * len(shown) :], shown, strict=False):
+        for axes, (name, over, label) in zip(flat[number * len(kinds) :], kinds, strict=False):
             for method in methods:
                 curves = [c for r in runs.get(method, []) if (c := curve(r, name)) is not None]
                 _line(axes, curves, over, mark[method], method)
             axes.set_title(f"{block.name} · {subset}")
-            drawn = [x for line in axes.get_lines() for x in np.asarray(line.get_xdata()).tolist()]
-            cost_axis(axes, LABELS[over], max(drawn, default=0.0), logarithmic=False)
+            costs = [x for line in axes.get_lines() for x in np.asarray(line.get_xdata()).tolist()]
+            cost_axis(axes, LABELS[over], max(costs, default=0.0), logarithmic=False)
             axes.set_ylabel(label)
             if name == "ess":
                 axes.set_ylim(bottom=0)
             quiet_grid(axes)
-    for axes in flat[len(places) * len(shown) :]:
+    for axes in flat[len(places) * len(kinds) :]:
         axes.set_visible(False)
     title(figure, f"{sheet.task} (scale {sheet.scale}): {what}; line: mean, band: range of seeds")
-    legend(figure, max(flat[:: len(shown)], key=lambda axes: len(axes.get_lines())))
+    legend(figure, max(flat[:: len(kinds)], key=lambda axes: len(axes.get_lines())))
     return figure
 
 

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from warmup_bench.report.plots.style import PANEL, panels, quiet_grid, title
-from warmup_bench.report.table import Gain, MeanScore, Missing, Row, Table
+from warmup_bench.report.table import MeanScore, Missing, Table, gain_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,29 +20,29 @@ def forest_figure(table: Table) -> "Figure | None":
     Filled markers survive the correction; a vertical line stands at no difference. Directions share an axis,
     and methods have a panel each, unless there are more methods than directions; metrics never share one.
     """
-    found = _panels(table)
-    if not found:
+    contents = _panels(table)
+    if not contents:
         return None
-    across = min(MOST_ACROSS, len(found))
-    down = -(-len(found) // across)
-    longest = max(len(label) for _, _, entries in found for label, _ in entries)
-    lines = max(len(entries) for _, _, entries in found)
+    across = min(MOST_ACROSS, len(contents))
+    down = -(-len(contents) // across)
+    longest = max(len(label) for _, _, entries in contents for label, _ in entries)
+    lines = max(len(entries) for _, _, entries in contents)
     figure, grid = panels(
         down,
         across,
         width=PANEL[0] * 0.75 + 0.06 * longest,
         height=max(1.2, 0.24 * lines + 0.75),
-        sharex=len({unit for _, unit, _ in found}) == 1,
+        sharex=len({unit for _, unit, _ in contents}) == 1,
     )
     flat = [axes for row in grid for axes in row]
-    for number, (axes, (name, unit, entries)) in enumerate(zip(flat, found, strict=False)):
+    for number, (axes, (name, unit, entries)) in enumerate(zip(flat, contents, strict=False)):
         _draw(axes, entries)
         if number % across:  # the panels of a row have the same lines
             axes.set_yticklabels([])
         axes.set_title(name)
         axes.tick_params(axis="x", labelbottom=True)
         axes.set_xlabel(f"Δ {unit} against {table.baseline}")
-    for axes in flat[len(found) :]:
+    for axes in flat[len(contents) :]:
         axes.set_visible(False)
     title(
         figure,
@@ -54,12 +54,7 @@ def forest_figure(table: Table) -> "Figure | None":
 
 def _panels(table: Table) -> list[tuple[str, str, list[Entry]]]:
     """(title, unit, entries from top to bottom) of every panel."""
-    rows = [
-        (f"{group.name} {row.method}" if len(table.groups) > 1 else row.method, row)
-        for group in table.groups
-        for row in group.rows
-        if not row.baseline and any(_gain(row, column.key) for column in table.columns)
-    ]
+    rows = [(name, row) for name, row in table.others if any(map(gain_of, row.cells.values()))]
     if not rows:
         return []
     by_subset = table.columns[0].key != table.columns[0].metric
@@ -72,20 +67,14 @@ def _panels(table: Table) -> list[tuple[str, str, list[Entry]]]:
     ]
 
 
-def _gain(row: Row, key: str) -> bool:
-    cell = row.cells[key]
-    return isinstance(cell, MeanScore) and isinstance(cell.gain, Gain)
-
-
 def _draw(axes: "Axes", entries: list[Entry]) -> None:
     axes.axvline(0, color="black", linewidth=0.8)
     for i, (label, cell) in enumerate(entries):
         y = len(entries) - 1 - i
-        if isinstance(cell, Missing) or not isinstance(cell.gain, Gain):
+        if (gain := gain_of(cell)) is None:
             reason = "missing" if isinstance(cell, Missing) else "not compared"
             axes.annotate(reason, (0, y), xytext=(4, 0), textcoords="offset points", va="center", color="0.4")
             continue
-        gain = cell.gain
         colour = NEUTRAL if not gain.significant else BETTER if gain.better else WORSE
         c = gain.comparison
         axes.plot([c.low, c.high], [y, y], color=colour, linewidth=1.6, solid_capstyle="butt")

@@ -1,11 +1,11 @@
 """Heat map of the differences over directions."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from warmup_bench.report.plots.style import panels, title
-from warmup_bench.report.table import Gain, MeanScore, Missing, Table
+from warmup_bench.report.table import Missing, Table, gain_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,18 +22,11 @@ def heatmap_figure(table: Table) -> "Figure | None":
     """
     if table.columns[-1].subset is not None:
         return None
-    rows = [
-        (f"{group.name} {row.method}" if len(table.groups) > 1 else row.method, row)
-        for group in table.groups
-        for row in group.rows
-        if not row.baseline
-    ]
-    values = np.full((len(rows), len(table.columns)), np.nan)
-    for i, (_, row) in enumerate(rows):
-        for j, column in enumerate(table.columns):
-            cell = row.cells[column.key]
-            if isinstance(cell, MeanScore) and isinstance(cell.gain, Gain):
-                values[i, j] = cell.gain.comparison.difference
+    rows = table.others
+    gains = [[gain_of(row.cells[column.key]) for column in table.columns] for _, row in rows]
+    values = np.array(
+        [[np.nan if gain is None else gain.comparison.difference for gain in line] for line in gains]
+    )
     if np.isnan(values).all():
         return None
     sign = 1.0 if table.columns[0].higher_is_better else -1.0
@@ -48,21 +41,14 @@ def heatmap_figure(table: Table) -> "Figure | None":
     )
     for i, (_, row) in enumerate(rows):
         for j, column in enumerate(table.columns):
-            cell = row.cells[column.key]
-            if isinstance(cell, MeanScore) and isinstance(cell.gain, Gain):
-                difference = cell.gain.comparison.difference
-                axes.text(
-                    j,
-                    i,
-                    f"{difference:+.2f}",
-                    ha="center",
-                    va="center",
-                    weight="bold" if cell.gain.significant else "normal",
-                    color="white" if abs(difference) > DARK * largest else "black",
-                )
+            if gain := gains[i][j]:
+                text = f"{gain.comparison.difference:+.2f}"
+                colour = "white" if abs(values[i, j]) > DARK * largest else "black"
+                look: dict[str, Any] = {"weight": "bold" if gain.significant else "normal", "color": colour}
             else:
-                said = "missing" if isinstance(cell, Missing) else "not\ncompared"
-                axes.text(j, i, said, ha="center", va="center", fontsize=7, color="0.35")
+                text = "missing" if isinstance(row.cells[column.key], Missing) else "not\ncompared"
+                look = {"fontsize": 7, "color": "0.35"}
+            axes.text(j, i, text, ha="center", va="center", **look)
     axes.set_xticks(range(len(table.columns)), [column.name for column in table.columns])
     axes.set_yticks(range(len(rows)), [name for name, _ in rows])
     axes.tick_params(length=0)

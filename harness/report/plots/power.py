@@ -9,7 +9,7 @@ from warmup_bench.comparison.claims import Assessment
 from warmup_bench.comparison.design import PowerAnalysis
 from warmup_bench.comparison.power import PowerModel
 from warmup_bench.contracts.errors import UserError
-from warmup_bench.report.plots.style import COLOURS, DASHES, save
+from warmup_bench.report.plots.style import COLOURS, DASHES, panels, save
 from warmup_bench.report.power import seed_count
 
 if TYPE_CHECKING:
@@ -21,8 +21,7 @@ def plot_analysis(analysis: PowerAnalysis, path: Path) -> None:
 
     Without an effect, the smallest detectable gain is drawn instead.
     """
-    figure, axes = _figure(1, 1, (8.0, 4.2))
-    axis = axes[0]
+    figure, [[axis]] = panels(1, 1, width=8.0, height=4.2)
     planned = analysis.designs[0].examples
     plan = PowerModel(analysis.variances, analysis.effect or 0.0, analysis.level, analysis.wanted)
     needed = max((d.examples_needed_seeds or d.examples_needed or 0 for d in analysis.designs), default=0)
@@ -48,14 +47,15 @@ def plot_analysis(analysis: PowerAnalysis, path: Path) -> None:
             f"Chance to find a gain of {analysis.effect:g} {analysis.metric} (level {analysis.level:.3g})"
         )
     _size_axis(axis, planned)
-    axis.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     _save(figure, path)
 
 
 def plot_claims(assessments: Sequence[Assessment], level: float, path: Path) -> None:
     """Draw a panel a claim: power against test examples, a band a metric between both guesses."""
     names = list(dict.fromkeys(f.claim.name for f in assessments))
-    figure, axes = _figure((len(names) + 1) // 2, 2, (12, 7))
+    rows = (len(names) + 1) // 2
+    figure, grid = panels(rows, 2, width=6.0, height=7.0 / rows)
+    axes = [axis for line in grid for axis in line]
     for axis, name in zip(axes, names, strict=False):
         ours = [f for f in assessments if f.claim.name == name and f.cells == 1]
         planned = ours[0].assumption.examples
@@ -73,7 +73,6 @@ def plot_claims(assessments: Sequence[Assessment], level: float, path: Path) -> 
         _power_axis(axis, 0.8)
         _size_axis(axis, planned)
         axis.set_title(f"{name} ({ours[0].claim.backbone})")
-        axis.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     for axis in axes[len(names) :]:
         axis.set_visible(False)
     figure.suptitle(
@@ -82,13 +81,6 @@ def plot_claims(assessments: Sequence[Assessment], level: float, path: Path) -> 
         fontsize=11,
     )
     _save(figure, path)
-
-
-def _figure(rows: int, columns: int, size: tuple[float, float]) -> "tuple[Any, list[Axes]]":
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=size, layout="constrained")
-    return figure, list(figure.subplots(rows, columns, squeeze=False).ravel())
 
 
 def _sizes(planned: int, most: float) -> list[int]:
@@ -104,6 +96,7 @@ def _power_axis(axis: "Axes", wanted: float) -> None:
 
 
 def _size_axis(axis: "Axes", planned: int) -> None:
+    """Test examples below, the planned number marked, the legend beside."""
     axis.set_xscale("log")
     axis.axvline(planned, color="0.3", linewidth=0.8)
     axis.annotate(
@@ -115,6 +108,7 @@ def _size_axis(axis: "Axes", planned: int) -> None:
         textcoords="offset points",
     )
     axis.set_xlabel("test examples")
+    axis.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
 
 
 def _save(figure: Any, path: Path) -> None:
