@@ -55,8 +55,8 @@ def check_command(
             ):
                 console.print(_line(finding))
                 counts[finding.state] += 1
-    shown = [Text(f"{counts[state]} {state}", style) for state, style in STYLES.items() if counts[state]]
-    console.print(Text(", ").join(shown))
+    totals = [Text(f"{counts[state]} {state}", style) for state, style in STYLES.items() if counts[state]]
+    console.print(Text(", ").join(totals))
     return 1 if counts["failed"] else 0
 
 

@@ -4,18 +4,17 @@ import difflib
 import inspect
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from warmup_bench.cli.plugins import answer
 from warmup_bench.contracts.errors import UserError
 from warmup_bench.contracts.method import Method
 from warmup_bench.contracts.registry import KINDS, Entry
 from warmup_bench.contracts.resolve import resolve_method
-
-T = TypeVar("T")
 
 
 def list_command(kind: str, data_dir: Path | None = None) -> None:
@@ -59,16 +58,6 @@ def _row(kind: str, entry: Entry[Any]) -> list[Text] | UserError:
         *map(Text, short),
         Text.assemble(first, *(("\n" + line, "dim") for line in (*more, entry.origin))),
     ]
-
-
-def answer(entry: Entry[Any], ask: Callable[[], T]) -> T | UserError:
-    """What a plugin answers, or the error of one that can't."""
-    try:
-        return ask()
-    except UserError as error:
-        return error
-    except Exception as error:
-        return UserError(f"{type(error).__name__}: {error}", origin=entry.origin, hint="Mend that plugin.")
 
 
 def _describe(kind: str, entry: Entry[Any]) -> tuple[Any, ...]:

@@ -9,7 +9,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from warmup_bench.cli.listing import answer
+from warmup_bench.cli.plugins import answer
 from warmup_bench.contracts.errors import UserError
 from warmup_bench.contracts.registry import Entry
 from warmup_bench.contracts.task import LoadRequest, Scale, Task, TaskCard
@@ -113,6 +113,6 @@ def _notes(card: TaskCard) -> list[str]:
             sharing.setdefault(subset.note, []).append(name)
     lines = []
     for note, names in sharing.items():
-        shown = f"{', '.join(names[:2])}, …" if len(names) > 2 else ", ".join(names)
-        lines.append(note if len(names) == len(card.subsets) else f"{shown}: {note}")
+        sharers = f"{', '.join(names[:2])}, …" if len(names) > 2 else ", ".join(names)
+        lines.append(note if len(names) == len(card.subsets) else f"{sharers}: {note}")
     return lines

@@ -55,8 +55,8 @@ def build_tables(
             if by_subset
             else [((subset,), keys) for subset in sheet.subsets if keys]
         )
-        for subsets, shown in shapes:
-            columns = make_columns(sheet, subsets, shown, by_subset=by_subset)
+        for subsets, metrics_of_table in shapes:
+            columns = make_columns(sheet, subsets, metrics_of_table, by_subset=by_subset)
             if columns:
                 tables.append(_table(sheet, columns, stats, comparer, by_subset=by_subset))
     if not tables:
@@ -87,9 +87,9 @@ def _table(
     for block in sheet.blocks:
         base = block.lines.get(stats.baseline)
         lines = sorted(block.lines.values(), key=lambda line: line is not base)
-        shown = [line for line in lines if any(_touches(line, column, columns) for column in columns)]
-        if shown:
-            drafts.append((block, [_draft(line, base, columns, comparer) for line in shown]))
+        with_content = [line for line in lines if any(_touches(line, column, columns) for column in columns)]
+        if with_content:
+            drafts.append((block, [_draft(line, base, columns, comparer) for line in with_content]))
     _correct([draft for _, rows in drafts for draft in rows], columns)
     groups = tuple(
         Group(block.name, block.backbone, tuple(_row(draft, columns, stats) for draft in rows))
@@ -220,8 +220,8 @@ def _results(line: MethodRuns | None, columns: Sequence[Column]) -> list[Result]
     """The cells of a row in all its columns."""
     if line is None:
         return []
-    shown = {column.subset for column in columns}
-    return [r for subset, seeds in line.results.items() if subset in shown for r in seeds.values()]
+    subsets = {column.subset for column in columns}
+    return [r for name, seeds in line.results.items() if name in subsets for r in seeds.values()]
 
 
 def _named_apart(tables: Sequence[Table]) -> list[Table]:

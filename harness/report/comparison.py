@@ -39,12 +39,12 @@ def _table(lines: Sequence[SystemGain]) -> tuple[list[str], list[list[str]]]:
     several, seeds = len(lines) > 1, any(line.comparison.seed_p_value is not None for line in lines)
     headers = ["system", "score", "difference", f"{lines[0].comparison.confidence:.0%} CI", "p"]
     headers += ["corrected p"] * several + ["p over seeds"] * seeds
-    rows, shown = [], None
+    rows, last = [], None
     for line in lines:
         c = line.comparison
         paired = c.seeds, c.examples, c.score_a  # of the baseline, on what it shares with this system
-        if paired != shown:
-            shown = paired
+        if paired != last:
+            last = paired
             rows.append([line.baseline, _scores(c.score_a), "baseline"] + [""] * (len(headers) - 3))
         row = [line.system, _scores(c.score_b), f"{c.difference:+.2f}", f"[{c.low:+.2f}, {c.high:+.2f}]"]
         row += [format_p(c.p_value), *[format_p(line.corrected_p)] * several]

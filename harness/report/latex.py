@@ -53,9 +53,9 @@ def latex(tables: Sequence[Table], failed: Sequence[Failed] = ()) -> str:
 
 def escaped(text: str) -> str:
     """Text from outside, nothing of which is markup."""
-    text = _POWER.sub(lambda found: f"\ue000{found[1]}\ue001", text)
+    text = _POWER.sub(lambda match: f"\ue000{match[1]}\ue001", text)
     text = "".join(SPECIAL.get(character, character) for character in text)
-    return re.sub("\ue000(.*?)\ue001", lambda found: f"$10^{{{found[1].translate(_NORMAL)}}}$", text)
+    return re.sub("\ue000(.*?)\ue001", lambda match: f"$10^{{{match[1].translate(_NORMAL)}}}$", text)
 
 
 def _floats(table: Table) -> str:
@@ -142,8 +142,8 @@ def _cell(line: TextLine, cell: TextCell) -> str:
         return rf"\textit{{{escaped(cell.text)}}}"
     if line.kind == "gain" and cell.text:
         number, p = cell.text.split(" ", 1)
-        shown = rf"$\mathbf{{{number}}}$" if cell.bold else f"${number}$"
-        return rf"{shown} {{\scriptsize ${_exponent(p)}$}}"
+        difference = rf"$\mathbf{{{number}}}$" if cell.bold else f"${number}$"
+        return rf"{difference} {{\scriptsize ${_exponent(p)}$}}"
     if line.kind == "interval" and cell.text:
         return rf"{{\scriptsize ${cell.text}$}}"
     if line.kind == "published" and cell.text.startswith(("+", "-", "[")):
@@ -153,7 +153,7 @@ def _cell(line: TextLine, cell: TextCell) -> str:
 
 def _exponent(text: str) -> str:
     """``2e-06`` as a power of ten."""
-    return re.sub(r"(\d)e([+-]\d+)", lambda found: rf"{found[1]}\cdot10^{{{int(found[2])}}}", text)
+    return re.sub(r"(\d)e([+-]\d+)", lambda match: rf"{match[1]}\cdot10^{{{int(match[2])}}}", text)
 
 
 def _breakable(signature: str) -> str:

@@ -28,10 +28,10 @@ class Layout:
             stored: (key, metric) of every score; several keys may be of one metric, with other settings.
             wanted: Keys to narrow them to; none: all.
         """
-        shown = [key for key, _ in stored]
+        keys = [key for key, _ in stored]
         if self.metrics:
-            shown = [key for metric in self.metrics for key, of_metric in stored if of_metric == metric]
-        return tuple(key for key in shown if not wanted or key in wanted)
+            keys = [key for metric in self.metrics for key, of_metric in stored if of_metric == metric]
+        return tuple(key for key in keys if not wanted or key in wanted)
 
 
 LAYOUTS = {

@@ -34,9 +34,9 @@ def print_analysis(analysis: PowerAnalysis, format_: str) -> None:
         (again and named, "other seeds:\npower", lambda d: _share(d.power_seeds)),
         (again, f"other seeds:\nsmallest at {analysis.wanted:.0%}", lambda d: _number(d.smallest_seeds)),
     ]
-    shown = [(header, cell) for is_known, header, cell in columns if is_known]
-    headers = [header for header, _ in shown]
-    rows = [[cell(design) for _, cell in shown] for design in analysis.designs]
+    included = [(header, cell) for include, header, cell in columns if include]
+    headers = [header for header, _ in included]
+    rows = [[cell(design) for _, cell in included] for design in analysis.designs]
     title = f"Power for {analysis.metric}" + (f", gain {analysis.effect:g}" if named else "")
     _show(title, headers, rows, analysis_notes(analysis), format_)
 

@@ -92,9 +92,9 @@ def _short(key: str) -> str:
 
 
 def _figures(figures: dict[str, float]) -> str:
-    shown = []
+    parts = []
     if "loss" in figures:
-        shown.append(f"loss {figures['loss']:.3f}")
+        parts.append(f"loss {figures['loss']:.3f}")
     if figures.get("warmup_length"):
-        shown.append(f"ESS {figures['ess']:.2f}")
-    return " ".join(shown)
+        parts.append(f"ESS {figures['ess']:.2f}")
+    return " ".join(parts)

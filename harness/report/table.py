@@ -41,9 +41,9 @@ class Gain:
     @property
     def holds_over_seeds(self) -> bool:
         """Whether matched seeds bear it out: exact p over them at the level, interval without 0."""
-        found = self.comparison
-        p = found.seed_p_value
-        return p is not None and p <= 1 - found.confidence and not found.low <= 0 <= found.high
+        c = self.comparison
+        p = c.seed_p_value
+        return p is not None and p <= 1 - c.confidence and not c.low <= 0 <= c.high
 
 
 @dataclass(frozen=True, slots=True)

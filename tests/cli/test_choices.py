@@ -45,17 +45,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     files = write_plugins(place)
     (place / "lastletter.py").write_text(TASK, encoding="utf-8")
     arguments = ["run", "--task", "lastletter.py", "--backbone", files["backbone"], "--seeds", "1"]
-    arguments += [
-        "--workers",
-        "1",
-        "--method",
-        "sft,warmup",
-        "--out",
-        "out",
-        "--set",
-        "stats.randomizations=99",
-    ]
-    done = invoke(*arguments, cwd=place)
+    arguments += ["--workers", "1", "--method", "sft,warmup", "--set", "stats.randomizations=99"]
+    done = invoke(*arguments, "--out", "out", cwd=place)
     assert done.returncode == 0, done.stdout + done.stderr
     for column in ("accuracy", "ranked accuracy", "unparsed"):
         assert column in done.stdout

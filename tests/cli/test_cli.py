@@ -67,12 +67,12 @@ def cells(out: Path) -> list[Path]:
 
 def test_every_stage_of_every_cell_is_stored(finished: tuple[Path, list[str], str]) -> None:
     place, _, printed = finished
-    found = cells(place / "out")
-    assert [f.name.rsplit("-", 1)[0] for f in found] == [
+    folders = cells(place / "out")
+    assert [f.name.rsplit("-", 1)[0] for f in folders] == [
         f"backwards.all.nano.{method}.seed{seed}" for method in ("frozen", "sft", "warmup") for seed in (0, 1)
     ]
     assert len(list((place / "out" / "warm-starts").iterdir())) == 2
-    for folder in found:
+    for folder in folders:
         rows = pq.read_table(folder / "decode" / "predictions.parquet").to_pylist()
         assert [row["id"] for row in rows] == [f"e-{i:05d}" for i in range(40)]
         assert all((row["warmup"] is None) == (".sft." in folder.name) for row in rows)
@@ -115,11 +115,8 @@ def test_numbers_do_not_depend_on_the_number_of_workers(finished: tuple[Path, li
     compared = 0
     for folder in (*cells(place / "alone"), *(place / "alone" / "trainings").iterdir()):
         twin = place / "out" / folder.parent.name / folder.name
-        for name in (
-            "model/model.safetensors",
-            "decode/predictions.parquet",
-            "scores/chrf++/statistics.parquet",
-        ):
+        names = ("model/model.safetensors", "decode/predictions.parquet", "scores/chrf++/statistics.parquet")
+        for name in names:
             if (folder / name).exists():
                 assert (folder / name).read_bytes() == (twin / name).read_bytes(), name
                 compared += 1
@@ -184,9 +181,8 @@ def test_report_needs_the_stored_folder_only(finished: tuple[Path, list[str], st
 def test_the_stored_spec_runs_again(finished: tuple[Path, list[str], str]) -> None:
     place, _, _ = finished
     (spec,) = (place / "out" / "specs").iterdir()
-    assert yaml.safe_load(spec.read_text())["backbones"][str(place / "my_backbone.py")]["budget"] == {
-        "steps": 6
-    }
+    backbones = yaml.safe_load(spec.read_text())["backbones"]
+    assert backbones[str(place / "my_backbone.py")]["budget"] == {"steps": 6}
     again = invoke("run", "--spec", str(spec), cwd=place)
     assert again.returncode == 0, again.stderr
     assert "All 6 cells are stored already" in again.stdout
@@ -251,8 +247,8 @@ def test_failing_methods_do_not_take_the_others(finished: tuple[Path, list[str],
     arguments += ["--budget", "steps=30", "--set", "warm_start.steps=0"]
     done = invoke(*arguments, "--out", "failing", cwd=place)
     assert done.returncode == 1, done.stdout + done.stderr
-    for told in ("no such luck", "not that way", "not finite in 21 of 21 steps", "3 of 6 cells failed"):
-        assert told in done.stdout
+    for part in ("no such luck", "not that way", "not finite in 21 of 21 steps", "3 of 6 cells failed"):
+        assert part in done.stdout
     assert "chrF++" in done.stdout  # the table of the others
     kept = failures(place / "failing")
     assert {(name, f["stage"], f["error"]) for name, f in kept.items()} == {
@@ -378,24 +374,13 @@ def test_rows_of_methods_go_whatever_form_they_have(tmp_path: Path, content: dic
 
 @pytest.mark.parametrize(("arguments", "message"), BAD, ids=[" ".join(a) for a, _ in BAD])
 def test_bad_input_gets_one_clear_line(
-    arguments: list[str],
-    message: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    arguments: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from warmup_bench.cli import main
-
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("WARMUP_BENCH_DATA", raising=False)
     monkeypatch.setenv("WARMUP_BENCH_CACHE", str(tmp_path / "no-cache"))
-    monkeypatch.setattr(sys, "argv", ["warmup-bench", *arguments])
-    with pytest.raises(SystemExit) as stopped:
-        main()
-    assert stopped.value.code == 2
-    error = capsys.readouterr().err
-    assert message in error
-    assert error.count("\n") == 1
+    done = invoke(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
     assert list(tmp_path.iterdir()) == []  # nothing half-written
 
 
@@ -414,9 +399,8 @@ def test_list_shows_every_plugin_with_its_origin(kind: str, capsys: pytest.Captu
 def test_an_unwritable_results_folder_is_found_before_the_first_step(tmp_path: Path) -> None:
     files = write_plugins(tmp_path)
     (tmp_path / "out").write_text("a file")
-    failed = invoke(
-        "run", "--task", files["task"], "--backbone", files["backbone"], "--out", "out", cwd=tmp_path
-    )
+    arguments = ["run", "--task", files["task"], "--backbone", files["backbone"]]
+    failed = invoke(*arguments, "--out", "out", cwd=tmp_path)
     assert failed.returncode == 2
     assert "results folder out is not writable" in failed.stderr
     assert "Traceback" not in failed.stderr

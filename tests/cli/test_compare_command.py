@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import random
-import sys
 from pathlib import Path
 
 import pytest
@@ -74,27 +73,6 @@ def store_cell(
 
 
 @pytest.fixture
-def call(tmp_path, monkeypatch, capsys):
-    """Run the command line in a folder of its own; returns exit code, output, errors."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "120")
-
-    def run(*arguments):
-        from warmup_bench.cli import main
-
-        monkeypatch.setattr(sys, "argv", ["warmup-bench", *map(str, arguments)])
-        code = 0
-        try:
-            main()
-        except SystemExit as stopped:
-            code = stopped.code or 0
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run
-
-
-@pytest.fixture
 def texts(tmp_path):
     rng = random.Random(4)
     for name, share in (("a", 0.7), ("b", 0.8), ("c", 0.7)):
@@ -110,26 +88,21 @@ def lines_of(path):
 
 
 def test_text_files_with_every_number_in_json(call, texts):
-    code, out, _ = call(
-        "compare", "a", "b", "c", "--ref", "ref", "--src", "src", "--format", "json", "--examples", 2
-    )
+    arguments = ["compare", "a", "b", "c", "--ref", "ref", "--src", "src", "--examples", 2]
+    code, out, _ = call(*arguments, "--format", "json")
     assert code == 0
-    found = json.loads(out)
-    assert [(line["key"], line["system"]) for line in found["lines"]] == [
-        ("bleu", "b"),
-        ("bleu", "c"),
-        ("chrf++", "b"),
-        ("chrf++", "c"),
-    ]
-    first = found["lines"][0]
+    content = json.loads(out)
+    lines = [(line["key"], line["system"]) for line in content["lines"]]
+    assert lines == [("bleu", "b"), ("bleu", "c"), ("chrf++", "b"), ("chrf++", "c")]
+    first = content["lines"][0]
     scores = [sacrebleu.corpus_bleu(lines_of(texts / name), [GOLD]).score for name in "ab"]
     assert first["comparison"]["score_a"] == pytest.approx([scores[0]])
     assert first["comparison"]["difference"] == pytest.approx(scores[1] - scores[0])
     assert first["signature"].startswith("nrefs:1|case:mixed|eff:no|tok:13a")
-    raw = [line["comparison"]["p_value"] for line in found["lines"][:2]]
-    corrected = [line["corrected_p"] for line in found["lines"][:2]]
+    raw = [line["comparison"]["p_value"] for line in content["lines"][:2]]
+    corrected = [line["corrected_p"] for line in content["lines"][:2]]
     assert min(corrected) == pytest.approx(2 * min(raw))
-    moved = [m for m in found["moved"] if m["system"] == "b"]
+    moved = [m for m in content["moved"] if m["system"] == "b"]
     assert [m["influence"] > 0 for m in moved] == [True, True, False, False]
     assert moved[0]["influence"] >= moved[1]["influence"]
     number = int(moved[0]["id"].removeprefix("line ")) - 1
@@ -139,44 +112,33 @@ def test_text_files_with_every_number_in_json(call, texts):
 
 def test_the_four_formats_show_the_same_numbers(call, texts):
     arguments = ["compare", "a", "b", "--ref", "ref", "--randomizations", 500]
-    found = json.loads(call(*arguments, "--format", "json")[1])["lines"][0]["comparison"]
+    comparison = json.loads(call(*arguments, "--format", "json")[1])["lines"][0]["comparison"]
     rows = list(csv.DictReader(io.StringIO(call(*arguments, "--format", "csv")[1])))
     assert [row["metric"] for row in rows] == ["BLEU", "chrF++"]
-    assert float(rows[0]["difference"]) == found["difference"]
-    assert float(rows[0]["p"]) == found["p_value"]
+    assert float(rows[0]["difference"]) == comparison["difference"]
+    assert float(rows[0]["p"]) == comparison["p_value"]
     for format_ in ("text", "md"):
         shown = call(*arguments, "--format", format_)[1]
-        assert f"{found['difference']:+.2f}" in shown
-        assert f"[{found['low']:+.2f}, {found['high']:+.2f}]" in shown
+        assert f"{comparison['difference']:+.2f}" in shown
+        assert f"[{comparison['low']:+.2f}, {comparison['high']:+.2f}]" in shown
         assert "two-sided paired randomisation (500 swaps)" in shown
         assert "13a" in shown
     assert call(*arguments)[1] == call(*arguments)[1]
 
 
 def test_identical_systems_differ_in_nothing(call, texts):
-    found = json.loads(call("compare", "a", "a", "--ref", "ref", "--format", "json")[1])
-    for line in found["lines"]:
+    content = json.loads(call("compare", "a", "a", "--ref", "ref", "--format", "json")[1])
+    for line in content["lines"]:
         comparison = line["comparison"]
         assert comparison["p_value"] == 1.0
         assert comparison["low"] == comparison["difference"] == comparison["high"] == 0.0
-    assert found["moved"] == []
+    assert content["moved"] == []
 
 
 def test_runs_of_a_system_and_documents(call, texts):
     (texts / "docs").write_text("".join(f"d{i // 4}\n" for i in range(40)))
-    arguments = [
-        "compare",
-        "a,b",
-        "c,b",
-        "--ref",
-        "ref",
-        "--groups",
-        "docs",
-        "--format",
-        "json",
-        "--metric",
-        "bleu",
-    ]
+    arguments = ["compare", "a,b", "c,b", "--ref", "ref", "--groups", "docs", "--metric", "bleu"]
+    arguments += ["--format", "json"]
     comparison = json.loads(call(*arguments)[1])["lines"][0]["comparison"]
     assert (comparison["seeds"], comparison["groups"], comparison["examples"]) == (2, 10, 40)
     assert comparison["seed_p_value"] in (0.5, 1.0)
@@ -190,12 +152,10 @@ def test_labels(call, texts):
     (texts / "x").write_text("A\nA\nA\nA\n")
     (texts / "y").write_text("A\nB\nA\nno idea\n")
     arguments = ["compare", "x", "y", "--ref", "gold", "--metric", "accuracy,macro-f1", "--labels", "A,B"]
-    found = json.loads(call(*arguments, "--format", "json")[1])["lines"]
-    assert [line["comparison"]["score_b"] for line in found] == [
-        [75.0],
-        [pytest.approx(100 * (1 + 2 / 3) / 2)],
-    ]
-    assert found[0]["comparison"]["test"] == "exact McNemar's test"
+    lines = json.loads(call(*arguments, "--format", "json")[1])["lines"]
+    scores = [line["comparison"]["score_b"] for line in lines]
+    assert scores == [[75.0], [pytest.approx(100 * (1 + 2 / 3) / 2)]]
+    assert lines[0]["comparison"]["test"] == "exact McNemar's test"
 
 
 def test_all_seeds_of_two_methods(call, tmp_path):
@@ -205,13 +165,13 @@ def test_all_seeds_of_two_methods(call, tmp_path):
     store_cell(tmp_path / "runs", "warmup", 2, 0)
     code, out, error = call("compare", "runs:sft", "runs:warmup", "--format", "json")
     assert code == 0, error
-    found = json.loads(out)
-    comparison = found["lines"][0]["comparison"]
+    content = json.loads(out)
+    comparison = content["lines"][0]["comparison"]
     by_hand = [bleu(8, seed) - bleu(20, seed) for seed in (0, 1)]
     assert comparison["difference"] == pytest.approx(sum(by_hand) / 2)
     assert comparison["seeds"] == 2
-    assert any("seeds without a partner were left out: 2" in note for note in found["notes"])
-    assert found["moved"][0]["source"].startswith("source ")
+    assert any("seeds without a partner were left out: 2" in note for note in content["notes"])
+    assert content["moved"][0]["source"].startswith("source ")
     text = call("compare", "runs:sft", "runs:warmup")[1]
     assert "2 matched seeds" in text
     assert "p over seeds" in text
@@ -237,8 +197,8 @@ def test_other_warm_starts_are_told(call, tmp_path):
         store_cell(tmp_path / "small", "sft", seed, 20)
         store_cell(tmp_path / "small", "warmup", seed, 8)
         store_cell(tmp_path / "large", "warmup", seed, 8, backbone="nano-2")
-    told = "warmup: its models began from other warm starts than the baseline's"
-    assert told in " ".join(call("compare", "small:sft", "large:warmup")[1].split())
+    note = "warmup: its models began from other warm starts than the baseline's"
+    assert note in " ".join(call("compare", "small:sft", "large:warmup")[1].split())
     assert "warm starts" not in call("compare", "small:sft", "small:warmup")[1]
 
 
@@ -280,9 +240,9 @@ def test_two_cells_by_their_folders(call, tmp_path):
         store_cell(tmp_path, method, 0, wrong, group=lambda i: f"d{i // 8}")
         for method, wrong in (("sft", 20), ("warmup", 8))
     )
-    found = json.loads(call("compare", a, b, "--metric", "chrf++", "--format", "json")[1])
-    assert [line["key"] for line in found["lines"]] == ["chrf++"]
-    assert found["lines"][0]["comparison"]["groups"] == 5
+    content = json.loads(call("compare", a, b, "--metric", "chrf++", "--format", "json")[1])
+    assert [line["key"] for line in content["lines"]] == ["chrf++"]
+    assert content["lines"][0]["comparison"]["groups"] == 5
 
 
 def test_unequal_examples_need_intersect(call, tmp_path):
@@ -291,11 +251,11 @@ def test_unequal_examples_need_intersect(call, tmp_path):
     code, _, error = call("compare", a, b)
     assert code == 2
     assert "5 are in one only" in error
-    found = json.loads(call("compare", a, b, "--intersect", "--format", "json")[1])
-    assert found["lines"][0]["comparison"]["examples"] == 35
-    assert any("5 examples that stand in one system only were dropped" in note for note in found["notes"])
+    content = json.loads(call("compare", a, b, "--intersect", "--format", "json")[1])
+    assert content["lines"][0]["comparison"]["examples"] == 35
+    assert any("5 examples that stand in one system only were dropped" in note for note in content["notes"])
     expected = bleu(8, start=5) - bleu(20, start=5)
-    assert found["lines"][0]["comparison"]["difference"] == pytest.approx(expected)
+    assert content["lines"][0]["comparison"]["difference"] == pytest.approx(expected)
 
 
 def test_what_can_not_be_paired(call, tmp_path):
@@ -359,10 +319,10 @@ def test_unicode_separators_end_no_line_and_markup_is_shown_as_it_is(call, tmp_p
 
 def test_a_narrow_terminal_cuts_no_number(call, texts, monkeypatch):
     monkeypatch.setenv("COLUMNS", "60")
-    found = json.loads(call("compare", "a", "b", "c", "--ref", "ref", "--format", "json")[1])
+    content = json.loads(call("compare", "a", "b", "c", "--ref", "ref", "--format", "json")[1])
     text = call("compare", "a", "b", "c", "--ref", "ref", "--examples", 0)[1]
     assert max(map(len, text.splitlines())) <= 60
-    for line in found["lines"]:
+    for line in content["lines"]:
         comparison = line["comparison"]
         assert f"[{comparison['low']:+.2f}, {comparison['high']:+.2f}]" in text
 

@@ -45,8 +45,8 @@ def test_a_build_says_what_it_did_and_what_is_next(
     build_command(made("build"), out)
     folder = out or Path("default")
     assert (folder / "pairs").read_text() == "x"
-    said = capsys.readouterr().out.splitlines()
-    assert said == ["one step", f"Built in {folder}.", f"Next: warmup-bench run --task made{given}"]
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == ["one step", f"Built in {folder}.", f"Next: warmup-bench run --task made{given}"]
 
 
 def test_what_can_not_be_built(made: Callable[[str], str], tmp_path: Path) -> None:

@@ -41,8 +41,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_files_are_there_and_nothing_else(made: Path) -> None:
-    found = sorted(str(p.relative_to(made)) for p in made.rglob("*") if p.is_file())
-    assert found == sorted(
+    files = sorted(str(p.relative_to(made)) for p in made.rglob("*") if p.is_file())
+    assert files == sorted(
         f"{name}/{file}"
         for name, module in zip(NAMES.values(), modules(), strict=True)
         for file in (f"{module}.py", f"tests/test_{module}.py", "pyproject.toml", "README.md")

@@ -4,7 +4,8 @@ import csv
 import io
 import json
 import math
-import sys
+from dataclasses import asdict
+from functools import partial
 
 import numpy as np
 import pytest
@@ -15,23 +16,9 @@ from warmup_bench.score.chrf import ChrF
 
 
 @pytest.fixture
-def call(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "100")
-
-    def run(*arguments):
-        from warmup_bench.cli import main
-
-        monkeypatch.setattr(sys, "argv", ["warmup-bench", "power", *map(str, arguments)])
-        code = 0
-        try:
-            main()
-        except SystemExit as stopped:
-            code = stopped.code or 0
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run
+def call(call):
+    """Run the command; returns exit code, output, errors."""
+    return partial(call, "power")
 
 
 def test_the_papers_four_claims(call):
@@ -43,9 +30,8 @@ def test_the_papers_four_claims(call):
     logic = next(f for f in findings if (f["claim"], f["metric"]) == ("logic", "accuracy"))
     assert logic["verdict"] == "underpowered"
     assert logic["smallest_low_sd"] == pytest.approx(2.8016 * 44.7 / math.sqrt(1572), rel=1e-3)
-    assert {(f["power_other_seeds_low_sd"], f["smallest_other_seeds_low_sd"]) for f in findings} == {
-        (0.0, None)
-    }
+    others = {(f["power_other_seeds_low_sd"], f["smallest_other_seeds_low_sd"]) for f in findings}
+    assert others == {(0.0, None)}
     text = " ".join(call()[1].split())
     assert "logic, +0.87 accuracy: found with a chance of 8% to 12%" in text
     assert text.count("Our assumption") == 4
@@ -65,13 +51,12 @@ def test_the_papers_four_claims(call):
 
 def test_given_variances(call):
     arguments = ["--sd", 20, "--seed-sd", 0.5, "--examples", 2000, "--effect", 1.5, "--seeds", "1,6"]
-    found = json.loads(call(*arguments, "--format", "json")[1])
-    one, six = found["designs"]
+    content = json.loads(call(*arguments, "--format", "json")[1])
+    one, six = content["designs"]
     assert one["standard_error"] == pytest.approx(20 / math.sqrt(2000))
     assert (one["power_seeds"], one["smallest_seeds"], one["examples_needed_seeds"]) == (0.0, None, None)
-    assert six["power_seeds"] == PowerModel(Variances(400.0, seeds=0.25), 1.5).power(
-        2000, 6, other_seeds=True
-    )
+    model = PowerModel(Variances(400.0, seeds=0.25), 1.5)
+    assert six["power_seeds"] == model.power(2000, 6, other_seeds=True)
     assert six["standard_error_seeds"] == pytest.approx(math.sqrt(0.25 / 6 + 400 / 2000))
     assert one["examples_needed"] == pytest.approx((2.8016 * 20 / 1.5) ** 2, rel=1e-3)
     for format_ in ("text", "md"):
@@ -87,19 +72,17 @@ def test_given_variances(call):
 
 
 def test_accuracy_that_can_not_be_told_apart(call):
-    out = " ".join(call("--accuracy", 40, "--examples", 651, "--effect", 0.87, "--seeds", 1)[1].split())
+    arguments = ["--accuracy", 40, "--examples", 651, "--effect", 0.87]
+    out = " ".join(call(*arguments, "--seeds", 1)[1].split())
     assert "a gain of 0.87 is found with a chance of 6%" in out
     assert "the smallest gain found with 80% is 7.61" in out
-    closer = json.loads(
-        call("--accuracy", 40, "--disagree", 10, "--examples", 651, "--effect", 0.87, "--format", "json")[1]
-    )
+    closer = json.loads(call(*arguments, "--disagree", 10, "--format", "json")[1])
     assert closer["designs"][0]["standard_error"] == pytest.approx(math.sqrt(1000 / 651))
 
 
 def test_the_largest_gain_that_a_disagreement_allows(call):
-    code, out, _ = call(
-        "--accuracy", 40, "--disagree", 0.07, "--examples", 651, "--effect", 0.07, "--format", "json"
-    )
+    arguments = ["--accuracy", 40, "--disagree", 0.07, "--examples", 651, "--effect", 0.07]
+    code, out, _ = call(*arguments, "--format", "json")
     assert code == 0
     assert json.loads(out)["designs"][0]["standard_error"] == pytest.approx(math.sqrt(7 / 651))
 
@@ -128,18 +111,14 @@ def test_a_pilot_of_text_files(call, tmp_path):
     a, b = statistics("a"), statistics("b")
     expected = variance_components(pseudo_values(a, b, metric.aggregate))
     arguments = ["a0,a1", "b0,b1", "--ref", "ref", "--metric", "chrf++", "--effect", 2, "--format", "json"]
-    found = json.loads(call(*arguments)[1])
-    assert found["variances"] == {
-        "examples": expected.examples,
-        "residual": expected.residual,
-        "seeds": expected.seeds,
-    }
-    assert found["designs"][1]["examples"] == 60
-    assert found["designs"][1]["power"] == PowerModel(expected, 2).power(60, 3, other_seeds=False)
-    assert found["origin"] == "pilot a0 and 1 more against b0 and 1 more: 60 examples, 2 matched seeds"
+    content = json.loads(call(*arguments)[1])
+    assert content["variances"] == asdict(expected)
+    assert content["designs"][1]["examples"] == 60
+    assert content["designs"][1]["power"] == PowerModel(expected, 2).power(60, 3, other_seeds=False)
+    assert content["origin"] == "pilot a0 and 1 more against b0 and 1 more: 60 examples, 2 matched seeds"
     grouped = json.loads(call(*arguments, "--groups", "docs")[1])
     assert "60 examples in 20 groups" in grouped["origin"]
-    assert grouped["variances"]["residual"] != found["variances"]["residual"]
+    assert grouped["variances"]["residual"] != content["variances"]["residual"]
 
 
 def test_curves(call, tmp_path):

@@ -55,15 +55,17 @@ def test_a_spec_is_runnable_and_says_what_is_the_papers(name: str) -> None:
 
 
 def test_the_papers_backbones_and_directions() -> None:
-    found = {study.name: (tuple(study.spec.backbones), len(study.spec.subsets)) for study in paper_tables()}
-    assert found == {
+    by_table = {
+        study.name: (tuple(study.spec.backbones), len(study.spec.subsets)) for study in paper_tables()
+    }
+    assert by_table == {
         "translation": (("mt5-base",), 8),
         "logic": (("t5-base",), 1),
         "summarisation": (("t5-base",), 1),
         "decoder-only": (("llama-3.2-1b",), 1),
     }
     claimed = {claim.name: claim.backbone.lower() for claim in read_claims()}
-    assert {name: backbones[0] for name, (backbones, _) in found.items()} == claimed
+    assert {name: backbones[0] for name, (backbones, _) in by_table.items()} == claimed
 
 
 def test_a_plan_is_counted_as_by_hand() -> None:
@@ -121,10 +123,10 @@ def test_another_way_of_decoding_costs_no_training() -> None:
 
 def test_subsets_that_share_a_training_count_it_once() -> None:
     lengths = Lengths(20, 20, "")
-    held = {"task": "multi30k", "scale": "paper", "seeds": 2, "methods": ["sft"]}
+    spec = {"task": "multi30k", "scale": "paper", "seeds": 2, "methods": ["sft"]}
     sets = ("de-en", "de-en-2017")
     one, both = (
-        forecast(make_spec(held | {"subsets": s}, "a test"), lengths, A100) for s in (sets[:1], sets)
+        forecast(make_spec(spec | {"subsets": s}, "a test"), lengths, A100) for s in (sets[:1], sets)
     )
     counts = [{part.name: part.count for part in plan.expenses} for plan in (one, both)]
     assert counts[0] == {"warm start": 2, "training sft": 2, "decoding sft": 2}
@@ -145,16 +147,9 @@ def test_what_is_cut_is_not_counted() -> None:
 
 def test_sizes_that_no_card_tells() -> None:
     entry = tasks().load("logiqa2")
-    bare = replace(
-        entry.value,
-        card=entry.value.card.model_copy(
-            update={
-                "scales": {
-                    "paper": entry.value.card.scales["paper"].model_copy(update={"sizes": None}),
-                }
-            }
-        ),
-    )
+    unsized = entry.value.card.scales["paper"].model_copy(update={"sizes": None})
+    card = entry.value.card.model_copy(update={"scales": {"paper": unsized}})
+    bare = replace(entry.value, card=card)
     spec = read_paper_table("logic", "paper").spec
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
@@ -177,13 +172,11 @@ def test_without_a_table_there_is_a_list(tmp_path: Path) -> None:
 def test_the_plan_at_scale_paper_needs_nothing_but_the_package(name: str, tmp_path: Path) -> None:
     done = invoke("reproduce", name, "--scale", "paper", "--dry-run", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    said = re.search(r"^ all +\S+ +([\d.,]+) *$", done.stdout, flags=re.M)
-    assert said is not None
-    assert float(said[1].replace(",", "")) > 0
-    assert (
-        "312 TFLOP/s, of which training reaches 35% and sampling and decoding, token by token, 3.5%"
-        in done.words
-    )
+    hours_of_all = re.search(r"^ all +\S+ +([\d.,]+) *$", done.stdout, flags=re.M)
+    assert hours_of_all is not None
+    assert float(hours_of_all[1].replace(",", "")) > 0
+    declared = "312 TFLOP/s, of which training reaches 35% and sampling and decoding, token by token, 3.5%"
+    assert declared in done.words
     assert "OUR CHOICE" in done.stdout
     assert list(tmp_path.iterdir()) == []
 

@@ -1,7 +1,6 @@
 """``warmup-bench score``, and ``run`` with learned metrics, on tiny encoders that are made here."""
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,23 +14,12 @@ Call = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Call:
-    """The command in this process: exit code, standard output and error."""
-    from warmup_bench.cli import main
-
-    monkeypatch.chdir(tmp_path)
+def call(call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Call:
+    """The command in this process, where nothing is cached and COMET is not installed."""
     monkeypatch.setenv("COLUMNS", "400")
     monkeypatch.setenv("WARMUP_BENCH_COMET_PYTHON", without_comet(tmp_path))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "no-cache"))
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["warmup-bench", *arguments])
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        shown = capsys.readouterr()
-        return int(stopped.value.code or 0), shown.out, shown.err
-
-    return run
+    return call
 
 
 def without_comet(folder: Path) -> str:
@@ -108,15 +96,21 @@ def test_bad_input_gets_one_clear_line(
     assert sorted(tmp_path.rglob("*")) == before
 
 
+def run_with(metrics: str, encoder: Path, folder: Path, scale: str = "mini") -> list[str]:
+    """Arguments of a run of a task whose card names these metrics and this scale."""
+    files = write_plugins(folder)
+    text = TASK.replace('("chrf++", "bleu")', metrics).replace('"mini"', f'"{scale}"')
+    Path(files["task"]).write_text(text)
+    arguments = ["run", "--task", files["task"], "--backbone", files["backbone"], "--seeds", "1"]
+    arguments += ["--workers", "1", "--set", f"score.bertscore.model={encoder}", "--out", "out"]
+    return [*arguments, "--set", "stats.randomizations=99", "--set", "stats.resamples=99"]
+
+
 def test_a_run_scores_learned_metrics_when_all_cells_are_decoded(
     encoder: Path, call: Call, tmp_path: Path
 ) -> None:
-    files = write_plugins(tmp_path)
-    text = TASK.replace('("chrf++", "bleu")', '("bertscore", "chrf++", "comet")')
-    Path(files["task"]).write_text(text.replace('"mini"', '"small"'))  # where a missing metric is told
-    arguments = ["run", "--task", files["task"], "--backbone", files["backbone"], "--seeds", "1"]
-    arguments += ["--workers", "1", "--set", f"score.bertscore.model={encoder}", "--out", "out"]
-    arguments += ["--set", "stats.randomizations=99", "--set", "stats.resamples=99"]
+    # Scale small is one where a missing metric is told.
+    arguments = run_with('("bertscore", "chrf++", "comet")', encoder, tmp_path, scale="small")
     code, shown, _ = call(*arguments)
     assert code == 0
     # Before the first step: what will be missing, and how to get it.
@@ -126,9 +120,8 @@ def test_a_run_scores_learned_metrics_when_all_cells_are_decoded(
         assert {path.name for path in (cell / "scores").iterdir()} == {"chrf++", "bertscore-tiny-bert"}
         stored = json.loads((cell / "scores" / "bertscore-tiny-bert" / "score.json").read_text())
         assert -100 <= stored["score"] <= 100  # cosines of a random encoder
-    code, table, _ = call(
-        "report", "out", "--format", "md"
-    )  # the card's main metric leads, though scored last
+    code, table, _ = call("report", "out", "--format", "md")
+    # The card's main metric leads, though scored last.
     assert "|  | BERTScore (tiny-bert) | chrF++ |" in table
     code, again, _ = call(*arguments)
     assert code == 0
@@ -145,11 +138,7 @@ def test_a_learned_metric_that_fails_costs_the_others_nothing(
     def dies(self: BERTScore, *arguments: object, **options: object) -> None:
         raise UserError("the process of the model has died", hint="Look at its log.")
 
-    files = write_plugins(tmp_path)
-    Path(files["task"]).write_text(TASK.replace('("chrf++", "bleu")', '("chrf++", "bertscore")'))
-    arguments = ["run", "--task", files["task"], "--backbone", files["backbone"], "--seeds", "1"]
-    arguments += ["--workers", "1", "--set", f"score.bertscore.model={encoder}", "--out", "out"]
-    arguments += ["--set", "stats.randomizations=99", "--set", "stats.resamples=99"]
+    arguments = run_with('("chrf++", "bertscore")', encoder, tmp_path)
     with monkeypatch.context() as broken:
         broken.setattr(BERTScore, "score", dies)
         code, shown, _ = call(*arguments)
@@ -179,9 +168,8 @@ def test_models_are_fetched_by_the_command_that_is_told(
         return str(encoder)
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot_download)
-    code, shown, _ = call(
-        "score", "--fetch", "--metrics", "bertscore", "--set", "score.bertscore.model=some/encoder"
-    )
+    model = ("--set", "score.bertscore.model=some/encoder")
+    code, shown, _ = call("score", "--fetch", "--metrics", "bertscore", *model)
     assert code == 0
     assert asked == ["some/encoder"]
     assert "BERTScore (encoder): some/encoder in the cache." in shown

@@ -30,6 +30,10 @@ def make(missing: dict[str, list[str]] | None, access: str = "", licence: str = 
     return Task(card, load, None if missing is None else lambda request: missing[request.subset])
 
 
+def toy(task: Task) -> list[tuple[str, Entry[Task]]]:
+    return [("toy", Entry("toy", task, "toys 1.0", "x"))]
+
+
 ABSENT = {"a": ["f"], "b": ["f"], "c": ["g"]}
 
 
@@ -55,8 +59,7 @@ def test_a_data_folder_without_the_files(tmp_path: Path) -> None:
 
 def test_the_list(capsys: pytest.CaptureFixture[str]) -> None:
     broken = UserError("task 'broken' failed to import: SyntaxError")
-    entries = [("broken", broken), ("toy", Entry("toy", make(ABSENT), "toys 1.0", "x"))]
-    print_tasks(Console(width=100), entries, None)
+    print_tasks(Console(width=100), [("broken", broken), *toy(make(ABSENT))], None)
     shown = capsys.readouterr().out
     assert "task 'broken' failed to import: SyntaxError" in shown
     lines = [line.rstrip() for line in shown.splitlines()]
@@ -72,7 +75,7 @@ def test_scales_that_say_the_same_share_a_row(capsys: pytest.CaptureFixture[str]
     task = make(None)
     same = task.card.scales["small"]
     card = task.card.model_copy(update={"scales": {"small": same, "paper": same}})
-    print_tasks(Console(width=100), [("toy", Entry("toy", Task(card, task.load), "toys 1.0", "x"))], None)
+    print_tasks(Console(width=100), toy(Task(card, task.load)), None)
     assert "small, paper  1,000 / 10 / 20" in capsys.readouterr().out
 
 
@@ -80,10 +83,10 @@ def test_notes_of_subsets_are_told_once(capsys: pytest.CaptureFixture[str]) -> N
     task = make(None)
     notes = {"a": "old", "b": "new", "c": "new", "d": "new", "e": ""}
     card = task.card.model_copy(update={"subsets": {name: Subset(note=note) for name, note in notes.items()}})
-    print_tasks(Console(width=100), [("toy", Entry("toy", Task(card, task.load), "toys 1.0", "x"))], None)
+    print_tasks(Console(width=100), toy(Task(card, task.load)), None)
     lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
     assert "a: old" in lines
     assert "b, c, …: new" in lines
     every = card.model_copy(update={"subsets": {name: Subset(note="same") for name in "ab"}})
-    print_tasks(Console(width=100), [("toy", Entry("toy", Task(every, task.load), "toys 1.0", "x"))], None)
+    print_tasks(Console(width=100), toy(Task(every, task.load)), None)
     assert "  same" in capsys.readouterr().out.splitlines()[-3].rstrip()

@@ -44,9 +44,9 @@ def tuned(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Done]:
 
 def test_every_method_has_every_point_on_validation_and_the_best_is_chosen(tuned: tuple[Path, Done]) -> None:
     place, done = tuned
-    found = json.loads((place / "runs-tune" / "tune.json").read_text())
-    assert [list(p.values()) for p in found["points"]] == [[r, n] for r in RATES for n in (1, 2)]
-    assert (found["split"], found["seeds"], found["budget"]) == ("validation", [7], {"steps": 3})
+    record = json.loads((place / "runs-tune" / "tune.json").read_text())
+    assert [list(p.values()) for p in record["points"]] == [[r, n] for r in RATES for n in (1, 2)]
+    assert (record["split"], record["seeds"], record["budget"]) == ("validation", [7], {"steps": 3})
     scores: dict[str, dict[tuple[float, int], float]] = {"sft": {}, "warmup": {}}
     for folder in (place / "runs-tune" / "cells").iterdir():
         rows = pq.read_table(folder / "decode" / "predictions.parquet").to_pylist()
@@ -59,13 +59,13 @@ def test_every_method_has_every_point_on_validation_and_the_best_is_chosen(tuned
         scores[cell["method"]][settings["train"]["learning_rate"], settings["warmup"]["samples"]] = score
     assert (len(scores["sft"]), len(scores["warmup"])) == (2, 4)  # sft reads no warmup.samples
     chosen = yaml.safe_load((place / "runs-tune" / "chosen.yaml").read_text())
-    for method, own in scores.items():
-        told = found["methods"][method]
-        expected = [own.get((r, n), own.get((r, 1), np.nan)) for r in RATES for n in (1, 2)]
-        assert told["means"] == pytest.approx(expected, abs=1e-9)
-        assert told["chosen"] == int(np.argmax(expected))
-        assert told["distinct_points"] == len(own)
-        rate = RATES[told["chosen"] // 2]
+    for method, by_point in scores.items():
+        entry = record["methods"][method]
+        expected = [by_point.get((r, n), by_point.get((r, 1), np.nan)) for r in RATES for n in (1, 2)]
+        assert entry["means"] == pytest.approx(expected, abs=1e-9)
+        assert entry["chosen"] == int(np.argmax(expected))
+        assert entry["distinct_points"] == len(by_point)
+        rate = RATES[entry["chosen"] // 2]
         assert chosen["methods"][method]["train"] == {"learning_rate": rate}
         assert ("warmup" in chosen["methods"][method]) == (method == "warmup")
     assert "tune" not in chosen

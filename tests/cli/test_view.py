@@ -1,5 +1,4 @@
 import http.client
-import sys
 import threading
 import webbrowser
 from collections.abc import Iterator
@@ -8,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from command import invoke
 from stored_cells import Written, store
-from warmup_bench.cli import main
 from warmup_bench.cli.view import make_server
 from warmup_bench.contracts.errors import UserError
 
@@ -75,10 +74,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("option", [[], ["--no-browser"]], ids=["browser", "no browser"])
 def test_the_command_serves_until_it_is_interrupted(
-    results: Path,
-    option: list[str],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    results: Path, option: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened: list[str] = []
 
@@ -87,22 +83,15 @@ def test_the_command_serves_until_it_is_interrupted(
 
     monkeypatch.setattr(webbrowser, "open", lambda address: not opened.append(address))
     monkeypatch.setattr(ThreadingHTTPServer, "serve_forever", interrupted)
-    monkeypatch.setattr(sys, "argv", ["warmup-bench", "view", str(results), *option])
-    with pytest.raises(SystemExit) as stopped:
-        main()
-    assert not stopped.value.code
-    said = capsys.readouterr().out
-    address = said.split(" at ")[1].split(" ")[0]
+    done = invoke("view", str(results), *option, cwd=results)
+    assert done.returncode == 0
+    address = done.stdout.split(" at ")[1].split(" ")[0]
     assert address.startswith("http://127.0.0.1:")
     assert opened == ([] if option else [address])
-    assert said.endswith("Stopped.\n")
+    assert done.stdout.endswith("Stopped.\n")
 
 
-def test_a_folder_without_results_is_a_plain_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(sys, "argv", ["warmup-bench", "view", str(tmp_path)])
-    with pytest.raises(SystemExit) as stopped:
-        main()
-    assert stopped.value.code == 2
-    assert "is not a results folder" in capsys.readouterr().err
+def test_a_folder_without_results_is_a_plain_error(tmp_path: Path) -> None:
+    done = invoke("view", str(tmp_path), cwd=tmp_path)
+    assert done.returncode == 2
+    assert "is not a results folder" in done.stderr

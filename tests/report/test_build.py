@@ -23,9 +23,9 @@ def score(table: Table, method: str, column: str, group: int = 0) -> MeanScore:
 
 
 def gain(table: Table, method: str, column: str, group: int = 0) -> Gain:
-    found = score(table, method, column, group).gain
-    assert isinstance(found, Gain), found
-    return found
+    gained = score(table, method, column, group).gain
+    assert isinstance(gained, Gain), gained
+    return gained
 
 
 def comparison(table: Table, method: str, column: str) -> Comparison:
@@ -44,26 +44,22 @@ def test_a_table_holds_means_spreads_differences_and_costs(tmp_path: Path) -> No
     assert base.values == pytest.approx((bleu(20), bleu(24)), abs=1e-9)
     assert base.spread == pytest.approx(statistics.stdev([bleu(20), bleu(24)]))
     assert base.gain is None
-    found = gain(table, "warmup", "bleu")
+    gained = gain(table, "warmup", "bleu")
     expected = statistics.mean([bleu(10) - bleu(20), bleu(12) - bleu(24)])
-    assert found.comparison.difference == pytest.approx(expected, abs=1e-9)
-    assert found.comparison.low < expected < found.comparison.high
-    assert found.corrected_p == found.comparison.p_value < 0.01
-    assert found.significant
-    assert found.better
+    assert gained.comparison.difference == pytest.approx(expected, abs=1e-9)
+    assert gained.comparison.low < expected < gained.comparison.high
+    assert gained.corrected_p == gained.comparison.p_value < 0.01
+    assert gained.significant
+    assert gained.better
     cost = group.rows[1].cost
     assert cost is not None
-    assert (cost.times_baseline, cost.train_flops, cost.warmup_tokens, cost.peak_memory) == (
-        4.0,
-        4e9,
-        1200,
-        5 * 10**8,
-    )
+    costs = (cost.times_baseline, cost.train_flops, cost.warmup_tokens, cost.peak_memory)
+    assert costs == (4.0, 4e9, 1200, 5 * 10**8)
     assert (table.scale, table.columns[0].data, table.columns[0].examples) == ("mini", "feed", 30)
     assert table.title == "t all, nano"
     assert table.findings == (
         f"warmup against sft at 4.0 times its training FLOPs: better by {expected:.2f} BLEU "
-        f"(p = {found.corrected_p:.1g}).",
+        f"(p = {gained.corrected_p:.1g}).",
     )
     assert any("2 matched seeds" in note for note in table.notes.tests)
 
@@ -92,9 +88,9 @@ def test_only_matched_seeds_are_compared(tmp_path: Path) -> None:
     store_cell(tmp_path, "warmup", 1, 0)
     store_cell(tmp_path, "alone", 7, 3)
     (table,) = tables(tmp_path)
-    found = comparison(table, "warmup", "bleu")
-    assert found.seeds == 1
-    assert found.difference == pytest.approx(bleu(10) - bleu(20), abs=1e-9)
+    c = comparison(table, "warmup", "bleu")
+    assert c.seeds == 1
+    assert c.difference == pytest.approx(bleu(10) - bleu(20), abs=1e-9)
     assert score(table, "alone", "bleu").gain == Missing("no matched seed")
     assert "alone: not compared with sft (no matched seed)." in table.findings
     (line,) = [note for note in table.notes.missing if "no difference" in note]
@@ -106,9 +102,9 @@ def directions(out: Path, prefix: str = "e") -> Table:
     """Three examples are wrong in each of two directions, and right with warmup."""
     for subset, data in (("de-en", "d1"), ("en-de", "d2")):
         for seed in (0, 1):
-            own = prefix if subset == "de-en" else "e"
-            store_cell(out, "sft", seed, 3, subset=subset, data=data, prefix=own)
-            store_cell(out, "warmup", seed, 0, subset=subset, data=data, prefix=own)
+            ids = prefix if subset == "de-en" else "e"
+            store_cell(out, "sft", seed, 3, subset=subset, data=data, prefix=ids)
+            store_cell(out, "warmup", seed, 0, subset=subset, data=data, prefix=ids)
     first, second = tables(out)
     assert (first.title, second.title) == ("t, BLEU, nano", "t, chrF++, nano")
     return first
@@ -120,8 +116,8 @@ def test_directions_stand_in_columns_and_their_average_last(tmp_path: Path) -> N
     assert [column.data for column in table.columns] == ["d1", "d2", ""]
     assert table.main_column.subset is None
     assert score(table, "sft", "average").values == pytest.approx([bleu(3), bleu(3)])
-    found = comparison(table, "warmup", "average")
-    assert found.difference == pytest.approx(100 - bleu(3), abs=1e-9)
+    c = comparison(table, "warmup", "average")
+    assert c.difference == pytest.approx(100 - bleu(3), abs=1e-9)
     assert "BLEU on average" in table.findings[0]
 
 
@@ -178,24 +174,20 @@ def test_scales_and_states_of_the_data_never_share_a_table(tmp_path: Path) -> No
     store_cell(tmp_path, "warmup", 0, 4, data="other")
     store_cell(tmp_path, "warmup", 0, 3, settings=settings(limit={"test": 30}), data="third")
     store_cell(tmp_path, "warmup", 0, 3, task="u")
-    found = tables(tmp_path)
-    assert len(found) == 5
-    for table in found:
+    all_tables = tables(tmp_path)
+    assert len(all_tables) == 5
+    for table in all_tables:
         assert len({column.data for column in table.columns}) == 1
-    assert sorted(len(table.groups[0].rows) for table in found) == [1, 1, 1, 1, 2]
-    assert len({table.name for table in found}) == 5
+    assert sorted(len(table.groups[0].rows) for table in all_tables) == [1, 1, 1, 1, 2]
+    assert len({table.name for table in all_tables}) == 5
 
 
 def test_the_state_of_other_subsets_does_not_matter(tmp_path: Path) -> None:
     for data in ("old", "new"):
         store_cell(tmp_path, "sft", 0, 3, subset="de-en", data=data)
     store_cell(tmp_path, "sft", 0, 3, subset="en-de", data="same")
-    found = tables(tmp_path)
-    assert sorted((t.columns[0].subset, t.columns[0].data) for t in found) == [
-        ("de-en", "new"),
-        ("de-en", "old"),
-        ("en-de", "same"),
-    ]
+    states = sorted((t.columns[0].subset, t.columns[0].data) for t in tables(tmp_path))
+    assert states == [("de-en", "new"), ("de-en", "old"), ("en-de", "same")]
 
 
 def test_cells_scored_with_another_signature_are_not_mixed_in(tmp_path: Path) -> None:
@@ -281,10 +273,10 @@ def test_a_difference_that_some_seeds_make_is_not_shown_for_others(tmp_path: Pat
         store_cell(tmp_path, "sft", seed, 20)
         store_cell(tmp_path, "warmup", seed, wrong)
     (table,) = tables(tmp_path)
-    found = gain(table, "warmup", "bleu")
-    assert found.significant
-    assert found.comparison.low < 0 < found.comparison.high
-    assert not found.holds_over_seeds
+    gained = gain(table, "warmup", "bleu")
+    assert gained.significant
+    assert gained.comparison.low < 0 < gained.comparison.high
+    assert not gained.holds_over_seeds
     assert table.findings[0].endswith("not corrected; not shown to hold for other seeds).")
     assert "does not show what holds for other seeds, other data" in table.scope
 

@@ -6,8 +6,8 @@ import pytest
 import yaml
 from stored import store_cell
 
+from command import invoke
 from warmup_bench.api import load
-from warmup_bench.cli import main
 from warmup_bench.contracts.errors import UserError
 from warmup_bench.report.stored import stored_stats
 
@@ -26,35 +26,20 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
-    """The exit status of the command."""
-    monkeypatch.setattr("sys.argv", ["warmup-bench", "report", *arguments])
-    try:
-        main()
-    except SystemExit as stop:
-        return int(stop.code or 0)
-    return 0
-
-
 def test_the_newest_spec_tells_the_tests(runs: Path) -> None:
     stats = stored_stats(runs)
     assert (stats.randomizations, stats.resamples, stats.seed) == (300, 200, 12345)
 
 
-def test_every_format_is_one_document(
-    runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    starts = {
-        "text": "\nt, BLEU, nano",
-        "md": "**t, BLEU, nano",
-        "latex": "% The preamble",
-        "csv": "table,task",
-    }
-    for name, start in starts.items():
-        assert call(monkeypatch, str(runs), "--format", name) == 0
-        assert capsys.readouterr().out.startswith(start)
-    assert call(monkeypatch, str(runs), "--format", "json", "--metric", "BLEU") == 0
-    assert [table["name"] for table in json.loads(capsys.readouterr().out)["tables"]] == ["t-mini-bleu"]
+def test_every_format_is_one_document(runs: Path) -> None:
+    starts = {"text": "\nt, BLEU, nano", "md": "**t, BLEU, nano", "latex": "% The preamble"}
+    for name, start in (starts | {"csv": "table,task"}).items():
+        done = invoke("report", ".", "--format", name, cwd=runs)
+        assert done.returncode == 0
+        assert done.stdout.startswith(start)
+    done = invoke("report", ".", "--format", "json", "--metric", "BLEU", cwd=runs)
+    assert done.returncode == 0
+    assert [table["name"] for table in json.loads(done.stdout)["tables"]] == ["t-mini-bleu"]
 
 
 def test_options_narrow_and_turn_the_table(runs: Path) -> None:
@@ -65,14 +50,13 @@ def test_options_narrow_and_turn_the_table(runs: Path) -> None:
     assert tables[0].findings[0].startswith("sft against warmup at 1.0 times its training FLOPs: worse by")
 
 
-def test_plots_are_written_beside_the_table(
-    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_plots_are_written_beside_the_table(runs: Path, tmp_path: Path) -> None:
     place = tmp_path / "plots"
-    assert call(monkeypatch, str(runs), "--format", "csv", "--metric", "bleu", "--plots", str(place)) == 0
-    printed = capsys.readouterr()
-    assert printed.out.startswith("table,task")
-    assert all(line.startswith(("t-", "table")) for line in printed.out.splitlines())
+    options = ["--format", "csv", "--metric", "bleu", "--plots", str(place)]
+    done = invoke("report", ".", *options, cwd=runs)
+    assert done.returncode == 0
+    assert done.stdout.startswith("table,task")
+    assert all(line.startswith(("t-", "table")) for line in done.stdout.splitlines())
     names = {path.name for path in place.iterdir()}
     assert {"forest-t-mini-bleu.png", "forest-t-mini-bleu.svg", "cost-t-mini-bleu.png"} <= names
 
@@ -87,17 +71,11 @@ def test_plots_are_written_beside_the_table(
         (["--table", "logic"], "no stored cell has a score of macro-f1, accuracy"),
     ],
 )
-def test_a_mistake_gets_one_clear_line(
-    runs: Path,
-    arguments: list[str],
-    message: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    assert call(monkeypatch, str(runs), *arguments) == 2
-    printed = capsys.readouterr()
-    assert message in printed.err
-    assert printed.out == ""
+def test_a_mistake_gets_one_clear_line(runs: Path, arguments: list[str], message: str) -> None:
+    done = invoke("report", ".", *arguments, cwd=runs)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert done.stdout == ""
 
 
 def test_an_empty_folder_is_no_results_folder(tmp_path: Path) -> None:

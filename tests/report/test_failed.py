@@ -22,13 +22,13 @@ WHY = "the loss was not finite in 21 of 30 steps\nLower <b>train.learning_rate</
 @pytest.fixture(scope="module")
 def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two finished cells, one of another method that failed, and one that an older version left so."""
-    found = tmp_path_factory.mktemp("runs")
-    store_cell(found, "sft", 0, 20)
-    done = store_cell(found, "warmup", 0, 10)
+    folder = tmp_path_factory.mktemp("runs")
+    store_cell(folder, "sft", 0, 20)
+    done = store_cell(folder, "warmup", 0, 10)
     lost = read_cell(done).model_copy(update={"method": "lost", "seed": 3})
-    write_failure(found / "cells" / "lost-cell", Failure("training", "TrainingError", WHY), lost)
-    write_failure(found / "cells" / "older-cell", Failure("decode", "ValueError", "no luck"))
-    return found
+    write_failure(folder / "cells" / "lost-cell", Failure("training", "TrainingError", WHY), lost)
+    write_failure(folder / "cells" / "older-cell", Failure("decode", "ValueError", "no luck"))
+    return folder
 
 
 def test_a_failure_knows_its_cell(out: Path) -> None:

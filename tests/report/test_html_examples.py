@@ -62,10 +62,10 @@ def test_marks_lose_no_character_and_hold_only_tokens_of_a_reference(
     pieces = marked(text, token_counts(references))
     assert len(pieces) % 2 == 1
     assert "".join(pieces) == text
-    held = [token for reference in references for token in unicode_tokens(reference)]
+    tokens = [token for reference in references for token in unicode_tokens(reference)]
     for piece in pieces[1::2]:
         assert piece.strip() == piece != ""
-        assert all(token in held for token in unicode_tokens(piece))
+        assert all(token in tokens for token in unicode_tokens(piece))
 
 
 @given(text=TEXT)
@@ -75,17 +75,17 @@ def test_a_text_stands_in_itself_whole(text: str) -> None:
 
 
 def test_scores_and_differences_are_those_of_single_sentences(tmp_path: Path) -> None:
-    found = example_set(
+    examples = example_set(
         "all, nano",
         {"warmup": results(tmp_path, "warmup", WARMUP), "sft": results(tmp_path, "sft", SFT)},
         "sft",
     )
-    assert (found.title, found.language, found.baseline) == ("all, nano", "en", "sft")
-    assert found.ids == ("e0", "e1", "e2")
-    assert found.sources == tuple(SOURCES)
-    assert found.references == tuple(map(tuple, GOLDS))
-    assert [method.name for method in found.methods] == ["sft", "warmup"]
-    sft, warmup = found.methods
+    assert (examples.title, examples.language, examples.baseline) == ("all, nano", "en", "sft")
+    assert examples.ids == ("e0", "e1", "e2")
+    assert examples.sources == tuple(SOURCES)
+    assert examples.references == tuple(map(tuple, GOLDS))
+    assert [method.name for method in examples.methods] == ["sft", "warmup"]
+    sft, warmup = examples.methods
     assert [run.seed for run in sft.runs] == [0, 1, 2]
     for method, outputs in ((sft, SFT), (warmup, WARMUP)):
         for run, texts in zip(method.runs, outputs, strict=True):
@@ -100,25 +100,25 @@ def test_scores_and_differences_are_those_of_single_sentences(tmp_path: Path) ->
 
 
 def test_it_begins_with_the_metric_that_tells_most_examples_apart(tmp_path: Path) -> None:
-    found = example_set("t", {"sft": results(tmp_path, "sft", SFT)}, None)
-    assert [metric.key for metric in found.metrics] == ["bleu", "chrf++"]
-    assert found.start == "chrf++"  # BLEU of these short sentences is 0 throughout
-    assert found.baseline is None
-    assert found.methods[0].differences == {}
+    examples = example_set("t", {"sft": results(tmp_path, "sft", SFT)}, None)
+    assert [metric.key for metric in examples.metrics] == ["bleu", "chrf++"]
+    assert examples.start == "chrf++"  # BLEU of these short sentences is 0 throughout
+    assert examples.baseline is None
+    assert examples.methods[0].differences == {}
 
 
 def test_a_method_without_a_matched_seed_has_no_differences(tmp_path: Path) -> None:
     sft, warmup = results(tmp_path, "sft", SFT), results(tmp_path, "warmup", WARMUP)
-    found = example_set("t", {"sft": {0: sft[0]}, "warmup": {1: warmup[1]}}, "sft")
-    assert found.methods[1].differences == {}
+    examples = example_set("t", {"sft": {0: sft[0]}, "warmup": {1: warmup[1]}}, "sft")
+    assert examples.methods[1].differences == {}
 
 
 def test_a_cell_that_was_not_scored_with_a_metric_has_no_score_of_it(tmp_path: Path) -> None:
     sft = results(tmp_path, "sft", SFT[:1], metric_names=("chrf++",))
-    found = example_set("t", {"sft": sft, "warmup": results(tmp_path, "warmup", WARMUP[:1])}, "sft")
-    assert sorted(metric.key for metric in found.metrics) == ["bleu", "chrf++"]
-    assert set(found.methods[0].runs[0].scores) == {"chrf++"}
-    assert set(found.methods[1].differences) == {"chrf++"}
+    examples = example_set("t", {"sft": sft, "warmup": results(tmp_path, "warmup", WARMUP[:1])}, "sft")
+    assert sorted(metric.key for metric in examples.metrics) == ["bleu", "chrf++"]
+    assert set(examples.methods[0].runs[0].scores) == {"chrf++"}
+    assert set(examples.methods[1].differences) == {"chrf++"}
 
 
 def test_cells_with_other_examples_are_refused(tmp_path: Path) -> None:

@@ -83,11 +83,8 @@ def test_the_page_loads_nothing_and_runs_only_its_own_script(page: str) -> None:
         for name in ("src", "href", "xlink:href", "action", "data"):
             value = attributes.get(name)
             assert value is None or value in allowed or value.startswith(("#", "data:image/png;base64,"))
-    (policy,) = [
-        a["content"]
-        for t, a in read.elements
-        if t == "meta" and a.get("http-equiv") == "Content-Security-Policy"
-    ]
+    metas = [attributes for tag, attributes in read.elements if tag == "meta"]
+    (policy,) = [a["content"] for a in metas if a.get("http-equiv") == "Content-Security-Policy"]
     directives = dict(part.split(" ", 1) for part in policy.split("; "))
     assert directives["default-src"] == "'none'"
     assert directives["base-uri"] == directives["form-action"] == "'none'"
@@ -119,9 +116,9 @@ def test_the_page_shows_the_numbers_of_the_tables(out: Path, page: str) -> None:
             assert isinstance(cell, MeanScore)
             assert f"{cell.mean:.2f}" in page
             if isinstance(cell.gain, Gain):
-                found = cell.gain.comparison
-                assert f"{signed(found.difference)}</span>" in page
-                assert f"[{signed(found.low)}, {signed(found.high)}]" in page
+                c = cell.gain.comparison
+                assert f"{signed(c.difference)}</span>" in page
+                assert f"[{signed(c.low)}, {signed(c.high)}]" in page
     for note in (*table.findings, table.scope, *table.notes.sentences):
         assert note.replace("'", "&#39;").replace("<", "&lt;").replace(">", "&gt;") in page
     assert "3.00·10⁰" not in page
@@ -135,11 +132,10 @@ def test_the_same_results_give_the_same_bytes(out: Path, page: str) -> None:
 
 def test_findings_have_the_tone_of_what_they_say(out: Path) -> None:
     tables = build_tables(read_results(out), STATS)
-    said = {finding.text.split(" against")[0]: finding.tone for finding in findings(tables[0])}
-    assert said == {"good": "better", "bad<b>": "worse", "same": "open"}
-    assert tally(tables) == (
-        "3 comparisons with sft: 1 better, 1 worse, 1 not to be told from no difference."
-    )
+    tones = {finding.text.split(" against")[0]: finding.tone for finding in findings(tables[0])}
+    assert tones == {"good": "better", "bad<b>": "worse", "same": "open"}
+    counts = "1 better, 1 worse, 1 not to be told from no difference"
+    assert tally(tables) == f"3 comparisons with sft: {counts}."
 
 
 def test_a_table_without_a_baseline_says_so(tmp_path: Path) -> None:
@@ -178,20 +174,20 @@ def test_every_subset_and_group_has_its_examples(tmp_path: Path) -> None:
     for subset in ("all", "some"):
         fill(tmp_path, subset, seeds=(0,))
     sets = example_sets(read_results(tmp_path), "sft")
-    assert [found.title for found in sets] == ["all · nano", "some · nano"]
-    assert all([m.name for m in found.methods] == ["sft", "bad<b>", "good", "same"] for found in sets)
+    assert [examples.title for examples in sets] == ["all · nano", "some · nano"]
+    assert all([m.name for m in examples.methods] == ["sft", "bad<b>", "good", "same"] for examples in sets)
 
 
 def test_the_browser_gets_rounded_scores_and_every_text(out: Path) -> None:
     results = [result for result in read_results(out) if result.cell.method in ("sft", "good")]
     lines = {m: {r.cell.seed: r for r in results if r.cell.method == m} for m in ("sft", "good")}
-    found = example_set("t", lines, "sft")
-    data = json.loads(script_json(browser_data(found)))
-    assert data["ids"] == list(found.ids)
+    examples = example_set("t", lines, "sft")
+    data = json.loads(script_json(browser_data(examples)))
+    assert data["ids"] == list(examples.ids)
     good = data["methods"][1]
-    assert good["runs"][1]["outputs"] == list(found.methods[1].runs[1].outputs)
+    assert good["runs"][1]["outputs"] == list(examples.methods[1].runs[1].outputs)
     assert good["runs"][1]["forced"] == [1, 0] * 15
-    for key, values in found.methods[1].differences.items():
+    for key, values in examples.methods[1].differences.items():
         assert good["differences"][key] == pytest.approx(values, abs=5e-5)
     assert "-0.0" not in re.findall(r"[^,\[]+", script_json(good["differences"]))
 
@@ -213,9 +209,9 @@ def test_json_in_a_script_is_the_same_and_closes_nothing(content: object) -> Non
 
 def test_a_single_example_may_have_no_score(out: Path) -> None:
     runs = {r.cell.seed: r for r in read_results(out) if r.cell.method == "sft"}
-    found = example_set("t", {"sft": runs}, "sft")
-    found.methods[0].runs[0].scores["bleu"][3] = np.nan
-    scores = json.loads(script_json(browser_data(found)))["methods"][0]["runs"][0]["scores"]["bleu"]
+    examples = example_set("t", {"sft": runs}, "sft")
+    examples.methods[0].runs[0].scores["bleu"][3] = np.nan
+    scores = json.loads(script_json(browser_data(examples)))["methods"][0]["runs"][0]["scores"]["bleu"]
     assert [i for i, score in enumerate(scores) if score is None] == [3]
 
 
@@ -243,8 +239,6 @@ def test_a_drawing_keeps_its_look_without_style_attributes() -> None:
 
 
 def test_control_characters_in_a_name_leave_the_drawings_readable() -> None:
-    from warmup_bench.report.html.svg import strict_svg
-
     drawing = '<svg xmlns="http://www.w3.org/2000/svg"><!-- a\x00\x1b[0m --><g id="x"/></svg>'
     assert strict_svg(drawing, "p", "a\x00b").startswith("<svg")
     assert "\x00" not in strict_svg(drawing, "p", "a\x00b")

@@ -21,13 +21,14 @@ from warmup_bench.store.results import read_results
 
 TRANSLATION = read_paper_table("translation", "paper")
 DIRECTIONS = TRANSLATION.spec.subsets
+OF_THE_PAPER = {"task": "wmt", "backbone": "mt5-base", "scale": "paper"}
 
 
 def paper_cells(
     out: Path, *, sft: int = 24, warmup: int = 10, directions: tuple[str, ...] = DIRECTIONS, **options: object
 ) -> list[Table]:
     """Tables of stored cells of the translation study; options go to every cell."""
-    about = {"task": "wmt", "backbone": "mt5-base", "scale": "paper"} | options
+    about = OF_THE_PAPER | options
     for direction in directions:
         for method, wrong in (("sft", sft), ("warmup", warmup)):
             store_cell(out, method, 0, wrong, subset=direction, data=f"d-{direction}", **about)  # type: ignore[arg-type]
@@ -38,9 +39,9 @@ def judged(table: Table, gain: float) -> str:
     """The verdict on a claim of another size."""
     claims = tuple(replace(claim, gain=gain) for claim in TRANSLATION.claims)
     study = PaperTable(TRANSLATION.name, TRANSLATION.path, TRANSLATION.spec, claims)
-    (held,) = with_published(table, [study], [], [Settings()] * len(table.groups)).published
-    assert held.judgement is not None
-    return held.judgement.verdict
+    (published,) = with_published(table, [study], [], [Settings()] * len(table.groups)).published
+    assert published.judgement is not None
+    return published.judgement.verdict
 
 
 @pytest.fixture(scope="module")
@@ -51,19 +52,19 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> list[Table]:
 def test_the_claim_stands_beside_the_average_over_its_directions(tables: list[Table]) -> None:
     bleu, chrf = tables
     for table, metric, gain in ((bleu, "BLEU", 1.57), (chrf, "chrF++", 1.60)):
-        (held,) = table.published
-        assert (held.claim.metric, held.claim.gain) == (metric, gain)
-        assert (held.group, held.method, held.column) == ("mt5-base", "warmup", "average")
+        (published,) = table.published
+        assert (published.claim.metric, published.claim.gain) == (metric, gain)
+        assert (published.group, published.method, published.column) == ("mt5-base", "warmup", "average")
         warmup = next(row for row in table.groups[0].rows if row.method == "warmup")
-        assert held.measured is warmup.cells["average"].gain.comparison  # type: ignore[union-attr]
+        assert published.measured is warmup.cells["average"].gain.comparison  # type: ignore[union-attr]
         assert table.notes.published[0] == LEGEND
         assert "arXiv 2502.12304" in table.notes.published[1]
 
 
 def test_the_verdict_follows_the_interval(tables: list[Table]) -> None:
     bleu, _ = tables
-    (held,) = bleu.published
-    measured = held.measured
+    (published,) = bleu.published
+    measured = published.measured
     assert not isinstance(measured, Missing)
     assert measured.low > 1.57  # by construction: 14 more sentences are right
     assert judged(bleu, 1.57) == "larger"
@@ -77,11 +78,11 @@ def test_a_loss_and_no_difference(tmp_path: Path) -> None:
     same, _ = paper_cells(tmp_path / "same", sft=14, warmup=14)
     assert judged(same, 1.57) == "not distinguishable from 0"
     near, _ = paper_cells(tmp_path / "near", sft=15, warmup=14)  # one sentence: some resamples lack it
-    (held,) = near.published
-    assert not isinstance(held.measured, Missing)
-    assert held.measured.low == pytest.approx(0)
-    assert judged(near, held.measured.high / 2) == "underpowered"
-    assert judged(near, held.measured.high * 3) == "not distinguishable from 0"
+    (published,) = near.published
+    assert not isinstance(published.measured, Missing)
+    assert published.measured.low == pytest.approx(0)
+    assert judged(near, published.measured.high / 2) == "underpowered"
+    assert judged(near, published.measured.high * 3) == "not distinguishable from 0"
 
 
 @pytest.mark.parametrize(
@@ -97,26 +98,16 @@ def test_a_loss_and_no_difference(tmp_path: Path) -> None:
 def test_elsewhere_the_comparison_is_refused(tmp_path: Path, options: dict[str, object], reason: str) -> None:
     for table in paper_cells(tmp_path, **options):  # type: ignore[arg-type]
         assert table.published == ()
-        (said,) = table.notes.published
-        assert said.startswith("No published gain is set beside these: ")
-        assert reason in said
-        assert "1.57" not in said
+        (note,) = table.notes.published
+        assert note.startswith("No published gain is set beside these: ")
+        assert reason in note
+        assert "1.57" not in note
 
 
 def test_without_the_claims_rows_it_is_refused(tmp_path: Path) -> None:
     for direction in DIRECTIONS:
         for method in ("sft", "filler"):
-            store_cell(
-                tmp_path,
-                method,
-                0,
-                9,
-                subset=direction,
-                task="wmt",
-                backbone="mt5-base",
-                scale="paper",
-                data=direction,
-            )
+            store_cell(tmp_path, method, 0, 9, subset=direction, data=direction, **OF_THE_PAPER)
     results = read_results(tmp_path)
     assert "no row 'warmup'" in build_tables(results, STATS)[0].notes.published[0]
     other = build_tables(results, STATS.model_copy(update={"baseline": "filler"}))
@@ -131,47 +122,25 @@ def test_other_tasks_are_left_alone(tmp_path: Path) -> None:
 
 def test_a_gain_that_was_not_measured_says_so(tmp_path: Path) -> None:
     for direction in DIRECTIONS:
-        store_cell(
-            tmp_path,
-            "sft",
-            0,
-            9,
-            subset=direction,
-            task="wmt",
-            backbone="mt5-base",
-            scale="paper",
-            data=direction,
-        )
+        store_cell(tmp_path, "sft", 0, 9, subset=direction, data=direction, **OF_THE_PAPER)
         if direction != "en-zh":
-            store_cell(
-                tmp_path,
-                "warmup",
-                0,
-                5,
-                subset=direction,
-                task="wmt",
-                backbone="mt5-base",
-                scale="paper",
-                data=direction,
-            )
+            store_cell(tmp_path, "warmup", 0, 5, subset=direction, data=direction, **OF_THE_PAPER)
     table = build_tables(read_results(tmp_path), STATS)[0]
-    (held,) = table.published
-    assert isinstance(held.measured, Missing)
-    assert held.judgement is None
+    (published,) = table.published
+    assert isinstance(published.measured, Missing)
+    assert published.judgement is None
     assert "| +1.57 | *not measured* |" in RENDERERS["md"]([table])
 
 
 def test_every_renderer_shows_it(tables: list[Table], tmp_path: Path) -> None:
     from rich.console import Console
 
-    (held,) = tables[0].published
-    assert not isinstance(held.measured, Missing)
-    measured, interval = (
-        f"{held.measured.difference:+.2f}",
-        f"[{held.measured.low:+.2f}, {held.measured.high:+.2f}]",
-    )
-    assert held.judgement is not None
-    power = f"{held.judgement.power:.0%}"
+    (published,) = tables[0].published
+    assert not isinstance(published.measured, Missing)
+    measured = f"{published.measured.difference:+.2f}"
+    interval = f"[{published.measured.low:+.2f}, {published.measured.high:+.2f}]"
+    assert published.judgement is not None
+    power = f"{published.judgement.power:.0%}"
     interval_md = interval.replace("[", "\\[").replace("]", "\\]")
     line = f"| translation, mt5-base warmup | BLEU | +1.57 | {measured} | {interval_md} | {power} | larger |"
     assert line in RENDERERS["md"](tables)
@@ -188,10 +157,10 @@ def test_every_renderer_shows_it(tables: list[Table], tmp_path: Path) -> None:
         ("wmt-paper-bleu", "warmup", "average", "1.57", "larger"),
         ("wmt-paper-chrf++", "warmup", "average", "1.6", "larger"),
     ]
-    (found,) = json.loads(RENDERERS["json"](tables))["tables"][0]["published"]
-    assert found["claim"]["gain"] == 1.57
-    assert found["judgement"]["verdict"] == "larger"
-    assert found["measured"]["difference"] == held.measured.difference
+    (stored,) = json.loads(RENDERERS["json"](tables))["tables"][0]["published"]
+    assert stored["claim"]["gain"] == 1.57
+    assert stored["judgement"]["verdict"] == "larger"
+    assert stored["measured"]["difference"] == published.measured.difference
 
 
 def test_the_page_shows_it(tmp_path: Path) -> None:

@@ -36,8 +36,8 @@ def table(out: Path) -> Table:
     return build_tables(results, STATS, planned=read_planned(out, results))[0]
 
 
-def cells(found: Table) -> dict[str, dict[str, MeanScore | Missing]]:
-    return {row.method: row.cells for group in found.groups for row in group.rows}
+def cells(table: Table) -> dict[str, dict[str, MeanScore | Missing]]:
+    return {row.method: row.cells for group in table.groups for row in group.rows}
 
 
 def test_what_a_spec_asked_for_stands_as_missing(tmp_path: Path) -> None:
@@ -47,11 +47,9 @@ def test_what_a_spec_asked_for_stands_as_missing(tmp_path: Path) -> None:
     assert list(found) == ["sft", "sft (FLOPs of warmup)", "warmup"]
     assert isinstance(found["sft"]["de-en"], MeanScore)
     assert found["sft"]["en-de"] == Missing(reason)
-    assert found["warmup"] == {
-        "de-en": Missing(reason),
-        "en-de": Missing(reason),
-        "average": Missing(f"de-en: {reason}"),
-    }
+    missing = Missing(reason)
+    average = Missing(f"de-en: {reason}")
+    assert found["warmup"] == {"de-en": missing, "en-de": missing, "average": average}
     assert table(tmp_path).groups[0].rows[2].cost is None
 
 
@@ -138,9 +136,8 @@ def test_another_way_of_decoding_that_is_not_finished_is_told(tmp_path: Path) ->
     store_cell(tmp_path, "warmup", 0, 2, settings=settings(decode={"warmup": "none"}))
     ways = {"warmup": [{"warmup": "none"}, {"warmup": "shuffled"}]}
     with_spec(tmp_path, subsets=["all"], methods=["sft", "warmup"], decodings=ways, seeds=[0, 1])
-    waiting = [
-        (p.label, p.seed, p.settings.decode.warmup) for p in read_planned(tmp_path, read_results(tmp_path))
-    ]
+    planned = read_planned(tmp_path, read_results(tmp_path))
+    waiting = [(p.label, p.seed, p.settings.decode.warmup) for p in planned]
     assert sorted(waiting) == [("warmup", 0, "shuffled"), ("warmup", 1, "none"), ("warmup", 1, "shuffled")]
     found = table(tmp_path)
     assert isinstance(cells(found)["warmup · warmup shuffled"]["bleu"], Missing)

@@ -23,8 +23,8 @@ def log(start: float, sampled: bool) -> list[dict[str, Any]]:
     """Four steps, evaluated at 1 and 4, FLOPs logged at 2 and 4."""
 
     def figures_at(step: int) -> dict[str, float]:
-        shown = {"loss": start - 0.1 * step}
-        return shown | ({"ess": 1.0 + 0.5 * step, "entropy": 20.0 - step} if sampled else {})
+        of_all = {"loss": start - 0.1 * step}
+        return of_all | ({"ess": 1.0 + 0.5 * step, "entropy": 20.0 - step} if sampled else {})
 
     return [
         {"step": 1, "validation": figures_at(1)},
@@ -73,8 +73,8 @@ def test_every_axis_has_a_label_and_every_picture_a_title(drawn: dict[str, Figur
         for axes in figure.axes:
             if not axes.get_visible() or (name.startswith("heatmap") and axes is figure.axes[0]):
                 continue
-            said = axes.get_xlabel() + axes.get_ylabel()
-            assert said, name
+            labels = axes.get_xlabel() + axes.get_ylabel()
+            assert labels, name
     units = {axes.get_ylabel() for axes in drawn["sampler-t-mini"].axes}
     assert units == {"effective sample size\n(warmups)", "entropy of p(c|x)\n(nats)"}
     assert panel(drawn["forest-t-mini-bleu"], "part").get_xlabel() == "Δ BLEU against sft"
@@ -135,11 +135,11 @@ def test_quality_stands_over_what_it_cost(drawn: dict[str, Figure]) -> None:
 
 def test_curves_hold_what_was_logged(stored: tuple[list[Table], list[Result]], tmp_path: Path) -> None:
     result = read_result(store_cell(tmp_path, "warmup", 0, 3, log=log(2.0, sampled=True)))
-    found = curve(result, "ess")
-    assert found is not None
-    assert found.step.tolist() == [1, 4]
-    assert found.value.tolist() == [1.5, 3.0]
-    assert found.flops.tolist() == [50.0, 400.0]  # half-way to the 100 of step 2
+    logged = curve(result, "ess")
+    assert logged is not None
+    assert logged.step.tolist() == [1, 4]
+    assert logged.value.tolist() == [1.5, 3.0]
+    assert logged.flops.tolist() == [50.0, 400.0]  # half-way to the 100 of step 2
     assert curve(result, "unknown") is None
 
 
@@ -156,12 +156,12 @@ def test_learning_curves_have_the_mean_and_the_range_of_the_seeds(drawn: dict[st
 
 def test_one_training_that_is_decoded_twice_is_one_curve(tmp_path: Path) -> None:
     for decode in ({}, {"beams": 3}):
-        own = settings(decode=decode)
-        store_cell(tmp_path, "warmup", 0, 3, settings=own, log=log(2.0, sampled=True))
+        of_row = settings(decode=decode)
+        store_cell(tmp_path, "warmup", 0, 3, settings=of_row, log=log(2.0, sampled=True))
     results = read_results(tmp_path)
-    found = figures(build_tables(results, STATS), results)
-    assert found["learning-t-mini"].axes[0].get_legend_handles_labels()[1] == ["warmup"]
-    assert "forest-t-mini-all" not in found  # nothing was compared
+    pictures = figures(build_tables(results, STATS), results)
+    assert pictures["learning-t-mini"].axes[0].get_legend_handles_labels()[1] == ["warmup"]
+    assert "forest-t-mini-all" not in pictures  # nothing was compared
 
 
 def test_files_are_written_whole_and_the_same_twice(drawn: dict[str, Figure], tmp_path: Path) -> None:
@@ -194,11 +194,11 @@ def luminance(colour: str) -> float:
 
 def test_methods_differ_in_more_than_colour() -> None:
     names = [f"m{i:02}" for i in range(24)]
-    given = marks([*names, "sft"], "sft")
-    assert next(iter(given)) == "sft"
-    assert len({(mark.marker, str(mark.dashes), mark.colour) for mark in given.values()}) == 25
-    first = [given["sft"], *(given[name] for name in names[:6])]
+    by_method = marks([*names, "sft"], "sft")
+    assert next(iter(by_method)) == "sft"
+    assert len({(mark.marker, str(mark.dashes), mark.colour) for mark in by_method.values()}) == 25
+    first = [by_method["sft"], *(by_method[name] for name in names[:6])]
     assert len({mark.marker for mark in first}) == 7
     assert len({mark.colour for mark in first}) == 7
-    assert given == marks(["sft", *reversed(names)], "sft")  # the same in every picture
-    assert all(luminance(mark.colour) < 0.7 for mark in given.values())  # to be seen on white paper
+    assert by_method == marks(["sft", *reversed(names)], "sft")  # the same in every picture
+    assert all(luminance(mark.colour) < 0.7 for mark in by_method.values())  # to be seen on white paper

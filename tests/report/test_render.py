@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -29,12 +30,11 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> list[Table]:
     for subset in ("de-en", "en-de"):
         for backbone in ("nano", "pico_large"):
             for seed in (0, 1):
-                store_cell(out, "sft", seed, 20 + seed, subset=subset, backbone=backbone, data=subset)
+                where: dict[str, Any] = {"subset": subset, "backbone": backbone, "data": subset}
+                store_cell(out, "sft", seed, 20 + seed, **where)
                 if subset == "de-en" or backbone == "nano":
-                    store_cell(
-                        out, HOSTILE, seed, 10, subset=subset, backbone=backbone, data=subset, flop=4e12
-                    )
-                store_cell(out, "near", seed, 19 + seed, subset=subset, backbone=backbone, data=subset)
+                    store_cell(out, HOSTILE, seed, 10, **where, flop=4e12)
+                store_cell(out, "near", seed, 19 + seed, **where)
     return build_tables(read_results(out), STATS)
 
 
@@ -85,14 +85,14 @@ def test_missing_is_never_0(tables: list[Table]) -> None:
 
 def test_only_what_survives_the_correction_is_bold(tables: list[Table]) -> None:
     for table in tables:
-        found = {}
+        bold = {}
         for line in score_lines(table):
             if line.kind == "score":
                 label = line.label
             if line.kind == "gain":
-                found.setdefault(label, []).extend(cell.bold for cell in line.cells if cell.text)
-        assert set(found[HOSTILE]) == {True}
-        assert set(found["near"]) == {False}
+                bold.setdefault(label, []).extend(cell.bold for cell in line.cells if cell.text)
+        assert set(bold[HOSTILE]) == {True}
+        assert set(bold["near"]) == {False}
     text = RENDERERS["md"](tables)
     assert len(re.findall(r"\| \*\*[+-]", text)) == sum(
         isinstance(cell, MeanScore) and isinstance(cell.gain, Gain) and cell.gain.significant
@@ -118,15 +118,13 @@ def test_csv_has_every_number_in_full(tables: list[Table]) -> None:
     rows = list(csv.DictReader(io.StringIO(RENDERERS["csv"](tables))))
     assert tuple(rows[0]) == COLUMNS
     assert len(rows) == sum(len(t.columns) * len(g.rows) for t in tables for g in t.groups)
-    found = {(r["table"], r["group"], r["method"], r["column"]): r for r in rows}
+    records = {(r["table"], r["group"], r["method"], r["column"]): r for r in rows}
     for table in tables:
         for group in table.groups:
             for row in group.rows:
                 for column in table.columns:
-                    record, cell = (
-                        found[table.name, group.name, row.method, column.key],
-                        row.cells[column.key],
-                    )
+                    record = records[table.name, group.name, row.method, column.key]
+                    cell = row.cells[column.key]
                     if not isinstance(cell, MeanScore):
                         continue
                     assert float(record["score"]) == cell.mean
@@ -181,8 +179,7 @@ def test_a_wide_table_is_several_floats(wide: list[Table]) -> None:
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex on this machine")
 @pytest.mark.parametrize("fonts", ["", r"\usepackage[T1]{fontenc}"])
 def test_latex_compiles(wide: list[Table], tmp_path: Path, fonts: str) -> None:
-    tables = wide
-    (tmp_path / "tables.tex").write_text(RENDERERS["latex"](tables), encoding="utf-8")
+    (tmp_path / "tables.tex").write_text(RENDERERS["latex"](wide), encoding="utf-8")
     document = (
         rf"\documentclass{{article}}{fonts}{PACKAGES}\begin{{document}}\input{{tables}}\end{{document}}"
     )
@@ -211,20 +208,9 @@ def test_a_p_value_is_never_shown_as_0(p: float, text: str) -> None:
 
 def test_numbers_are_short_and_keep_their_size() -> None:
     assert (flops(0), flops(5.444e11), flops(1)) == ("0", "5.44·10¹¹", "1.00·10⁰")
-    assert [count(v) for v in (0, 812, 999.6, 12_345, 1_164_800, 7.5e9)] == [
-        "0",
-        "812",
-        "1.00k",
-        "12.3k",
-        "1.16M",
-        "7.50G",
-    ]
-    assert [seconds(v) for v in (0.05, 599.9, 600, 36_000, 9e5)] == [
-        "0.1 s",
-        "599.9 s",
-        "10.0 min",
-        "10.0 h",
-        "10.4 d",
-    ]
+    counts = {0: "0", 812: "812", 999.6: "1.00k", 12_345: "12.3k", 1_164_800: "1.16M", 7.5e9: "7.50G"}
+    assert {value: count(value) for value in counts} == counts
+    durations = {0.05: "0.1 s", 599.9: "599.9 s", 600: "10.0 min", 36_000: "10.0 h", 9e5: "10.4 d"}
+    assert {value: seconds(value) for value in durations} == durations
     assert [memory(v) for v in (812e6, 999.9e6, 1.44e9)] == ["812 MB", "1.00 GB", "1.44 GB"]
     assert (times(4.731), times(None)) == ("4.73×", "–")

@@ -23,12 +23,8 @@ def test_rows_that_are_decoded_otherwise_say_so(tmp_path: Path) -> None:
     store_cell(tmp_path, "sft", 0, 20)
     store_cell(tmp_path, "sft", 0, 18, matched="warmup")
     store_cell(tmp_path, "warmup", 0, 10)
-    for decode in (
-        {"warmup": "none"},
-        {"warmup": "sampled", "samples": 4, "select": "vote"},
-        {"beams": 3},
-        {"max_tokens": 9},
-    ):
+    vote = {"warmup": "sampled", "samples": 4, "select": "vote"}
+    for decode in ({"warmup": "none"}, vote, {"beams": 3}, {"max_tokens": 9}):
         store_cell(tmp_path, "warmup", 0, 15, settings=settings(decode=decode))
     assert labels(tmp_path) == [
         "sft",
@@ -88,8 +84,8 @@ def test_given_warmups_make_rows_by_what_their_cells_are_named_by(tmp_path: Path
     store_cell(tmp_path, "oracle", 0, 12, warmup="given")
     for other in ({"samples": 8}, {"temperature": 0.5}):
         store_cell(tmp_path, "oracle", 0, 11, warmup="given", settings=settings(warmup=other))
-    found = ["oracle", "oracle · warmup.samples=8", "oracle · warmup.temperature=0.5", "sft"]
-    assert labels(tmp_path) == found
+    expected = ["oracle", "oracle · warmup.samples=8", "oracle · warmup.temperature=0.5", "sft"]
+    assert labels(tmp_path) == expected
 
 
 def test_methods_that_give_their_warmups_have_no_say_in_how_others_are_sampled(tmp_path: Path) -> None:

@@ -36,8 +36,8 @@ def figures(tables: Sequence[Table], results: Sequence[Result]) -> "dict[str, Fi
     from warmup_bench.report.plots.style import look, marks
     from warmup_bench.report.sheets import sheets, slug
 
-    shown = {(table.task, table.scale) for table in tables}
-    parts = [sheet for sheet in sheets(results) if (sheet.task, sheet.scale) in shown]
+    in_tables = {(table.task, table.scale) for table in tables}
+    parts = [sheet for sheet in sheets(results) if (sheet.task, sheet.scale) in in_tables]
     rows = [row.method for table in tables for group in table.groups for row in group.rows]
     lines = [line.method for sheet in parts for block in sheet.blocks for line in block.lines.values()]
     mark = marks([*rows, *lines], tables[0].baseline if tables else "")

@@ -25,16 +25,16 @@ def cost_figure(table: Table, mark: Mapping[str, Mark]) -> "Figure | None":
     A marker is a method's mean, its bar the standard deviation over seeds, a dot one seed.
     """
     columns = [column for column in table.columns if column.subset is None] or list(table.columns)
-    shown = [
+    places = [
         (group, column, rows)
         for group in table.groups
         for column in columns
         if (rows := [row for row in group.rows if isinstance(row.cells[column.key], MeanScore) and row.cost])
     ]
-    if not shown:
+    if not places:
         return None
-    figure, grid = panels(len(shown), len(AXES))
-    for line, (group, column, rows) in zip(grid, shown, strict=True):
+    figure, grid = panels(len(places), len(AXES))
+    for line, (group, column, rows) in zip(grid, places, strict=True):
         for axes, (label, read) in zip(line, AXES, strict=True):
             costs = [read(row.cost) for row in rows if row.cost is not None]
             for row, x in zip(rows, costs, strict=True):
