@@ -46,10 +46,10 @@ class Results:
     @cached_property
     def cells(self) -> list[Result]:
         """The cells, in the order in which the specs of the folder name them."""
-        from warmup_bench.report.planned import in_asked_order
+        from warmup_bench.report.planned import in_spec_order
         from warmup_bench.store.results import read_results
 
-        return in_asked_order(self.folder, read_results(self.folder, self._only))
+        return in_spec_order(self.folder, read_results(self.folder, self._only))
 
     def tables(
         self, *, baseline: str | None = None, table: str = "auto", metrics: Sequence[str] = ()

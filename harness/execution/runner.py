@@ -15,7 +15,7 @@ from warmup_bench.store.examples import write_examples
 from warmup_bench.store.failures import Failure
 from warmup_bench.store.folders import check, clear_unfinished, is_done, require_writable, write_file, writing
 from warmup_bench.store.locks import hold, sweep
-from warmup_bench.store.results_folder import refuse_published
+from warmup_bench.store.study import refuse_published
 
 
 def prepare(spec: RunSpec) -> Plan:

@@ -14,8 +14,9 @@ from warmup_bench.score.cells import Tally, score_cell, score_learned
 from warmup_bench.spec.spec import make_spec, merge, parse_assignment
 from warmup_bench.store.failures import Failure, failure_of
 from warmup_bench.store.folders import CorruptError, is_done
-from warmup_bench.store.results_folder import newest_spec, refuse_published
+from warmup_bench.store.specs import newest_spec
 from warmup_bench.store.stored import read_facts
+from warmup_bench.store.study import refuse_published
 
 
 @dataclass

@@ -9,9 +9,9 @@ from warmup_bench.contracts.settings import Decode, Settings
 from warmup_bench.report.failed import Failed
 from warmup_bench.spec.cell import Cell
 from warmup_bench.spec.spec import make_settings
-from warmup_bench.store.asked import backbone_name, is_file, labels, read_specs
 from warmup_bench.store.folders import check, is_done
 from warmup_bench.store.results import Result, read_cell
+from warmup_bench.store.specs import backbone_name, is_file, labels, read_specs
 
 Key = tuple[str, str, str, str, int, Decode]
 """Task, subset, backbone, label, seed and decoding."""
@@ -75,7 +75,7 @@ def _key(planned: Planned) -> Key:
     return planned.task, planned.subset, planned.backbone, planned.label, planned.seed, decode
 
 
-def in_asked_order(out: Path, results: Sequence[Result]) -> list[Result]:
+def in_spec_order(out: Path, results: Sequence[Result]) -> list[Result]:
     """Results with backbones, subsets and methods in the order in which the specs of the folder name them."""
     specs = [spec for _, spec in read_specs(out)]
     backbones = _places(backbone_name(reference) for spec in specs for reference in spec.backbones)

@@ -44,7 +44,7 @@ class Usual:
                 values[f"warmup.{key}"][shown(self.warmups[label][key])].append(label)
         return values
 
-    def told_warmups(self) -> dict[str, Any]:
+    def warmups_to_tell(self) -> dict[str, Any]:
         """How warmups are got in rows that say nothing of it; empty where all cells agree."""
         if all(len(set().union(*labels.values())) == 1 for labels in self.read.values()):
             return {}

@@ -11,8 +11,8 @@ from warmup_bench.contracts.settings import Settings, flattened, shown
 from warmup_bench.report.planned import Planned
 from warmup_bench.report.row_names import make_usual, with_matches, with_versions
 from warmup_bench.spec.cell import Cell, content_hash
-from warmup_bench.store.asked import Asked, training_settings
 from warmup_bench.store.results import Result
+from warmup_bench.store.specs import ComparedRows, training_settings
 
 Key = tuple[str, str, str]
 """Of a block: backbone, training settings or what was asked for together, version of the code."""
@@ -127,23 +127,23 @@ def _kind(cell: Cell | Planned) -> tuple[Any, ...]:
 
 
 def _sheet(results: Sequence[Result], planned: Sequence[Planned]) -> Sheet:
-    asked = tuple(dict.fromkeys(group for result in results for group in result.asked))
+    compared = tuple(dict.fromkeys(group for result in results for group in result.compared))
     keys: dict[Key, list[Result]] = defaultdict(list)
     for result in results:
         cell = result.cell
         code = content_hash({key: cell.code.get(key, "") for key in ("task", "backbone")})
-        for shared in _shared(cell, asked):
+        for shared in _shared(cell, compared):
             keys[cell.backbone, shared, code].append(result)
     waiting: dict[Key, list[Planned]] = defaultdict(list)
     for plan in planned:
-        for shared in _shared(plan, asked):
+        for shared in _shared(plan, compared):
             same = [key for key in keys if key[:2] == (plan.backbone, shared)]
             if len(same) <= 1:  # with several versions of the code nobody knows which was meant
                 waiting[same[0] if same else (plan.backbone, shared, "")].append(plan)
     rows: dict[Key, list[Cell | Planned]] = {
         key: [*(r.cell for r in keys[key]), *waiting[key]] for key in dict.fromkeys([*keys, *waiting])
     }
-    rows = {key: cells for key, cells in rows.items() if not _within_one(cells, key, asked)}
+    rows = {key: cells for key, cells in rows.items() if not _within_one(cells, key, compared)}
     names = _block_names({key: _values(cells) for key, cells in rows.items()})
     subsets = dict.fromkeys([*(r.cell.subset for r in results), *(p.subset for p in planned)])
     return Sheet(
@@ -157,19 +157,22 @@ def _sheet(results: Sequence[Result], planned: Sequence[Planned]) -> Sheet:
     )
 
 
-def _shared(cell: Cell | Planned, asked: Sequence[Asked]) -> list[str]:
+def _shared(cell: Cell | Planned, compared: Sequence[ComparedRows]) -> list[str]:
     """The groups of rows that a cell stands in: of its settings, and of what was asked for together."""
     training = training_settings(cell.settings)
-    return [training, *(repr(group) for group in asked if group.holds(cell.backbone, cell.label, training))]
+    return [
+        training,
+        *(repr(group) for group in compared if group.holds(cell.backbone, cell.label, training)),
+    ]
 
 
-def _within_one(cells: Sequence[Cell | Planned], key: Key, asked: Sequence[Asked]) -> bool:
+def _within_one(cells: Sequence[Cell | Planned], key: Key, compared: Sequence[ComparedRows]) -> bool:
     """Whether the rows of one set of training settings all stand in one group that was asked for, which
     shows them beside others.
     """
-    if key[1] in map(repr, asked):
+    if key[1] in map(repr, compared):
         return False
-    return any(all(group.holds(c.backbone, c.label, key[1]) for c in cells) for group in asked)
+    return any(all(group.holds(c.backbone, c.label, key[1]) for c in cells) for group in compared)
 
 
 def _values(cells: Sequence[Cell | Planned]) -> dict[str, dict[str, list[str]]]:
@@ -211,7 +214,7 @@ def _block(name: str, results: Sequence[Result], planned: Sequence[Planned]) -> 
     usual = make_usual([result.cell for result in results] or planned)
     values = {**_values(cells), **usual.warmup_values()}
     apart = {key: _in_words(labels) for key, labels in values.items() if len(labels) > 1}
-    block = Block(name, first.backbone, first.settings, usual.told_warmups(), apart)
+    block = Block(name, first.backbone, first.settings, usual.warmups_to_tell(), apart)
     bases = [usual.name(result.cell.label, result.cell.settings) for result in results]
     labels = with_matches(with_versions(bases, results), results)
     order = list(dict.fromkeys(result.cell.label for result in results))

@@ -13,7 +13,7 @@ from warmup_bench.report.planned import planned_of, read_planned
 from warmup_bench.report.table import Table
 from warmup_bench.store.failures import Failure
 from warmup_bench.store.results import Result, read_results
-from warmup_bench.store.results_folder import newest_spec
+from warmup_bench.store.specs import newest_spec
 
 
 def tables_of(

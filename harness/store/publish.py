@@ -20,7 +20,7 @@ from warmup_bench.store.failures import Failure, read_failures
 from warmup_bench.store.folders import CorruptError, check, is_done, read_json, restore_replaced, write_file
 from warmup_bench.store.portable import numbers_of, portable
 from warmup_bench.store.results import Result, read_result
-from warmup_bench.store.results_folder import spec_order, spec_paths
+from warmup_bench.store.specs import spec_order, spec_paths
 from warmup_bench.store.stored import is_scored_at_all
 from warmup_bench.store.study import NUMBERS, Study, is_published, read_study, write_study
 from warmup_bench.store.training_log import read_log

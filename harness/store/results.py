@@ -10,9 +10,9 @@ from warmup_bench.contracts.errors import UserError
 from warmup_bench.contracts.metric import FloatArray, Metric, MetricContext
 from warmup_bench.contracts.registry import metrics
 from warmup_bench.spec.cell import Cell
-from warmup_bench.store.asked import Asked, read_asked
 from warmup_bench.store.failures import read_failures
 from warmup_bench.store.folders import check, is_done, is_number, read_json, read_table
+from warmup_bench.store.specs import ComparedRows, read_comparisons
 from warmup_bench.store.stored import (
     DIGEST,
     EXAMPLE,
@@ -61,7 +61,7 @@ class Result(ABC):
             those of the task's card first, in its order.
         context: What its metrics were made with.
         provenance: Machine and versions.
-        asked: What the specs of its folder compare although training settings differ.
+        compared: What the specs of its folder compare although training settings differ.
     """
 
     has_texts: ClassVar[bool]
@@ -71,7 +71,7 @@ class Result(ABC):
     scores: tuple[dict[str, Any], ...]
     context: MetricContext
     provenance: dict[str, Any]
-    asked: tuple[Asked, ...]
+    compared: tuple[ComparedRows, ...]
 
     @abstractmethod
     def table(self) -> tuple[Any, Path]:
@@ -216,7 +216,7 @@ def _examples(table: Any, wanted: Mapping[str, Kind], path: Path) -> dict[str, l
     return examples
 
 
-def read_result(folder: Path, asked: tuple[Asked, ...] = ()) -> Result:
+def read_result(folder: Path, compared: tuple[ComparedRows, ...] = ()) -> Result:
     """Read one finished cell of a run, every file that a report reads checked against its manifest.
 
     Raises:
@@ -230,7 +230,7 @@ def read_result(folder: Path, asked: tuple[Asked, ...] = ()) -> Result:
     ledger = _ledger(trained, decoded, training / "ledger.json")
     scores = _in_order(stored_scores(folder), order)
     provenance = read_json(training / "provenance.json")
-    return RunResult(folder, cell, ledger, scores, context, provenance, asked)
+    return RunResult(folder, cell, ledger, scores, context, provenance, compared)
 
 
 def read_cell(folder: Path) -> Cell:
@@ -265,12 +265,12 @@ def read_results(out: Path, only: Iterable[str] | None = None) -> list[Result]:
         failed = [f"{name}: {why.stage} failed: {why.line}" for name, why in read_failures(out).items()]
         first = f" ({len(failed)} failed; the first, {failed[0]})" if failed else ""
         raise UserError(f"{out} holds no finished cell{first}", hint="Run 'warmup-bench run' to its end.")
-    asked = read_asked(out)
-    return [read_result(folder, asked) for folder in finished]
+    compared = read_comparisons(out)
+    return [read_result(folder, compared) for folder in finished]
 
 
 def _read_published(out: Path, wanted: set[str] | None) -> list[Result]:
-    study, asked = StudyFiles(out), read_asked(out)
+    study, compared = StudyFiles(out), read_comparisons(out)
     path = study.folder / "cells.parquet"
     results: list[Result] = []
     for name in sorted(name for name in study.cells if wanted is None or name in wanted):
@@ -286,7 +286,9 @@ def _read_published(out: Path, wanted: set[str] | None) -> list[Result]:
         ordered = _in_order(scores, facts.metrics)
         provenance = training.get("provenance", {})
         place = out / "cells" / name
-        results.append(StudyResult(place, cell, ledger, ordered, facts.context(), provenance, asked, study))
+        results.append(
+            StudyResult(place, cell, ledger, ordered, facts.context(), provenance, compared, study)
+        )
     if not study.cells:
         raise misshapen(path, "it holds no cell")
     if not results:

@@ -80,6 +80,20 @@ def is_published(out: Path) -> bool:
     return (out / NUMBERS / DONE).is_file()
 
 
+def refuse_published(out: Path, what: str) -> None:
+    """Stop what needs a run's own folder.
+
+    Raises:
+        UserError: ``out`` holds published numbers; ``what`` can't be done there.
+    """
+    if is_published(out):
+        raise UserError(
+            f"{out} holds published numbers, without texts and models: {what}",
+            hint="Use the run's own folder, then 'warmup-bench publish' it again. Without that folder: "
+            f"'warmup-bench run --spec {out}/specs/NAME.yaml --out FOLDER' makes one.",
+        )
+
+
 def read_index(out: Path) -> Index:
     """What ``study.json`` says.
 

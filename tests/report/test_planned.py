@@ -6,7 +6,7 @@ import yaml
 from stored import STATS, settings, store_cell
 
 from warmup_bench.report.build import build_tables
-from warmup_bench.report.planned import in_asked_order, planned_of, read_planned
+from warmup_bench.report.planned import in_spec_order, planned_of, read_planned
 from warmup_bench.report.table import MeanScore, Missing, Table
 from warmup_bench.spec.cell import Cell
 from warmup_bench.store.results import read_result, read_results
@@ -108,7 +108,7 @@ def test_columns_and_groups_stand_in_the_order_of_the_specs(tmp_path: Path) -> N
         for backbone in ("nano", "pico"):
             store_cell(tmp_path, "sft", 0, 3, subset=subset, data=subset, backbone=backbone)
     with_spec(tmp_path, subsets=["c", "a"], backbones={"pico": {}, "nano": {}})
-    found = build_tables(in_asked_order(tmp_path, read_results(tmp_path)), STATS)[0]
+    found = build_tables(in_spec_order(tmp_path, read_results(tmp_path)), STATS)[0]
     assert [column.key for column in found.columns] == ["c", "a", "b", "average"]
     assert [group.name for group in found.groups] == ["pico", "nano"]
 
@@ -120,7 +120,7 @@ def test_rows_stand_in_the_order_of_the_specs_with_variants_after_their_method(t
     store_cell(tmp_path, "warmup", 0, 2, settings=settings(decode={"warmup": "none"}))
     store_cell(tmp_path, "random", 0, 2, settings=settings(decode={"warmup": "none"}))
     with_spec(tmp_path, subsets=["all"], methods=["warmup", "sft", "random"], match=["warmup"])
-    found = build_tables(in_asked_order(tmp_path, read_results(tmp_path)), STATS)[0]
+    found = build_tables(in_spec_order(tmp_path, read_results(tmp_path)), STATS)[0]
     assert [row.method for row in found.groups[0].rows] == [
         *("sft", "sft (FLOPs of warmup)"),  # the baseline first, wherever the spec names it
         *("warmup", "warmup · warmup ablated"),

@@ -33,7 +33,7 @@ from warmup_bench.store.folders import (
 from warmup_bench.store.portable import numbers_of, portable
 from warmup_bench.store.publish import publish
 from warmup_bench.store.results import read_results
-from warmup_bench.store.results_folder import spec_paths
+from warmup_bench.store.specs import spec_paths
 from warmup_bench.store.stored import references_digest
 from warmup_bench.store.study import read_study, write_study
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import yaml
 
-from warmup_bench.store.asked import read_asked
+from warmup_bench.store.specs import read_comparisons
 
 
 def rate(value: float) -> dict[str, dict[str, float]]:
@@ -18,7 +18,7 @@ def asked_by(folder: Path, *methods: dict[str, dict[str, dict[str, float]]]) -> 
         spec = {"task": "wmt", "backbones": {"mini-t5": {}}, "methods": each}
         text = yaml.safe_dump(spec, sort_keys=False)
         (folder / "specs" / f"{number}.yaml").write_text(text, encoding="utf-8")
-    return [[label for label, _ in asked.rows] for asked in read_asked(folder)]
+    return [[label for label, _ in asked.rows] for asked in read_comparisons(folder)]
 
 
 def test_a_part_of_what_another_spec_compares_is_no_comparison_of_its_own(tmp_path: Path) -> None:

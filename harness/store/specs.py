@@ -1,4 +1,4 @@
-"""What the specs of a results folder ask for side by side with settings of their own for some methods."""
+"""The specs that ran in a results folder, and what they compare."""
 
 from collections.abc import Iterable
 from contextlib import suppress
@@ -8,14 +8,41 @@ from pathlib import Path
 from warmup_bench.contracts.errors import UserError
 from warmup_bench.contracts.settings import Settings
 from warmup_bench.spec.spec import RunSpec, make_settings, make_spec, read_spec
-from warmup_bench.store.results_folder import spec_paths
+from warmup_bench.store.study import is_published, read_index
 
 UNREAD = {"log_every", "eval_every", "eval_examples"}
 """Keys of ``train`` that change no number."""
 
 
+def spec_order(out: Path) -> list[str]:
+    """The names of a published folder's specs, the oldest first (copies and checkouts keep no times); of
+    another folder none.
+
+    Raises:
+        CorruptError: As :func:`warmup_bench.store.study.read_index`.
+    """
+    return read_index(out).specs if is_published(out) else []
+
+
+def spec_paths(out: Path) -> list[Path]:
+    """The resolved specs of a results folder, the oldest first.
+
+    Raises:
+        CorruptError: As :func:`spec_order`.
+    """
+    place = {name: number for number, name in enumerate(spec_order(out))}
+    paths = (out / "specs").glob("*.yaml")
+    return sorted(paths, key=lambda path: (place.get(path.stem, len(place)), path.stat().st_mtime, path.name))
+
+
+def newest_spec(folder: Path) -> RunSpec | None:
+    """The newest spec that ran in a folder, None where there is none."""
+    specs = spec_paths(folder)
+    return make_spec(read_spec(specs[-1]), str(specs[-1])) if specs else None
+
+
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ComparedRows:
     """Rows that one spec compares although their training settings differ.
 
     Attributes:
@@ -26,7 +53,7 @@ class Asked:
     backbone: str
     rows: tuple[tuple[str, str], ...]
 
-    def within(self, other: "Asked") -> bool:
+    def within(self, other: "ComparedRows") -> bool:
         """Whether another spec compares the same rows and more."""
         return self.backbone == other.backbone and set(self.rows) < set(other.rows)
 
@@ -55,9 +82,9 @@ def read_specs(out: Path) -> Iterable[tuple[Path, RunSpec]]:
             yield path, make_spec(read_spec(path), str(path))
 
 
-def read_asked(out: Path) -> tuple[Asked, ...]:
+def read_comparisons(out: Path) -> tuple[ComparedRows, ...]:
     """What the specs of a results folder compare with settings that differ between methods."""
-    comparisons: dict[Asked, None] = {}
+    comparisons: dict[ComparedRows, None] = {}
     for path, spec in read_specs(out):
         for reference, section in spec.backbones.items():
             rows = tuple(
@@ -69,7 +96,7 @@ def read_asked(out: Path) -> tuple[Asked, ...]:
             )
             if len({settings for _, settings in rows}) > 1:
                 name = "" if reference.endswith(".py") else backbone_name(reference)
-                comparisons[Asked(name, rows)] = None
+                comparisons[ComparedRows(name, rows)] = None
     return tuple(one for one in comparisons if not any(one.within(other) for other in comparisons))
 
 
