@@ -1,8 +1,9 @@
 """The mini data on which the numbers of the README and the docs were measured.
 
 They are made from installed packages, so that other releases of those make other data. For every mini task,
-published.json has the releases and the fingerprint of each subset; ``python -m tasks.mini.published`` writes
-it anew from what is installed, after which the README's numbers have to be measured again.
+published.json has the releases and the fingerprint of each subset;
+``python -m warmup_bench.tasks.mini.published`` writes it anew from what is installed, after which the numbers
+of the README have to be measured again.
 """
 
 import json

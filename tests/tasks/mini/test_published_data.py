@@ -27,7 +27,7 @@ def test_mini_data_have_the_published_fingerprints(task: str, mini: Callable[[st
 
 @pytest.mark.parametrize("task", MADE_FROM)
 def test_they_were_published_on_the_locked_releases(task: str) -> None:
-    """After ``make lock``: python -m tasks.mini.published, and the README's numbers once more."""
+    """After ``make lock``: warmup_bench.tasks.mini.published, and the README's numbers once more."""
     assert tuple(published(task).releases) == MADE_FROM[task]
     for name, release in published(task).releases.items():
         assert name == "python" or re.search(rf"^{name}=={re.escape(release)}\b", LOCK, re.MULTILINE), name
