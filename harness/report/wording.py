@@ -136,7 +136,7 @@ def _reading(blocks: "Sequence[Block]") -> str:
     starts = sorted({block.settings.warm_start.steps for block in blocks})
     after = f" ({'/'.join(map(str, starts))} steps)" if any(starts) else ""
     return (
-        "MeanScore: mean over seeds ± standard deviation. Costs: training after the shared warm start"
+        "Score: mean over seeds ± standard deviation. Costs: training after the shared warm start"
         f"{after}, sampling included, and decoding the test set; means over a row's cells, peak memory the "
         "largest."
     )
