@@ -69,8 +69,11 @@ def versions() -> dict[str, str]:
     # Without the name of a build: torch's is +cpu here and +cu130 on a node with a GPU.
     releases = {package: installed_version(package) for package in ("python", "warmup-bench", *PACKAGES)}
     digest = hashlib.sha256()
-    root = Path(__file__).parents[1]
-    for path in sorted(root.rglob("*.py")):
+    root = Path(__file__).parents[2]
+    # Part by part: in a checkout some are links, which a search from the root does not follow.
+    for path in sorted(path for part in root.iterdir() for path in (part, *part.rglob("*.py"))):
+        if path.suffix != ".py":
+            continue
         digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes() + b"\0")
     releases["warmup-bench"] += f", files {digest.hexdigest()[:12]}"
     return releases
