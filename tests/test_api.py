@@ -120,7 +120,7 @@ def test_in_a_notebook_a_result_is_a_table(folder: Path) -> None:
     results = wb.load(folder)
     page = results._repr_html_()
     assert page.count("<table>") == len(results.tables())
-    assert "<th>warmup</th>" in page
+    assert ">warmup</th>" in page
     assert repr(results) == f"<Results of {folder}: 4 cells>"
 
 

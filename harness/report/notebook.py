@@ -1,4 +1,4 @@
-"""Tables in a notebook: scores and gains as plain HTML, without a style sheet of their own."""
+"""Tables in a notebook: scores and gains as plain HTML, which needs no style sheet."""
 
 from collections.abc import Sequence
 from html import escape
@@ -7,6 +7,8 @@ from warmup_bench.report.lines import TextCell, TextLine, score_lines
 from warmup_bench.report.table import Table
 from warmup_bench.report.wording import heading
 
+LEFT, RIGHT = "text-align:left", "text-align:right"
+
 
 def fragment(tables: Sequence[Table]) -> str:
     """Each table with its findings; names and texts are escaped."""
@@ -14,16 +16,18 @@ def fragment(tables: Sequence[Table]) -> str:
 
 
 def _table(table: Table) -> str:
-    head = "".join(f"<th>{escape(column.name)}</th>" for column in table.columns)
+    head = "".join(f'<th style="{RIGHT}">{escape(column.name)}</th>' for column in table.columns)
     body = "".join(_row(line) for line in score_lines(table))
-    findings = "".join(f"<p><b>{escape(finding)}</b></p>" for finding in table.findings)
-    caption = f"<caption>{escape(heading(table))}</caption>"
-    return f"<table>{caption}<thead><tr><th></th>{head}</tr></thead><tbody>{body}</tbody></table>{findings}"
+    said = "".join(f"<li>{escape(finding)}</li>" for finding in table.findings)
+    caption = f'<caption style="{LEFT};white-space:nowrap"><b>{escape(heading(table))}</b></caption>'
+    grid = f"<table>{caption}<thead><tr><th></th>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return grid + (f"<ul>{said}</ul>" if said else "")
 
 
 def _row(line: TextLine) -> str:
-    label = f"<th>{escape(line.label)}</th>"
-    return f"<tr>{label}{''.join(f'<td>{_cell(cell)}</td>' for cell in line.cells)}</tr>"
+    below = ";font-weight:normal;padding-left:1.5em" if line.kind in ("gain", "interval") else ""
+    cells = "".join(f'<td style="{RIGHT}">{_cell(cell)}</td>' for cell in line.cells)
+    return f'<tr><th style="{LEFT}{below}">{escape(line.label)}</th>{cells}</tr>'
 
 
 def _cell(cell: TextCell) -> str:
