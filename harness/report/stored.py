@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from warmup_bench.contracts.errors import UserError
 from warmup_bench.contracts.settings import Stats
-from warmup_bench.plan.plan import Plan
 from warmup_bench.report.build import build_tables
 from warmup_bench.report.failed import failed_cells
 from warmup_bench.report.layouts import layout, metric_keys
@@ -14,6 +14,9 @@ from warmup_bench.report.table import Table
 from warmup_bench.store.failures import Failure
 from warmup_bench.store.results import Result, read_results
 from warmup_bench.store.specs import newest_spec
+
+if TYPE_CHECKING:
+    from warmup_bench.plan.plan import Plan
 
 
 def tables_of(
@@ -60,7 +63,7 @@ def stored_stats(folder: Path) -> Stats:
     return Stats() if spec is None else spec.stats
 
 
-def tables_of_run(plan: Plan, failures: Mapping[str, Failure]) -> list[Table]:
+def tables_of_run(plan: "Plan", failures: Mapping[str, Failure]) -> list[Table]:
     """The tables of the cells of a plan that are finished, in its order; those that failed are missing.
 
     Args:
