@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from warmup_bench.contracts.errors import UserError
@@ -38,7 +39,22 @@ def spec_paths(out: Path) -> list[Path]:
 def newest_spec(folder: Path) -> RunSpec | None:
     """The newest spec that ran in a folder, None where there is none."""
     specs = spec_paths(folder)
-    return make_spec(read_spec(specs[-1]), str(specs[-1])) if specs else None
+    return _spec_at(specs[-1]) if specs else None
+
+
+def _spec_at(path: Path) -> RunSpec:
+    """A stored spec. A report asks for each several times, and YAML takes long to read.
+
+    Raises:
+        UserError: As :func:`warmup_bench.spec.spec.make_spec`.
+    """
+    state = path.stat()
+    return _spec_of(path, state.st_size, state.st_mtime_ns)
+
+
+@lru_cache(maxsize=256)
+def _spec_of(path: Path, size: int, changed: int) -> RunSpec:
+    return make_spec(read_spec(path), str(path))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +95,7 @@ def read_specs(out: Path) -> Iterable[tuple[Path, RunSpec]]:
     """The specs that ran in a folder, the oldest first; without those of another version of this program."""
     for path in spec_paths(out):
         with suppress(UserError):
-            yield path, make_spec(read_spec(path), str(path))
+            yield path, _spec_at(path)
 
 
 def read_comparisons(out: Path) -> tuple[ComparedRows, ...]:
