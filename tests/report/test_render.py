@@ -114,6 +114,13 @@ def test_markdown_is_whole_whatever_a_name_holds(tables: list[Table]) -> None:
     assert "de-en: de-en, 30 examples" in text  # name and fingerprint of the data
 
 
+def test_words_are_a_readers_and_no_class_of_ours(tables: list[Table]) -> None:
+    for name in ("md", "latex"):
+        text = RENDERERS[name](tables)
+        assert "Score: mean over seeds" in text
+        assert re.findall(r"\b[A-Z][a-z]+[A-Z][a-z]\w*", text) == []
+
+
 def test_csv_has_every_number_in_full(tables: list[Table]) -> None:
     rows = list(csv.DictReader(io.StringIO(RENDERERS["csv"](tables))))
     assert tuple(rows[0]) == COLUMNS
