@@ -9,7 +9,7 @@ import numpy as np
 
 from warmup_bench.contracts.metric import FloatArray, MetricContext
 from warmup_bench.score.inputs import check_inputs, reference_streams
-from warmup_bench.score.ngrams import counted_in_blocks, ngram_counts, token_ids
+from warmup_bench.score.ngrams import Vocabulary, counted_in_blocks, ngram_counts, tokens, words
 
 ORDER = 4
 """Longest n-gram."""
@@ -19,6 +19,9 @@ TOKENIZERS = {"zh": ("zh",), "ja": ("ja-mecab", "char"), "ko": ("ko-mecab", "cha
 
 Falling back on characters is our choice: 13a takes a Japanese sentence for one word. The signature tells.
 """
+
+_AT_ONCE, _MARK = 32, "\0"
+"""Words that are tokenized together, and what keeps them apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,24 +79,34 @@ class BLEU:
         return str(BLEUSignature({**vars(scorer), "num_refs": self.context.references}))
 
 
-def _counts(scorer: Any, hypotheses: Sequence[str], references: Sequence[str]) -> FloatArray:
+def _counts(
+    scorer: Any, vocabulary: Vocabulary, hypotheses: tuple[str, ...], references: tuple[str, ...]
+) -> FloatArray:
     """SacreBLEU's counts against one reference each, [examples, 10], without its loop over n-grams.
 
     Its 13a tokenizer looks at a character and its neighbours only, so that white space ends all it sees, but
     for a hyphen at a line's end; other tokenizers get the whole text.
     """
-    local = scorer.tokenizer_signature == "13a"
-    local = local and not any("-\n" in text for side in (hypotheses, references) for text in side)
-    if not local:
-        hypotheses, references = (
-            [scorer._preprocess_segment(text) for text in side] for side in (hypotheses, references)
-        )
-    ours, theirs = token_ids(
-        hypotheses, references, lambda word: scorer.tokenizer(word).split() if local else [word]
-    )
+    sides = hypotheses, references
+    if scorer.tokenizer_signature == "13a" and not any("-\n" in text for side in sides for text in side):
+        ours, theirs = (tokens(vocabulary, side, _cut_by_13a) for side in sides)
+    else:
+        ours, theirs = (words(vocabulary, tuple(map(scorer._preprocess_segment, side))) for side in sides)
     counts = ngram_counts(ours, theirs, ORDER)
-    lengths = np.stack([ours[1], theirs[1]], axis=1)
+    lengths = np.stack([ours.lengths, theirs.lengths], axis=1)
     return np.concatenate([lengths, counts[..., 2], counts[..., 0]], axis=1)
+
+
+def _cut_by_13a(stretches: list[str]) -> list[list[str]]:
+    """The tokens of words, by a call for as many as a segment has: the tokenizer keeps what it was given."""
+    tokenize = _scorer("").tokenizer
+    found: list[list[str]] = []
+    for first in range(0, len(stretches), _AT_ONCE):
+        some = stretches[first : first + _AT_ONCE]
+        joined = f" {_MARK} ".join(some)
+        apart = tokenize(joined).split(_MARK) if joined.count(_MARK) < len(some) else map(tokenize, some)
+        found += map(str.split, apart)
+    return found
 
 
 @lru_cache(maxsize=8)

@@ -9,7 +9,7 @@ import numpy as np
 
 from warmup_bench.contracts.metric import FloatArray, MetricContext
 from warmup_bench.score.inputs import check_inputs, reference_streams
-from warmup_bench.score.ngrams import character_ids, counted_in_blocks, ngram_counts, token_ids
+from warmup_bench.score.ngrams import Vocabulary, characters, counted_in_blocks, ngram_counts, tokens
 
 CHAR_ORDER, WORD_ORDER, BETA = 6, 2, 2
 """Longest character and word n-grams, and the weight of recall: what makes chrF into chrF++."""
@@ -67,15 +67,19 @@ class ChrF:
         return str(CHRFSignature({**vars(_scorer()), "num_refs": self.context.references}))
 
 
-def _counts(hypotheses: Sequence[str], references: Sequence[str]) -> FloatArray:
+def _counts(vocabulary: Vocabulary, hypotheses: tuple[str, ...], references: tuple[str, ...]) -> FloatArray:
     """SacreBLEU's counts against one reference each, [examples, 24], without its loop over n-grams."""
-    bare = [character_ids(["".join(text.split()) for text in side]) for side in (hypotheses, references)]
-    ours, theirs = token_ids(hypotheses, references, _scorer()._remove_punctuation)
-    counts = np.concatenate(
-        [ngram_counts(bare[0], bare[1], CHAR_ORDER), ngram_counts(ours, theirs, WORD_ORDER)], axis=1
-    )
+    sides = hypotheses, references
+    ours, theirs = map(characters, sides)
+    by_character = ngram_counts(ours, theirs, CHAR_ORDER)
+    ours, theirs = (tokens(vocabulary, side, _cut) for side in sides)
+    counts = np.concatenate([by_character, ngram_counts(ours, theirs, WORD_ORDER)], axis=1)
     counts[..., 0] *= counts[..., 1] > 0  # sacreBLEU counts no n-gram of an order that the reference lacks
     return counts.reshape(len(hypotheses), 3 * (CHAR_ORDER + WORD_ORDER))
+
+
+def _cut(stretches: list[str]) -> list[list[str]]:
+    return list(map(_scorer()._remove_punctuation, stretches))
 
 
 @cache

@@ -1,5 +1,7 @@
 """Counts by sorting against sacreBLEU's loops, and by hand."""
 
+from unittest.mock import patch
+
 import numpy as np
 import pytest
 import sacrebleu.metrics
@@ -11,19 +13,44 @@ from warmup_bench.score import ngrams
 from warmup_bench.score.bleu import BLEU
 from warmup_bench.score.chrf import ChrF
 
-TEXT = st.text(alphabet="ab .(,-1\n\u3000\x85猫\ud800é&<", max_size=14)
+TEXT = st.text(alphabet="ab .(,-1\n\u3000\x85猫\ud800é&<\0²", max_size=14) | st.sampled_from(
+    ["<skipped>", "a <skipped> &quot;b", "\0 , a."]
+)
 PAIRS = st.lists(st.tuples(TEXT, TEXT), min_size=1, max_size=6)
 
 
 def test_by_hand():
     # "aab" and "ab" against "aba": 1-grams a a b / a b a match 2 a + 1 b; 2-grams aa ab / ab ba match ab
-    hypotheses, references = ngrams.token_ids(["a a b", ""], ["a b a", "c"], lambda word: [word])
+    vocabulary = ngrams.Vocabulary()
+    hypotheses, references = (ngrams.words(vocabulary, side) for side in (("a a b", ""), ("a b a", "c")))
     counts = ngrams.ngram_counts(hypotheses, references, orders=4)
     assert counts.tolist() == [
         [[3, 3, 3], [2, 2, 1], [1, 1, 0], [0, 0, 0]],
         [[0, 1, 0], [0, 0, 0], [0, 0, 0], [0, 0, 0]],
     ]
-    assert references[0].tolist() == [0, 1, 0, 2]
+    assert references.ids.tolist() == [0, 1, 0, 2]
+
+
+def test_each_word_is_cut_once():
+    vocabulary, asked = ngrams.Vocabulary(), []
+
+    def cut(words):
+        asked.extend(words)
+        return [[] if word == "..." else [word[:-1], word[-1]] for word in words]
+
+    first = ngrams.tokens(vocabulary, ("a b, c.", "b, ..."), cut)
+    second = ngrams.tokens(vocabulary, ("c. d! b,",), cut)
+    assert asked == ["b,", "c.", "...", ",", ".", "d!"]  # tokens of before may be words too
+    names = list(vocabulary.numbers)
+    assert [names[i] for i in first.ids] == ["a", "b", ",", "c", ".", "b", ","]
+    assert first.lengths.tolist() == [5, 2]
+    assert [names[i] for i in second.ids] == ["c", ".", "d", "!", "b", ","]
+
+
+def test_as_many_words_as_a_long_text_has():
+    text = " ".join(f"({i % 9}x{i},y)-{i}" for i in range(100)) + " \0 end."
+    got = BLEU(MetricContext()).segment_statistics([text], [[text[5:]]], [])
+    assert got.tolist() == sacrebleu.metrics.BLEU()._extract_corpus_statistics([text], [[text[5:]]])
 
 
 @pytest.mark.parametrize("block", [1, 9, 2**14])
@@ -31,15 +58,12 @@ def test_by_hand():
 @given(PAIRS)
 def test_equal_to_sacrebleu_on_any_text(block, pairs):
     hypotheses, golds = [h for h, _ in pairs], [r for _, r in pairs]
-    before = ngrams.BLOCK_SYMBOLS, ngrams.BLOCK_PAIRS
-    ngrams.BLOCK_SYMBOLS, ngrams.BLOCK_PAIRS = block, max(2, block // 4)
-    try:
+    small = {"BLOCK_SYMBOLS": block, "BLOCK_PAIRS": max(2, block // 4), "VOCABULARY_WORDS": block}
+    with patch.multiple(ngrams, **small):
         got = {
             make: make(MetricContext()).segment_statistics(hypotheses, [[r] for r in golds], [])
             for make in (BLEU, ChrF)
         }
-    finally:
-        ngrams.BLOCK_SYMBOLS, ngrams.BLOCK_PAIRS = before
     for make, library in (
         (BLEU, sacrebleu.metrics.BLEU()),
         (ChrF, sacrebleu.metrics.CHRF(word_order=2)),
