@@ -31,6 +31,10 @@ def main(
             help="Python of an environment with TRL; without it, grpo is skipped.",
         ),
     ] = None,
+    data: Annotated[
+        list[Path] | None,
+        typer.Option(exists=True, dir_okay=False, help="Real text for paired_tests: a segment a line."),
+    ] = None,
     profile: Annotated[
         bool, typer.Option("--profile", help="Print the top operators of a missed aim.")
     ] = False,
@@ -45,10 +49,14 @@ def main(
     sizes = _known(size, ("tiny", "mini", "t5-small", "t5-base"), "--size") if size else Options().sizes
     _known([device], ("cpu", "cuda"), "--device")
     _known([dtype], ("float32", "bfloat16"), "--dtype")
-    options = Options(sizes, rounds, device, dtype, profile, trl_python)
+    options = Options(sizes, rounds, device, dtype, profile, trl_python, tuple(data or ()))
     result: dict[str, Any] = {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "options": {**asdict(options), "trl_python": None if trl_python is None else "given"},
+        "options": {
+            **asdict(options),
+            "trl_python": None if trl_python is None else "given",
+            "data": [file.name for file in options.data],
+        },
         "load_average": os.getloadavg(),
         "machine": run_fresh(machine, options),
         "skipped": {},

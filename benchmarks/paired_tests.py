@@ -1,227 +1,117 @@
-"""CPU seconds and memory of the statistics, side by side with the libraries on the same work.
+"""Scores and tests of two systems, side by side with the libraries on the same texts.
 
-    python benchmarks/paired_tests.py --json paired_tests.json
-
-Two systems x 3,000 made segments, BLEU and chrF++, 10,000 randomisations and 1,000 bootstrap resamples in one
-run: ours, ours with ``--compat sacrebleu`` (the same numbers to the last digit, which is checked) and
-sacreBLEU's PairedTest. Then ours on growing test sets, and the scoring of 2,000 texts against the libraries'
-own paths.
-Every line is a process of its own on one thread; the best of ``--repeats`` is shown.
+BLEU and chrF++ of 3,000 segments, 10,000 randomisations and 1,000 bootstrap resamples: as ``warmup-bench
+compare`` has them and by sacreBLEU's PairedTest. Then ours on growing test sets, and the scoring of 2,000 texts
+against the libraries' own paths. Every figure is that of a fresh process on one thread. Texts follow a law of
+words (:mod:`benchmarks.texts`); those of ``--data`` are taken too.
 """
 
-import argparse
-import json
 import os
-import platform
-import random
-import resource
-import subprocess
-import sys
-import time
-from pathlib import Path
+import statistics
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
-SYLLABLES = ["ka", "lo", "mi", "ter", "san", "du", "re", "vo", "ni", "pel", "gra", "sti", "on", "ex", "ul"]
-SEED = 12345
+import numpy as np
+
+from benchmarks.paired_sides import Work, spent
+from benchmarks.process import run_fresh
+from benchmarks.record import Options, Record, judge
+from benchmarks.timing import Sample, Side, interleave
+
+SCORED, SIZES = 2_000, (10_000, 100_000)
+"""Segments of the scoring alone, and of ours alone."""
+FEW = Work(40, randomizations=200, resamples=200)
+"""At the tests' size."""
+
+Runs = dict[str, list[dict[str, Any]]]
+"""What each side found in every round."""
 
 
-def made(segments: int, words: int, systems: int = 2) -> tuple[list[list[str]], list[str]]:
-    """Hypotheses of systems that get four words of five right, and references of about ``words`` words."""
-    rng = random.Random(1)
-    lexicon = ["".join(rng.choices(SYLLABLES, k=rng.randint(1, 4))) for _ in range(8000)]
-    golds = []
-    for _ in range(segments):
-        drawn = [
-            lexicon[int(8000 * rng.random() ** 3)] for _ in range(rng.randint(words // 2, words * 3 // 2))
-        ]
-        golds.append(" ".join(drawn).capitalize() + ".")
-    outputs = [
-        [" ".join(w if rng.random() < 0.8 else rng.choice(lexicon) for w in gold.split()) for gold in golds]
-        for _ in range(systems)
+def measure(options: Options) -> list[Record]:
+    """Records of the tests on made texts and on those of files, of their growth, and of the scoring."""
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"  # of the processes to come
+    tiny = options.sizes == ("tiny",)
+    work = FEW if tiny else Work()
+    records = _tests("made", work, options)
+    for segments in (2 * FEW.segments,) if tiny else SIZES:
+        run = run_fresh(spent, "ours", replace(work, segments=segments))
+        for what, fewer in zip(("cpu", "peak"), records, strict=False):
+            name = f"ours, tests of {segments:,} made segments / of {work.segments:,}"
+            figures = {"ours": [run[what]], "other": [fewer.ours]}
+            records.append(_record(name, fewer.unit, figures, {"ours": [run]}, over="ours"))
+    if options.data:
+        records += _tests("given", replace(work, files=options.data), options)
+    work = replace(work, segments=FEW.segments if tiny else SCORED)
+    for metric, library, part in (("chrF++", "sacreBLEU", "chrf"), ("ROUGE", "rouge-score", "rouge")):
+        runs = _in_turn({"ours": f"our_{part}", "other": part}, work, options.rounds)
+        check(runs)
+        name = f"{library} / ours, {metric} of {work.segments:,} made segments"
+        records.append(_record(name, "CPU s", _figures(runs, "cpu"), runs))
+    return records
+
+
+def check(runs: Runs, randomizations: int = 0) -> None:
+    """See that both sides found the same scores, and p that differ by no more than their draws do.
+
+    Raises:
+        AssertionError: They did not.
+    """
+    ours, other = (runs[side][0] for side in ("ours", "other"))
+    if not np.allclose(ours["scores"], other["scores"], rtol=1e-9):
+        raise AssertionError(f"the scores differ: {ours['scores']} and {other['scores']}")
+    if randomizations:
+        pairs = np.array([ours["p"], other["p"]])
+        mean = pairs.mean(axis=0)
+        deviation = np.sqrt(2 * mean * (1 - mean) / randomizations)
+        if (np.abs(pairs[0] - pairs[1]) > 5 * deviation + 1 / randomizations).any():
+            raise AssertionError(f"the p differ: {ours['p']} and {other['p']}")
+
+
+def _tests(texts: str, work: Work, options: Options) -> list[Record]:
+    """CPU seconds and peak memory of ours and of sacreBLEU, and CPU seconds of the tests alone."""
+    parts = {"ours": "ours", "other": "sacrebleu", "counts": "sacrebleu_counts"}
+    runs = _in_turn(parts, work, options.rounds)
+    check(runs, work.randomizations)
+    seconds, peaks = _figures(runs, "cpu"), _figures(runs, "peak")
+    alone = {
+        "ours": [run["tests"] for run in runs["ours"]],
+        "other": [a - b for a, b in zip(seconds["other"], seconds["counts"], strict=True)],
+    }
+    aims = ("", "") if work.segments == FEW.segments else (">= 20", "<= 1")
+    what = f"tests of {runs['ours'][0]['segments']:,} {texts} segments"
+    return [
+        _record(f"sacreBLEU / ours, {what}", "CPU s", seconds, runs, aims[0]),
+        _record(f"ours / sacreBLEU, {what}, peak memory", "MiB", peaks, {}, aims[1], over="ours"),
+        _record(f"sacreBLEU / ours, {what}, n-grams counted before", "CPU s", alone, {}),
     ]
-    return outputs, golds
 
 
-def metrics_of(outputs: list[list[str]], golds: list[str]) -> dict[str, tuple[object, list[object]]]:
-    """Our metrics with the statistics of every system."""
-    from warmup_bench import MetricContext
-    from warmup_bench.score.bleu import BLEU
-    from warmup_bench.score.chrf import ChrF
+def _in_turn(parts: Mapping[str, str], work: Work, rounds: int) -> Runs:
+    """Run every side's part in fresh processes, the sides in turn; the round that warms up is left out."""
+    runs: Runs = {side: [] for side in parts}
 
-    references = [[gold] for gold in golds]
-    made_metrics = {"bleu": BLEU(MetricContext(references=1)), "chrf++": ChrF(MetricContext(references=1))}
-    return {
-        key: (metric, [metric.segment_statistics(lines, references, []) for lines in outputs])
-        for key, metric in made_metrics.items()
-    }
+    def started(side: str) -> Side:
+        def run() -> Sample:
+            found = run_fresh(spent, parts[side], work)
+            runs[side].append(found)
+            return Sample(found["wall"], found["cpu"])
 
+        return run
 
-def ours(segments: int) -> dict[str, object]:
-    """Statistics, 10,000 randomisations and 1,000 resamples of both metrics."""
-    from warmup_bench.comparison import compare
-
-    outputs, golds = made(segments, 22)
-    started = time.process_time()
-    scored = metrics_of(outputs, golds)
-    counted = time.process_time()
-    ids = [str(i) for i in range(segments)]
-    p = {
-        key: compare(a[None], b[None], metric.aggregate, ids=ids, seed=SEED).p_value
-        for key, (metric, (a, b)) in scored.items()
-    }
-    return {"seconds": time.process_time() - started, "counting": counted - started, "p": p}
+    interleave({side: started(side) for side in parts}, rounds)
+    return {side: found[1:] for side, found in runs.items()}
 
 
-def compat(segments: int) -> dict[str, object]:
-    """The same by sacreBLEU's draws and counting."""
-    from warmup_bench.comparison.compat import SCORERS, sacrebleu_paired_test
-
-    outputs, golds = made(segments, 22)
-    started = time.process_time()
-    scored = metrics_of(outputs, golds)
-    counted = time.process_time()
-    p = {
-        key: sacrebleu_paired_test(statistics, SCORERS[key], seed=SEED)[1].p_value
-        for key, (_, statistics) in scored.items()
-    }
-    return {"seconds": time.process_time() - started, "counting": counted - started, "p": p}
+def _figures(runs: Runs, name: str) -> dict[str, list[float]]:
+    return {side: [run[name] for run in found] for side, found in runs.items()}
 
 
-def sacrebleu(segments: int) -> dict[str, object]:
-    """PairedTest with both metrics."""
-    import sacrebleu.metrics
-    from sacrebleu.significance import PairedTest
-
-    os.environ["SACREBLEU_SEED"] = str(SEED)
-    outputs, golds = made(segments, 22)
-    started = time.process_time()
-    metrics = {
-        "bleu": sacrebleu.metrics.BLEU(references=[golds]),
-        "chrf++": sacrebleu.metrics.CHRF(word_order=2, references=[golds]),
-    }
-    _, found = PairedTest([("a", outputs[0]), ("b", outputs[1])], metrics, None, "ar", 10_000, 1_000)()
-    seconds = time.process_time() - started
-    p = {"bleu": found["BLEU"][1].p_value, "chrf++": found["chrF2++"][1].p_value}
-    started = time.process_time()  # its counting alone, with new scorers, whose caches are empty
-    for scorer in (sacrebleu.metrics.BLEU(), sacrebleu.metrics.CHRF(word_order=2)):
-        scorer._ref_cache = scorer._cache_references([golds])
-        for lines in outputs:
-            scorer._extract_corpus_statistics(lines, None)
-    return {"seconds": seconds, "counting": time.process_time() - started, "p": p}
-
-
-def score_chrf(segments: int) -> dict[str, object]:
-    """Ours: chrF++ of one system."""
-    from warmup_bench import MetricContext
-    from warmup_bench.score.chrf import ChrF
-
-    outputs, golds = made(segments, 22, systems=1)
-    metric, references = ChrF(MetricContext()), [[gold] for gold in golds]
-    started = time.process_time()
-    score = float(metric.aggregate(metric.segment_statistics(outputs[0], references, []).sum(axis=0)))
-    return {"seconds": time.process_time() - started, "score": score}
-
-
-def score_chrf_library(segments: int) -> dict[str, object]:
-    """SacreBLEU's corpus_score."""
-    import sacrebleu.metrics
-
-    outputs, golds = made(segments, 22, systems=1)
-    started = time.process_time()
-    score = sacrebleu.metrics.CHRF(word_order=2).corpus_score(outputs[0], [golds]).score
-    return {"seconds": time.process_time() - started, "score": score}
-
-
-def score_rouge(segments: int) -> dict[str, object]:
-    """Ours: ROUGE-1, ROUGE-2 and ROUGE-L of summaries."""
-    from warmup_bench import MetricContext
-    from warmup_bench.score.rouge import ROUGE1, ROUGE2, ROUGEL
-
-    outputs, golds = made(segments, 24, systems=1)
-    references = [[gold] for gold in golds]
-    started = time.process_time()
-    scores = []
-    for make in (ROUGE1, ROUGE2, ROUGEL):
-        metric = make(MetricContext())
-        statistics = metric.segment_statistics(outputs[0], references, [])
-        scores.append(float(metric.aggregate(statistics.sum(axis=0))))
-    return {"seconds": time.process_time() - started, "score": scores}
-
-
-def score_rouge_library(segments: int) -> dict[str, object]:
-    """rouge-score's RougeScorer with its stemmer."""
-    from rouge_score.rouge_scorer import RougeScorer
-
-    outputs, golds = made(segments, 24, systems=1)
-    names = ["rouge1", "rouge2", "rougeL"]
-    started = time.process_time()
-    scorer = RougeScorer(names, use_stemmer=True)
-    found = [scorer.score(gold, text) for gold, text in zip(golds, outputs[0], strict=True)]
-    scores = [100 * sum(row[name].fmeasure for row in found) / segments for name in names]
-    return {"seconds": time.process_time() - started, "score": scores}
-
-
-PARTS = {
-    part.__name__: part
-    for part in (ours, compat, sacrebleu, score_chrf, score_chrf_library, score_rouge, score_rouge_library)
-}
-
-
-def measure(part: str, segments: int, repeats: int) -> dict[str, object]:
-    """The best of several processes."""
-    runs = []
-    for _ in range(repeats):
-        command = [sys.executable, __file__, "--part", part, "--segments", str(segments)]
-        environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-        done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
-        runs.append(json.loads(done.stdout))
-    best = min(runs, key=lambda run: run["seconds"])
-    print(
-        f"{part:20} {segments:>7,} segments  {best['seconds']:8.2f} s CPU  {best['memory']:5.0f} MB"
-        + (f"  ({best['counting']:.2f} s of it counting n-grams)" if "counting" in best else "")
-    )
-    return {"part": part, "segments": segments, **best}
-
-
-def main() -> None:
-    """Measure every part and print the ratios."""
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    arguments.add_argument("--segments", type=int, default=3000)
-    arguments.add_argument("--sizes", default="10000,100000", help="test sets for ours alone")
-    arguments.add_argument("--repeats", type=int, default=3)
-    arguments.add_argument("--json", type=Path)
-    arguments.add_argument("--part", choices=PARTS, help="one part in this process (used by the benchmark)")
-    options = arguments.parse_args()
-    if options.part:
-        PARTS[options.part](8)  # imports and tables are not part of the work
-        found = PARTS[options.part](options.segments)
-        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(json.dumps({**found, "memory": memory}))
-        return
-    base, fast, same = (
-        measure(p, options.segments, options.repeats) for p in ("sacrebleu", "ours", "compat")
-    )
-    if base["p"] != same["p"]:
-        sys.exit(f"--compat gives p = {same['p']}, sacreBLEU {base['p']}")
-    lines = [base, fast, same]
-    for size in filter(None, options.sizes.split(",")):
-        lines.append(measure("ours", int(size), 1))
-    pairs = [
-        (measure(f"{part}_library", 2000, options.repeats), measure(part, 2000, options.repeats))
-        for part in ("score_chrf", "score_rouge")
-    ]
-    print(f"\np: sacreBLEU and compat {base['p']}, ours {fast['p']}")
-    print(f"sacreBLEU / ours: {base['seconds'] / fast['seconds']:.1f} times the CPU seconds,")
-    print(f"sacreBLEU / compat: {base['seconds'] / same['seconds']:.1f} times,")
-    alone = [line["seconds"] - line["counting"] for line in (base, fast, same)]
-    print("the tests alone, once the n-grams are counted (stored results keep the counts):")
-    print(f"sacreBLEU / ours {alone[0] / alone[1]:.1f}, sacreBLEU / compat {alone[0] / alone[2]:.1f} times.")
-    for library, mine in pairs:
-        print(f"{mine['part']}: library / ours {library['seconds'] / mine['seconds']:.1f} times")
-        lines += [library, mine]
-    if options.json:
-        machine = {"machine": platform.processor() or platform.machine(), "python": platform.python_version()}
-        options.json.write_text(json.dumps({"lines": lines, **machine}, indent=2) + "\n", encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()
+def _record(
+    name: str, unit: str, figures: Mapping[str, list[float]], runs: Runs, aim: str = "", over: str = "other"
+) -> Record:
+    """Medians of both sides over the rounds, and of the ratio within a round."""
+    under = "other" if over == "ours" else "ours"
+    ratio = statistics.median(a / b for a, b in zip(figures[over], figures[under], strict=True))
+    ours, other = (statistics.median(figures[side]) for side in ("ours", "other"))
+    return judge(name, ours, other, unit, ratio=ratio, aim=aim, detail={"figures": figures, "runs": runs})

@@ -23,6 +23,7 @@ class Options:
         dtype: "float32", or "bfloat16" for autocast.
         profile: Whether a missed aim is profiled (``detail["profile"]``).
         trl_python: Interpreter of an environment with TRL, for :mod:`benchmarks.grpo`.
+        data: Texts, a segment a line, for :mod:`benchmarks.paired_tests` beside its own.
     """
 
     sizes: tuple[str, ...] = ("mini", "t5-small")
@@ -31,6 +32,7 @@ class Options:
     dtype: str = "float32"
     profile: bool = False
     trl_python: Path | None = None
+    data: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ NAMES = (
     "decoding",
     "driver",
     "report",
+    "paired_tests",
     "cluster",
     "data_parallel",
 )

@@ -6,6 +6,7 @@ table share them. Rows come as floats, ready for a matrix product.
 """
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,10 @@ BLOCK_BYTES = 2**24
 SUM_BYTES = 2**20
 """Size of the summed statistics that are scored at once, as float64: they and what a metric makes of them
 stay in a cache of the processor."""
+
+
+KEPT_DRAWS = 2**22
+"""Draws of units, over all resamples, that are kept for the next metric."""
 
 
 def product_dtype(statistics: FloatArray) -> np.dtype[Any]:
@@ -59,10 +64,23 @@ def resample_counts(
 
     Each stratum (a test set of so many units) gives as many draws as it has units, from a stream of its own.
     """
+    drawn = _kept if sum(strata) * rounds <= KEPT_DRAWS else _resampled
+    for counts in drawn(tuple(strata), rounds, seed):
+        yield counts.astype(dtype)
+
+
+@lru_cache(maxsize=1)
+def _kept(strata: tuple[int, ...], rounds: int, seed: int) -> tuple[NDArray[Any], ...]:
+    """All of :func:`_resampled`, in as few bytes as its numbers need."""
+    dtype = np.min_scalar_type(sum(strata))
+    return tuple(counts.astype(dtype) for counts in _resampled(strata, rounds, seed))
+
+
+def _resampled(strata: tuple[int, ...], rounds: int, seed: int) -> Iterator[NDArray[Any]]:
     streams = [_generator(seed, f"bootstrap {i}" if i else "bootstrap") for i in range(len(strata))]
     for rows in _blocks(sum(strata), rounds):
         drawn = [_counts(rng, units, rows) for rng, units in zip(streams, strata, strict=True)]
-        yield np.concatenate(drawn, axis=1).astype(dtype)
+        yield np.concatenate(drawn, axis=1)
 
 
 def seed_counts(seeds: int, rounds: int, seed: int) -> FloatArray:
@@ -86,7 +104,8 @@ def _generator(seed: int, purpose: str) -> np.random.Generator:
 
 def _counts(rng: np.random.Generator, units: int, rows: int) -> NDArray[np.int64]:
     """Multinomial counts by counting index draws: exact, and faster than ``Generator.multinomial``."""
-    cells = rng.integers(0, units, size=(rows, units)) + units * np.arange(rows)[:, None]
+    cells = rng.integers(0, units, size=(rows, units))
+    cells += units * np.arange(rows)[:, None]
     return np.bincount(cells.ravel(), minlength=rows * units).reshape(rows, units)
 
 
