@@ -1,9 +1,9 @@
 """Scores and tests of two systems, side by side with the libraries on the same texts.
 
 BLEU and chrF++ of 3,000 segments, 10,000 randomisations and 1,000 bootstrap resamples: as ``warmup-bench
-compare`` has them and by sacreBLEU's PairedTest. Then ours on growing test sets, and the scoring of 2,000 texts
-against the libraries' own paths. Every figure is that of a fresh process on one thread. Texts follow a law of
-words (:mod:`benchmarks.texts`); those of ``--data`` are taken too.
+compare`` has them and by sacreBLEU's PairedTest. Then ours on growing test sets, and the scoring of 2,000
+texts against the libraries' own paths. Every figure is that of a fresh process on one thread. The words of
+made texts follow Zipf's law (:mod:`benchmarks.texts`); the texts of ``--data`` are taken too.
 """
 
 import os
@@ -17,6 +17,7 @@ import numpy as np
 from benchmarks.paired_sides import Work, spent
 from benchmarks.process import run_fresh
 from benchmarks.record import Options, Record, judge
+from benchmarks.texts import texts_of
 from benchmarks.timing import Sample, Side, interleave
 
 SCORED, SIZES = 2_000, (10_000, 100_000)
@@ -32,6 +33,7 @@ def measure(options: Options) -> list[Record]:
     """Records of the tests on made texts and on those of files, of their growth, and of the scoring."""
     os.environ["OPENBLAS_NUM_THREADS"] = "1"  # of the processes to come
     tiny = options.sizes == ("tiny",)
+    texts_of(1, options.data)  # before anything takes time
     work = FEW if tiny else Work()
     records = _tests("made", work, options)
     for segments in (2 * FEW.segments,) if tiny else SIZES:

@@ -52,6 +52,8 @@ class System:
 
     def part(self, runs: Sequence[str], ids: Sequence[str]) -> "System":
         """The system with these runs and these examples only, in this order."""
+        if (tuple(runs), tuple(ids)) == (self.runs, self.ids):
+            return self
         at = {name: i for i, name in enumerate(self.ids)}
         rows = [at[name] for name in ids]
         chosen = [self.runs.index(run) for run in runs]

@@ -2,6 +2,8 @@
 
 import json
 import sys
+from collections import Counter
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
@@ -11,9 +13,10 @@ from benchmarks.inputs import CAP, SAMPLES, SOURCE, TARGET, draws, random_batch
 from benchmarks.memory import naive_loss, our_loss
 from benchmarks.models import SIZES, make_llama, make_t5
 from benchmarks.record import Options, UnavailableError, judge
+from benchmarks.texts import texts_of
 from benchmarks.timing import Sample, Times, called, interleave, profile, timed
 
-from benchmarks import grpo
+from benchmarks import grpo, paired_tests
 from tiny import counting_costs, distance, gradients_of
 
 TINY = SIZES["tiny"]
@@ -142,6 +145,38 @@ def test_steps_that_drew_another_number_of_tokens_are_not_compared():
     grpo.check_tokens([100, 99], [100, 100])
     with pytest.raises(AssertionError, match="ours drew"):
         grpo.check_tokens([100, 97], [100, 100])
+
+
+def test_made_texts_have_the_words_of_a_language():
+    texts = texts_of(300)
+    words = [word for line in texts.references for word in line.split()]
+    assert 18 * 300 < len(words) < 24 * 300
+    kinds = Counter(words)
+    assert 0.3 < len(kinds) / len(words) < 0.5
+    # by Zipf's law the tenth word comes (10 + 1.7) / (1 + 1.7) times less often than the first
+    counts = sorted(kinds.values(), reverse=True)
+    assert 2.5 < counts[0] / counts[9] < 7
+    for output in texts.outputs:
+        same = [
+            a == b
+            for line, gold in zip(output, texts.references, strict=True)
+            for a, b in zip(line.split(), gold.split(), strict=True)
+        ]
+        assert sum(same) / len(same) == pytest.approx(0.8, abs=0.03)
+
+
+@pytest.mark.parametrize(
+    ("scores", "p", "found"),
+    [
+        ([20.0, 30.0 + 1e-10], [0.02, 0.5], None),
+        ([20.0, 30.01], [0.02, 0.5], "the scores differ"),
+        ([20.0, 30.0], [0.1, 0.5], "the p differ"),  # 0.02 and 0.1 of 1,000 draws: 0.08 is 7.6 deviations
+    ],
+)
+def test_paired_tests_that_found_something_else_are_not_compared(scores, p, found):
+    runs = {"ours": [{"scores": [20.0, 30.0], "p": [0.02, 0.49]}], "other": [{"scores": scores, "p": p}]}
+    with pytest.raises(AssertionError, match=found) if found else nullcontext():
+        paired_tests.check(runs, 1000)
 
 
 def test_without_an_environment_there_is_nothing_to_compare_with():
