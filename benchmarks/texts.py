@@ -6,12 +6,13 @@ import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from benchmarks.record import UnavailableError
 
 LEXICON = 10_000
-"""Words of the made language: 3,000 segments then have 14,600 distinct ones, those with a comma or a capital
+"""Words of the made language: 3,000 segments then have 14,700 distinct ones, those with a comma or a capital
 counted too; as many sentences of scientific abstracts have 10,500."""
 CONSONANTS, VOWELS = "tnshrdlcmwfgypbvkjxqz", "eaoiu"
 """Letters, the frequent ones first."""
@@ -61,7 +62,7 @@ def made(segments: int, rng: random.Random) -> tuple[list[str], list[str]]:
     Frequencies of words follow Zipf's law, frequent words are short, and letters have frequencies too;
     sentences have capitals, commas, hyphens, quotes, numbers and an end.
     """
-    lexicon = [_word(rank, rng) for rank in range(LEXICON)]
+    lexicon = _lexicon()
     weights = list(itertools.accumulate(1 / (rank + 2.7) for rank in range(LEXICON)))
     references, words = [], []
     for _ in range(segments):
@@ -76,6 +77,12 @@ def lines_of(file: Path) -> list[str]:
     """The lines of a text, which may be compressed, that are not empty."""
     content = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
     return [line for line in content.decode("utf-8").split("\n") if line.strip()]
+
+
+@cache
+def _lexicon() -> list[str]:
+    rng = random.Random(2)
+    return [_word(rank, rng) for rank in range(LEXICON)]
 
 
 def _word(rank: int, rng: random.Random) -> str:
