@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -203,7 +204,7 @@ def make_system(
         groups=None if groups is None else tuple(groups),
         sources=None if sources is None else tuple(sources),
         references=golds,
-        references_digests=tuple(map(references_digest, golds)),
+        references_digests=_digests(golds),
         outputs=tuple(map(tuple, outputs)),
         metrics=metrics,
         statistics={
@@ -211,6 +212,12 @@ def make_system(
             for key, metric in metrics.items()
         },
     )
+
+
+@lru_cache(maxsize=1)
+def _digests(golds: tuple[tuple[str, ...], ...]) -> tuple[int, ...]:
+    """Of the references that all systems of a comparison share."""
+    return tuple(map(references_digest, golds))
 
 
 def read_lines(path: Path) -> list[str]:
