@@ -187,6 +187,7 @@ def run(
     from rich.console import Console
 
     from warmup_bench.execution.runner import execute, prepare, score_learned_metrics
+    from warmup_bench.execution.upkeep import tidy
     from warmup_bench.plan.jobs import outstanding
     from warmup_bench.plan.preflight import require
     from warmup_bench.report.progress import ProgressDisplay
@@ -202,6 +203,8 @@ def run(
         require(plan, work)
         with ProgressDisplay(console, len(work.steps)) as display:
             failures = execute(plan, work, display)
+    else:
+        tidy(plan)
     finished = [cell.id for cell in plan.cells if cell.id not in failures]
     if not finished:
         name, failure = next(iter(failures.items()))

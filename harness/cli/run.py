@@ -48,6 +48,7 @@ def run_command(
     console = Console(highlight=False)
     with console.status("Reading data and planning …"):
         from warmup_bench.execution.runner import prepare
+        from warmup_bench.execution.upkeep import tidy
         from warmup_bench.plan.jobs import outstanding
         from warmup_bench.plan.preflight import require
 
@@ -68,6 +69,7 @@ def run_command(
         if (stopped := carry_out(console, plan, work, failures)) is not None:
             return stopped
     else:
+        tidy(plan)
         console.print(f"All {len(work.done)} cells are stored already; nothing is trained.", highlight=True)
     finished = [cell.id for cell in plan.cells if cell.id not in failures]
     unscored = _score(console, plan, finished)
@@ -113,8 +115,9 @@ def _say_what_is_next(console: Console, plan: "Plan", shard: "Shard | None", fai
             f"{failed} of {len(plan.cells)} cells failed; {out}/cells/*/{FAILED} say more. "
             "The same command tries them again."
         )
+    models = {"all": ", models", "trained": ", trained models", "none": ""}[plan.spec.store.models]
     console.print(
-        f"\nStored in [bold]{out}[/] (predictions with their warmups, statistics, ledger, models).",
+        f"\nStored in [bold]{out}[/] (predictions with their warmups, statistics, ledger{models}).",
         highlight=True,
     )
     following = f"[bold]warmup-bench report {out} --format md[/]"
@@ -164,6 +167,8 @@ def print_counts(console: Console, work: "Work") -> None:
         f"{len(work.pending)} cells to run, {len(work.done)} stored already; "
         f"{starts} warm starts and {trainings} trainings to make, up to {work.workers} at a time{devices}."
     )
+    if work.again:
+        console.print(f"{work.again} of them are made again: their models were not kept.")
 
 
 def print_plan(console: Console, plan: "Plan", work: "Work") -> None:

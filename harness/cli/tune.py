@@ -52,6 +52,7 @@ def tune_command(
     here = collect_spec({**study, **machine}, spec_file, assignments)
     console = Console(highlight=False)
     with console.status("Reading data and planning …"):
+        from warmup_bench.execution.upkeep import tidy
         from warmup_bench.models.load import quiet_transformers
         from warmup_bench.plan.jobs import outstanding
         from warmup_bench.plan.tuning import make_sweep, metric_of, name_of
@@ -65,7 +66,9 @@ def tune_command(
     if dry_run:
         print_plan(console, sweep.plan, work)
         return 0
-    if work.pending and (stopped := _run_sweep(console, sweep, work)) is not None:
+    if not work.pending:
+        tidy(sweep.plan)
+    elif (stopped := _run_sweep(console, sweep, work)) is not None:
         return stopped
     _choose(console, spec, sweep, metric)
     return 0

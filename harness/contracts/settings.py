@@ -347,6 +347,18 @@ class Resources(_Section):
     memory: float | None = Field(default=None, gt=0, description="GB of memory; None: none is reserved")
 
 
+class Store(_Section):
+    """What a training leaves behind. No number depends on it, and predictions, logs, ledgers, statistics and
+    provenance always stay.
+    """
+
+    models: Literal["all", "trained", "none"] = Field(
+        default="all",
+        description="what stays once nothing of the run needs it any more; trained: trained models, without "
+        "the warm starts; what is needed again later is trained again",
+    )
+
+
 def shown(value: Any) -> str:
     """A setting's value in words."""
     return f"{value:g}" if isinstance(value, float) else "none" if value is None else str(value)

@@ -7,6 +7,7 @@ import yaml
 from warmup_bench.execution.executors import Listener
 from warmup_bench.execution.executors.choose import executor
 from warmup_bench.execution.scoring import Scored, score_all
+from warmup_bench.execution.upkeep import tidy
 from warmup_bench.plan.jobs import Work, jobs_of
 from warmup_bench.plan.plan import Plan, make_plan
 from warmup_bench.spec.cell import content_hash
@@ -15,6 +16,7 @@ from warmup_bench.store.examples import write_examples
 from warmup_bench.store.failures import Failure
 from warmup_bench.store.folders import check, clear_unfinished, is_done, require_writable, write_file, writing
 from warmup_bench.store.locks import hold, sweep
+from warmup_bench.store.models import has_model
 from warmup_bench.store.study import refuse_published
 
 
@@ -73,7 +75,9 @@ def execute(plan: Plan, work: Work, listener: Listener) -> dict[str, Failure]:
                 with writing(folder) as temporary:
                     write_examples(temporary, splits)
             save_spec(plan)
-        return run_steps(work.steps, listener)
+        failures = run_steps(work.steps, listener)
+    tidy(plan)
+    return failures
 
 
 def _sweep(plan: Plan) -> None:
@@ -86,7 +90,7 @@ def _sweep(plan: Plan) -> None:
             (job.cell.warm_start_id, job.warm_start_folder),
             (job.cell.training_id, job.training_folder),
         ):
-            if is_done(folder):
+            if has_model(folder):
                 clear(job.checkpoints(name))
 
 

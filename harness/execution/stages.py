@@ -35,6 +35,7 @@ from warmup_bench.store.folders import (
     write_table,
     writing,
 )
+from warmup_bench.store.models import end_removal, reading, writing_model
 from warmup_bench.store.training_log import LOG
 from warmup_bench.train.ledger import NOTHING, Ledger, Outlay
 
@@ -51,7 +52,7 @@ def run_warm_start(job: Job, report: Report, group: RankGroup = ALONE) -> None:
     From scratch: random weights by the seed, a tokenizer of the training split, then supervised steps on the
     direct path. From a checkpoint: the same steps from its weights (none by default).
     """
-    if _stored(job.warm_start_folder, group):
+    if _stored(job.warm_start_folder, job.has_start, group):
         return
     import torch
 
@@ -94,7 +95,7 @@ def run_warm_start(job: Job, report: Report, group: RankGroup = ALONE) -> None:
         )
     if not group.first:
         return
-    with writing(job.warm_start_folder) as folder:
+    with writing_model(job.warm_start_folder) as folder:
         if settings.warm_start.steps:
             shutil.copyfile(work / LOG, folder / LOG)
         backbone.save(folder)
@@ -102,13 +103,15 @@ def run_warm_start(job: Job, report: Report, group: RankGroup = ALONE) -> None:
     clear(work)
 
 
-def _stored(folder: Path, group: RankGroup) -> bool:
-    """Whether a folder is there, its files checked; else what an unfinished try has left of it is removed."""
-    if is_done(folder):
+def _stored(folder: Path, there: Callable[[], bool], group: RankGroup) -> bool:
+    """Whether all that is needed of a folder is there, its files checked; else what an unfinished try has
+    left of it is removed."""
+    if group.of_first(there()):  # what other processes do may change it between two ranks' looks
         check(folder)
         return True
     if group.first:
         clear_unfinished(folder.parent, folder.name)
+        end_removal(folder)
     return False
 
 
@@ -128,7 +131,7 @@ def run_cell(job: Job, report: Report, group: RankGroup = ALONE) -> None:
 
 def run_training(job: Job, report: Report, group: RankGroup = ALONE) -> None:
     """Train the cell's method from the shared warm start, unless that is there."""
-    if _stored(job.training_folder, group):
+    if _stored(job.training_folder, job.has_training, group):
         return
     import torch
 
@@ -188,7 +191,7 @@ def run_training(job: Job, report: Report, group: RankGroup = ALONE) -> None:
     if not group.first:
         return
     ledger.truncated = cut
-    with writing(job.training_folder) as folder:
+    with writing_model(job.training_folder) as folder:
         shutil.copyfile(log, folder / LOG)
         backbone.save(folder / "model")
         write_json(folder / "ledger.json", ledger.to_dict())
@@ -343,9 +346,10 @@ def _load(job: Job, folder: Path, lora: Lora | None = None) -> Any:
     from warmup_bench.models.lora import ADAPTER
 
     adapter = folder if (folder / ADAPTER).is_file() else None
-    base = folder if adapter is None else check(job.warm_start_folder)
-    dropout = job.cell.settings.train.dropout
-    backbone = load_backbone(str(base), dropout=dropout, lora=lora, adapter=adapter)
+    start, dropout = job.warm_start_folder, job.cell.settings.train.dropout
+    base = folder if adapter is None else check(start)
+    with reading(*{start if place == start else job.training_folder for place in (folder, base)}):
+        backbone = load_backbone(str(base), dropout=dropout, lora=lora, adapter=adapter)
     _prepare(backbone, job)
     return backbone
 

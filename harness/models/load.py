@@ -24,6 +24,7 @@ from warmup_bench.models.presets import UNKNOWN_CHECKPOINT
 from warmup_bench.models.state import SpecialTokens
 from warmup_bench.models.tokenizer import ANSWER, SEPARATOR, train_tokenizer
 from warmup_bench.store.hashes import hash_files
+from warmup_bench.store.models import require_model
 
 RESERVED = (SEPARATOR, "<|reserved_special_token_0|>", "<|fim_middle|>", "<|file_separator|>", "<file_sep>")
 """Tokens that pretrained vocabularies have and plain text never uses; the first found is the separator."""
@@ -69,6 +70,8 @@ def resolve_preset(reference: str) -> Entry[Preset]:
         )
         return Entry(preset.name, preset, str(folder), _contents(folder))
     if "/" in reference and reference not in backbones().names() and not reference.endswith(".py"):
+        for stored in (folder, folder.parent):  # a run's warm start, or its training with a folder "model"
+            require_model(stored)
         if folder.exists() or reference.startswith((".", "/")):
             raise UserError(
                 f"folder {reference} holds no config.json",

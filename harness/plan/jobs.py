@@ -1,22 +1,39 @@
 """What a plan still has to do: jobs, and the folders to make for them in their order."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from warmup_bench.contracts.registry import metrics
-from warmup_bench.contracts.resolve import resolve_method
 from warmup_bench.contracts.settings import Score
 from warmup_bench.plan.matches import matchable, spent_by
 from warmup_bench.plan.plan import Plan
 from warmup_bench.score.cells import is_scored
 from warmup_bench.spec.cell import Cell
 from warmup_bench.store.folders import check, is_done
+from warmup_bench.store.models import has_model
 from warmup_bench.store.provenance import free_cores
 from warmup_bench.store.stored import read_facts
 
 Kind = Literal["warm start", "training", "cell"]
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """A training, and what reads its model.
+
+    Attributes:
+        training: Its id.
+        cells: Ids of the plan's cells that decode it.
+        with_start: Whether decoding reads the warm start too: under adapters, and where the method gives
+            warmups.
+    """
+
+    training: str
+    cells: tuple[str, ...]
+    with_start: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +52,8 @@ class Job:
         matched: Cell whose training FLOPs are this one's budget.
         track: Trackers that its training's log goes to.
         devices: Processes that share its batches, one a device.
+        models: Which models stay, as ``store.models`` says.
+        branches: Trainings of the plan that start from its warm start, its own among them.
     """
 
     cell: Cell
@@ -50,6 +69,8 @@ class Job:
     matched: Cell | None = None
     track: tuple[str, ...] = ()
     devices: int = 1
+    models: str = "all"
+    branches: tuple[Branch, ...] = ()
 
     @property
     def folder(self) -> Path:
@@ -72,11 +93,34 @@ class Job:
         return self.out / "warm-starts" / self.cell.warm_start_id
 
     @property
-    def decodes_with_warm_start(self) -> bool:
-        """Whether decoding reads the warm start too: under adapters, and where the method gives warmups."""
-        if self.cell.settings.lora.rank > 0:
+    def branch(self) -> Branch:
+        """That of its training."""
+        return next(branch for branch in self.branches if branch.training == self.cell.training_id)
+
+    def needs_model(self, branch: Branch | None = None) -> bool:
+        """Whether a cell of the plan is still to be decoded with a training's model, its own by default."""
+        cells = (branch or self.branch).cells
+        return not all(is_done(self.out / "cells" / cell / "decode") for cell in cells)
+
+    def needs_start(self) -> bool:
+        """Whether a training of the plan is still to start from its warm start, or to be decoded with it."""
+        return any(map(self._starts, self.branches))
+
+    def _starts(self, branch: Branch) -> bool:
+        training = self.out / "trainings" / branch.training
+        if not is_done(training):
             return True
-        return self.cell.warmup == "given" and resolve_method(self.method).value.gives_at_inference
+        return self.needs_model(branch) and (branch.with_start or not has_model(training))
+
+    def has_start(self) -> bool:
+        """Whether its warm start is stored with all that the plan needs of it."""
+        folder = self.warm_start_folder
+        return is_done(folder) and (has_model(folder) or not self.needs_start())
+
+    def has_training(self) -> bool:
+        """Whether its training is stored with all that the plan needs of it."""
+        folder = self.training_folder
+        return is_done(folder) and (has_model(folder) or not self.needs_model())
 
     def checkpoints(self, name: str) -> Path:
         """Where a warm start or a training keeps its checkpoints while it is under way."""
@@ -109,6 +153,10 @@ class Step:
         }
         return folders[self.kind]
 
+    def is_stored(self) -> bool:
+        """Whether a warm start or a training is there with all that the plan needs of it."""
+        return self.job.has_start() if self.kind == "warm start" else self.job.has_training()
+
     @property
     def lock(self) -> Path:
         """The file that its process holds while it makes the folder."""
@@ -135,6 +183,11 @@ class Work:
         """The cells of the steps of one kind."""
         return [step.job.cell for step in self.steps if step.kind == kind]
 
+    @property
+    def again(self) -> int:
+        """How many of the steps make what is stored already, since its model was not kept."""
+        return sum(step.kind != "cell" and is_done(step.target) for step in self.steps)
+
 
 def outstanding(plan: Plan) -> Work:
     """Compare a plan with its results folder.
@@ -153,30 +206,30 @@ def outstanding(plan: Plan) -> Work:
             continue
         pending.append(job.cell)
         needs = None
-        for kind, key, folder in _needed(job):
-            if not is_done(folder):
-                steps.setdefault(key, Step(key, kind, job, needs))
-                needs = key
+        for kind, key in _needed(job):
+            steps.setdefault(key, Step(key, kind, job, needs))
+            needs = key
         steps[job.cell.id] = Step(job.cell.id, "cell", job, needs)
     places = {seed: place for place, seed in enumerate(plan.spec.seeds)}
-    ordered = tuple(sorted(steps.values(), key=lambda step: _place(step, places)))
+    place = _place if plan.spec.store.models == "all" else _place_to_let_go
+    ordered = tuple(sorted(steps.values(), key=lambda step: place(step, places)))
     return Work(tuple(done), tuple(pending), ordered, _workers(plan, len(pending)))
 
 
-def _needed(job: Job) -> list[tuple[Kind, str, Path]]:
-    """What a pending cell is made from, as (kind, key, folder), each after what it needs itself.
+def _needed(job: Job) -> Iterator[tuple[Kind, str]]:
+    """What has to be made for a pending cell, as (kind, key), each after what it needs itself.
 
     A stored training needs no warm start any more, unless decoding reads it beside the model.
     """
-    key = f"warm start {job.cell.warm_start_id}"
-    start: tuple[Kind, str, Path] = "warm start", key, job.warm_start_folder
-    if is_done(job.training_folder):
-        reads = not is_done(job.folder / "decode") and job.decodes_with_warm_start
-        return [start] if reads else []
-    steps = [start]
-    if job.matched is not None and job.matched_training is not None:
-        steps.append(("training", f"training {job.matched.training_id}", job.matched_training))
-    return [*steps, ("training", f"training {job.cell.training_id}", job.training_folder)]
+    trained = job.has_training()
+    reads = job.branch.with_start and not is_done(job.folder / "decode")
+    if (reads or not trained) and not job.has_start():
+        yield "warm start", f"warm start {job.cell.warm_start_id}"
+    if trained:
+        return
+    if job.matched is not None and job.matched_training is not None and not is_done(job.matched_training):
+        yield "training", f"training {job.matched.training_id}"
+    yield "training", f"training {job.cell.training_id}"
 
 
 def _place(step: Step, seeds: Mapping[int, int]) -> tuple[bool, int, bool, bool, bool]:
@@ -189,8 +242,18 @@ def _place(step: Step, seeds: Mapping[int, int]) -> tuple[bool, int, bool, bool,
     return step.kind != "warm start", seeds[cell.seed], *late
 
 
+def _place_to_let_go(step: Step, seeds: Mapping[int, int]) -> tuple[bool, bool, int, bool, bool]:
+    """The same where models are let go: what ends the need for one first, so that no more trainings and warm
+    starts stand at once than there are workers.
+    """
+    cell = step.job.cell
+    first = step.kind != "cell", step.kind == "warm start"
+    return *first, seeds[cell.seed], bool(cell.matched), cell.warmup != "sampled"
+
+
 def jobs_of(plan: Plan) -> list[Job]:
     """A job for each cell of a plan, in its order."""
+    branches = _branches(plan)
     references = {entry.name: reference for reference, entry in plan.presets.items()}
     sources = {m.value.name: r for m, r in zip(plan.methods.values(), plan.spec.methods, strict=True)}
     candidates = matchable(plan.cells)
@@ -209,9 +272,23 @@ def jobs_of(plan: Plan) -> list[Job]:
             matched=spent_by(cell, candidates) if cell.matched else None,
             track=plan.spec.track,
             devices=plan.devices,
+            models=plan.spec.store.models,
+            branches=branches[cell.warm_start_id],
         )
         for cell in plan.cells
     ]
+
+
+def _branches(plan: Plan) -> dict[str, tuple[Branch, ...]]:
+    """The trainings from every warm start of a plan, by its id; of a shard's plan, those of all shards."""
+    found: dict[str, dict[str, Branch]] = defaultdict(dict)
+    for cell in plan.whole or plan.cells:
+        method = plan.methods[cell.method].value
+        with_start = cell.settings.lora.rank > 0 or method.gives_at_inference
+        of_start, training = found[cell.warm_start_id], cell.training_id
+        known = of_start.get(training, Branch(training, (), with_start))
+        of_start[training] = replace(known, cells=(*known.cells, cell.id))
+    return {start: tuple(of_start.values()) for start, of_start in found.items()}
 
 
 def _all_scored(job: Job) -> bool:

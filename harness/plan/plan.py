@@ -40,6 +40,7 @@ class Plan:
         learned: Learned metrics that can score here; they do so when all cells are decoded.
         left_out: Why a learned metric of the task can't, one sentence each.
         other_data: Why the data are others than the published ones, a sentence; empty where they are not.
+        whole: Of a shard, the cells of all shards.
     """
 
     spec: RunSpec
@@ -56,6 +57,7 @@ class Plan:
     left_out: tuple[str, ...] = ()
     other_data: str = ""
     devices: int = 1
+    whole: tuple[Cell, ...] = ()
 
     def data_folder(self, subset: str) -> Path:
         """Where the examples of a subset are kept."""

@@ -126,7 +126,7 @@ def slice_of(plan: Plan, shard: Shard) -> Slice:
 def take_shard(plan: Plan, shard: Shard) -> tuple[Plan, list[str]]:
     """The plan with the cells of one shard, and what to say of it."""
     part, every = slice_of(plan, shard), len(plan.cells)
-    taken = replace(plan, cells=part.cells)
+    taken = replace(plan, cells=part.cells, whole=plan.cells)
     if not part.cells:
         filled = "1 shard" if part.filled == 1 else f"{part.filled} shards"
         empty = f"Shard {shard} is empty: the {every} cells of this plan fill {filled}. Nothing to do."

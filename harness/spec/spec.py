@@ -30,6 +30,7 @@ from warmup_bench.contracts.settings import (
     Score,
     Settings,
     Stats,
+    Store,
     Tune,
     at_least_one,
     distinct,
@@ -100,6 +101,7 @@ class RunSpec(BaseModel):
         "else one that is started here for the run",
     )
     resources: Resources = Resources()
+    store: Store = Store()
     retries: int = Field(
         default=3, ge=0, description="ray: how often a step is tried again whose node or worker was lost"
     )

@@ -71,7 +71,7 @@ def writing(folder: Path, *, replace: bool = False) -> Iterator[Path]:
         except OSError:
             if not is_done(folder):  # another process may have finished the same work first
                 raise
-        _sync(folder.parent)
+        sync(folder.parent)
     except Exception as error:
         failed = system_error(error)
         if failed is None:
@@ -114,6 +114,21 @@ def check(folder: Path, only: Collection[str] | None = None) -> Path:
         CorruptError: A file is missing, has another size or other bytes, or the manifest can't be read.
     """
     manifest = read_json(folder / DONE)
+    try:
+        _verify(folder, manifest, only)
+    except CorruptError:
+        if read_json(folder / DONE) == manifest:
+            raise
+        return check(folder, only)  # another process has let its model go, or taken it in, since it was read
+    return folder
+
+
+def _verify(folder: Path, manifest: dict[str, Any], only: Collection[str] | None) -> None:
+    """See that a folder is what its manifest says.
+
+    Raises:
+        CorruptError: It is not.
+    """
     version = manifest.get("schema_version")
     if not isinstance(version, int) or version < 1:
         raise _corrupt(folder / DONE, "names no schema version")
@@ -132,7 +147,6 @@ def check(folder: Path, only: Collection[str] | None = None) -> Path:
             raise _corrupt(path, f"has {path.stat().st_size} bytes, not {size}")
         if _digest(path) != digest:
             raise _corrupt(path, "has other contents than were stored")
-    return folder
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -152,9 +166,13 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write readable JSON, keys sorted."""
-    text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False)
-    path.write_text(text + "\n", encoding="utf-8")
+    """Write :func:`json_text`."""
+    path.write_text(json_text(content), encoding="utf-8")
+
+
+def json_text(content: Any) -> str:
+    """Readable JSON, keys sorted."""
+    return json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def write_file(path: Path, text: str) -> None:
@@ -167,9 +185,9 @@ def write_file(path: Path, text: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_text(text, encoding="utf-8")
-        _sync(temporary)
+        sync(temporary)
         temporary.replace(path)
-        _sync(path.parent)
+        sync(path.parent)
     except OSError as error:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -320,12 +338,12 @@ def _listed(folder: Path, manifest: dict[str, Any]) -> dict[str, tuple[int, str]
 def _write_manifest(folder: Path) -> None:
     files = {}
     for path in sorted(folder.rglob("*")):
-        _sync(path)
+        sync(path)
         if not path.is_dir():
             files[str(path.relative_to(folder))] = (path.stat().st_size, _digest(path))
     write_json(folder / DONE, {"schema_version": SCHEMA_VERSION, "files": files})
-    _sync(folder / DONE)
-    _sync(folder)
+    sync(folder / DONE)
+    sync(folder)
 
 
 def _digest(path: Path) -> str:
@@ -333,7 +351,8 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """See that a file, or the names in a folder, are on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -12,6 +12,7 @@ from warmup_bench.contracts.registry import metrics
 from warmup_bench.spec.cell import Cell
 from warmup_bench.store.failures import read_failures
 from warmup_bench.store.folders import check, is_done, is_number, read_json, read_table
+from warmup_bench.store.models import RECORDS
 from warmup_bench.store.specs import ComparedRows, read_comparisons
 from warmup_bench.store.stored import (
     DIGEST,
@@ -43,9 +44,6 @@ COLUMNS: dict[str, Kind] = {
 """Of every file of predictions."""
 MORE_COLUMNS: dict[str, Kind] = {"warmup": "text or none", "warmup_forced": "truth", "finished": "truth"}
 """Of those that a run has written."""
-
-READ = ("ledger.json", "provenance.json", "log.jsonl")
-"""Files of a training that a report reads."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -225,7 +223,7 @@ def read_result(folder: Path, compared: tuple[ComparedRows, ...] = ()) -> Result
     check(folder / "decode")
     context, order = read_facts(folder)
     cell = read_cell(folder)
-    training = check(training_folder(folder, cell), only=READ)
+    training = check(training_folder(folder, cell), only=RECORDS)
     trained, decoded = (read_json(of / "ledger.json") for of in (training, folder / "decode"))
     ledger = _ledger(trained, decoded, training / "ledger.json")
     scores = _in_order(stored_scores(folder), order)

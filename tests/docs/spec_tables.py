@@ -8,10 +8,10 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from warmup_bench.contracts.settings import Resources, Score, Settings, Stats, Tune
+from warmup_bench.contracts.settings import Resources, Score, Settings, Stats, Store, Tune
 from warmup_bench.spec.spec import RunSpec
 
-OWN = {"score": Score, "stats": Stats, "tune": Tune, "resources": Resources}
+OWN = {"score": Score, "stats": Stats, "tune": Tune, "resources": Resources, "store": Store}
 """Sections of a run, beside those of :class:`warmup_bench.contracts.settings.Settings`."""
 
 

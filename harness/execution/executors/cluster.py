@@ -39,7 +39,7 @@ from warmup_bench.execution.executors.stopping import Stop, listening
 from warmup_bench.plan.jobs import Step
 from warmup_bench.spec.spec import RunSpec
 from warmup_bench.store.failures import Failure, failure_of
-from warmup_bench.store.folders import check, is_done, make_folder, write_file
+from warmup_bench.store.folders import check, make_folder, write_file
 from warmup_bench.store.locks import claim, token_of
 
 PATIENCE = 120.0
@@ -178,7 +178,7 @@ class _Crew:
             try:
                 if not lock.enter_context(claim(step.lock)):
                     return "busy"
-                if step.kind != "cell" and is_done(step.target):  # somebody else has made it by now
+                if step.kind != "cell" and step.is_stored():  # somebody else has made it by now
                     check(step.target)
                     return "done"
             except UserError as error:

@@ -21,6 +21,7 @@ from warmup_bench.execution.executors.rank import Stage, children_threads, end_w
 from warmup_bench.execution.executors.ranks import follow, run_together
 from warmup_bench.execution.executors.stopping import Stop, deaf_children, listening
 from warmup_bench.execution.stages import run_cell, run_training, run_warm_start
+from warmup_bench.execution.upkeep import tidy_after
 from warmup_bench.models.parallel import ALONE
 from warmup_bench.plan.jobs import Kind, Step
 from warmup_bench.store.failures import Failure, failure_of
@@ -254,6 +255,7 @@ def run_step(
                 STAGES[step.kind](step.job, report, ALONE)
             else:
                 run_together(STAGES[step.kind], step, report)
+            tidy_after(step.job)
     except KeyboardInterrupt:
         return "stopped"
     except (Exception, SystemExit) as error:  # a plugin may raise anything, and call sys.exit
