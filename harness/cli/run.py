@@ -191,9 +191,12 @@ def print_plan(console: Console, plan: "Plan", work: "Work") -> None:
         trainings=work.of_kind("training"),
         cells=work.of_kind("cell"),
         workers=1 if alone else work.workers * plan.devices,
+        at_once=work.workers,
     )
     where = "on one worker" if alone else "a worker"
     console.print(
         f"Estimate: {flops(cost.flops)} FLOPs, about {cost.seconds / 60:.1f} minutes at "
-        f"{cost.rate / 1e9:.0f} GFLOP/s {where}, {cost.disk / 1e6:.0f} MB on disk in {plan.out}."
+        f"{cost.rate / 1e9:,.0f} GFLOP/s {where}, {cost.disk / 1e6:.0f} MB on disk in {plan.out}."
     )
+    for source in cost.sources:
+        console.print(Text(f"  {source}"))

@@ -129,11 +129,12 @@ def make_backbone(
     offline: bool,
     languages: Languages | None = None,
     lora: Lora | None = None,
+    weights: bool = True,
 ) -> Backbone:
     """A fresh backbone: random weights (by torch's seed) and a tokenizer of ``texts``, or a checkpoint.
 
     ``languages`` are the task's, for checkpoints that are told them (mBART, M2M-100, NLLB); ``lora`` puts
-    adapters on the model.
+    adapters on the model; without ``weights`` a checkpoint's stay where they are, and random ones are made.
 
     Raises:
         UserError: The checkpoint can't be found or read.
@@ -151,6 +152,7 @@ def make_backbone(
             prompt_suffix=preset.prompt_suffix,
             languages=languages,
             lora=lora,
+            weights=weights,
         )
     tokenizer = train_tokenizer(texts, preset.vocabulary)
     settings = dict(preset.config)
@@ -180,6 +182,7 @@ def load_backbone(
     languages: Languages | None = None,
     lora: Lora | None = None,
     adapter: Path | None = None,
+    weights: bool = True,
 ) -> Backbone:
     """Load a checkpoint by hub id or local folder, in fp32 (training casts per operation where asked to).
 
@@ -193,6 +196,7 @@ def load_backbone(
         languages: Of source and target, for checkpoints that are told them.
         lora: Adapters to add, where its rank is not 0.
         adapter: Folder with stored adapters to read, the checkpoint being their base.
+        weights: False: a model of its shape with random weights; its own are neither fetched nor read.
 
     Raises:
         UserError: It is not there, unreachable, not in safetensors, corrupt, lacks some of its weights, or is
@@ -219,14 +223,17 @@ def load_backbone(
             warnings.filterwarnings("ignore", message="Recommended: pip install sacremoses")
             tokenizer = AutoTokenizer.from_pretrained(checkpoint, **where)
         auto = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
-        model, info = auto.from_pretrained(
-            checkpoint,
-            config=config,
-            use_safetensors=True,
-            dtype=torch.float32,
-            output_loading_info=True,
-            **where,
-        )
+        if weights:
+            model, info = auto.from_pretrained(
+                checkpoint,
+                config=config,
+                use_safetensors=True,
+                dtype=torch.float32,
+                output_loading_info=True,
+                **where,
+            )
+        else:
+            model, info = auto.from_config(config).to(torch.float32), {"missing_keys": ()}
         if any(getattr(config, key, None) for key in EXPERTS):
             raise ValueError("mixtures of experts are not supported: their operations can't be counted")
         if info["missing_keys"]:  # transformers would go on with random weights in their place

@@ -1,6 +1,6 @@
 """The one model of what steps cost, from shapes and lengths: estimates, forecasts and shards all read it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from warmup_bench.contracts.method import Method
 from warmup_bench.contracts.settings import Budget, Decode, Lora, Settings
@@ -206,10 +206,48 @@ def training_operations(
     return Operations(scored=spent.total) if matched else spent
 
 
-def disk_bytes(costs: Costs, lora: Lora, *, starts: int = 0, trainings: int = 0, decoded: int = 0) -> int:
-    """Bytes that models (fp32) and predictions (about 300 for each decoded example) take."""
-    kept = costs.trainable if lora.rank else costs.parameters
-    return 4 * (trainings * kept + starts * costs.parameters) + 300 * decoded
+def reads_start(settings: Settings, method: Method) -> bool:
+    """Whether decoding reads the warm start beside the model: under adapters, and where the method gives
+    warmups.
+    """
+    return settings.lora.rank > 0 or method.gives_at_inference
+
+
+@dataclass(slots=True)
+class Disk:
+    """What steps write.
+
+    Attributes:
+        starts: Bytes of the model (fp32) of each warm start; ``bases``: of those that decoding reads too.
+        trainings: The same of each training.
+        decoded: Examples, about 300 bytes each.
+    """
+
+    starts: list[int] = field(default_factory=list)
+    bases: list[int] = field(default_factory=list)
+    trainings: list[int] = field(default_factory=list)
+    decoded: int = 0
+
+    def add(
+        self, costs: Costs, lora: Lora, *, starts: int = 0, trainings: int = 0, base: bool = False
+    ) -> None:
+        """Add so many models of one size; a training with LoRA stores its adapter alone."""
+        (self.bases if base else self.starts).extend([4 * costs.parameters] * starts)
+        self.trainings += [4 * (costs.trainable if lora.rank else costs.parameters)] * trainings
+
+    def peak(self, models: str, workers: int) -> int:
+        """Bytes that stand on the disk when most do.
+
+        Args:
+            models: Which models stay, as ``store.models`` says. Of those that don't, no more stand at once
+                than there are workers, since what ends the need for one comes first.
+            workers: Steps at once.
+        """
+        written = self.starts, self.bases, self.trainings
+        stay = {"all": written, "trained": written[1:], "none": ()}[models]
+        go = {"all": (), "trained": written[:1], "none": (self.starts + self.bases, self.trainings)}[models]
+        standing = sum(map(sum, stay)) + sum(sum(sorted(sizes)[-workers:]) for sizes in go)
+        return standing + 300 * self.decoded
 
 
 def _steps(budget: Budget, step: float, tokens: float, rate: float) -> float:

@@ -17,10 +17,11 @@ from warmup_bench.models.load import resolve_preset
 from warmup_bench.models.shapes import shape_costs
 from warmup_bench.plan.costs import (
     Device,
+    Disk,
     Operations,
     PerExample,
-    disk_bytes,
     of_mean_lengths,
+    reads_start,
     training_operations,
     warm_start_operations,
 )
@@ -44,7 +45,7 @@ class Forecast:
     Attributes:
         cells: Number of cells.
         expenses: Warm starts, trainings of each method, decodings.
-        disk: Bytes of models and predictions.
+        disk: Bytes of models and predictions, when most stand.
         examples: Training examples and test examples of a cell.
         parameters: Of each backbone, by name.
     """
@@ -84,7 +85,7 @@ def forecast(spec: RunSpec, lengths: Lengths, device: Device) -> Forecast:
     models = len({card.subsets[name].trained_as or name for name in subsets}) * len(spec.seeds)
     expenses: dict[str, Expense] = {}
     parameters: dict[str, int] = {}
-    disk = cells = 0
+    disk, cells = Disk(), 0
     sizes = (0, 0)
 
     def each(costs: Costs, settings: Settings, method: Method) -> PerExample:
@@ -109,23 +110,26 @@ def forecast(spec: RunSpec, lengths: Lengths, device: Device) -> Forecast:
         # A warm start is plain training, whatever the method.
         start = warm_start_operations(each(costs, settings, rows[0].method), settings)
         spend("warm start", models, start)
-        disk += disk_bytes(costs, settings.lora, starts=models)
+        base = False
         for row in rows:
             settings = make_settings(f"settings of {row.name}", *layers, sections.get(row.by.name, {}))
             costs, matched = shape_costs(preset, settings.lora), row.by is not row.method
             one = each(costs, settings, row.by)
             spent = training_operations(one, settings, train=sizes[0], rate=rate, matched=matched)
             spend(f"training {row.name}", models, spent)
-            disk += disk_bytes(costs, settings.lora, trainings=models)
+            disk.add(costs, settings.lora, trainings=models)
+            base |= reads_start(settings, row.method)
+        disk.add(costs, settings.lora, starts=models, base=base)
         for row in rows:
             of_method = sections.get(row.method.name, {})
             for way in ({}, *spec.decodings.get(row.name, ())):
                 settings = make_settings(f"decodings of {row.name}", *layers, of_method, {"decode": way})
                 costs = shape_costs(preset, settings.lora)
                 spend(f"decoding {row.name}", runs, each(costs, settings, row.method).decoding * sizes[1])
-                disk += disk_bytes(costs, settings.lora, decoded=runs * sizes[1])
+                disk.decoded += runs * sizes[1]
                 cells += runs
-    return Forecast(cells, tuple(expenses.values()), disk, sizes, parameters)
+    standing = disk.peak(spec.store.models, spec.workers or 1)
+    return Forecast(cells, tuple(expenses.values()), standing, sizes, parameters)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import Literal
 
 from warmup_bench.contracts.registry import metrics
 from warmup_bench.contracts.settings import Score
+from warmup_bench.plan.costs import reads_start
 from warmup_bench.plan.matches import matchable, spent_by
 from warmup_bench.plan.plan import Plan
 from warmup_bench.score.cells import is_scored
@@ -27,8 +28,7 @@ class Branch:
     Attributes:
         training: Its id.
         cells: Ids of the plan's cells that decode it.
-        with_start: Whether decoding reads the warm start too: under adapters, and where the method gives
-            warmups.
+        with_start: Whether decoding reads the warm start too.
     """
 
     training: str
@@ -96,6 +96,13 @@ class Job:
     def branch(self) -> Branch:
         """That of its training."""
         return next(branch for branch in self.branches if branch.training == self.cell.training_id)
+
+    @property
+    def keeps_start(self) -> bool:
+        """Whether its warm start stays: all models do, or a trained one that stays is decoded with it."""
+        if self.models == "trained":
+            return any(branch.with_start for branch in self.branches)
+        return self.models == "all"
 
     def needs_model(self, branch: Branch | None = None) -> bool:
         """Whether a cell of the plan is still to be decoded with a training's model, its own by default."""
@@ -284,7 +291,7 @@ def _branches(plan: Plan) -> dict[str, tuple[Branch, ...]]:
     found: dict[str, dict[str, Branch]] = defaultdict(dict)
     for cell in plan.whole or plan.cells:
         method = plan.methods[cell.method].value
-        with_start = cell.settings.lora.rank > 0 or method.gives_at_inference
+        with_start = reads_start(cell.settings, method)
         of_start, training = found[cell.warm_start_id], cell.training_id
         known = of_start.get(training, Branch(training, (), with_start))
         of_start[training] = replace(known, cells=(*known.cells, cell.id))

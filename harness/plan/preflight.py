@@ -110,20 +110,30 @@ def room(out: Path, needed: int) -> Need:
 
 
 def bytes_needed(plan: "Plan", work: "Work", sizes: dict[str, int]) -> int:
-    """An upper estimate of what the outstanding steps write.
+    """An upper estimate of what stands on the disk of what the outstanding steps write, when most does.
 
     Every model is stored in fp32 (with LoRA a training stores adapters only, which is left out here). Each
-    running step keeps up to three checkpoints for a moment, with two more numbers a weight for AdamW.
+    running step keeps up to three checkpoints for a moment, with two more numbers a weight for AdamW. Models
+    that ``store.models`` lets go are counted as :meth:`warmup_bench.plan.costs.Disk.peak` does; those of a
+    shard whose warm start other shards need stay until these are done, which is left out here.
 
     Args:
         plan: The plan.
         work: What is outstanding.
         sizes: Parameters of each backbone, by reference.
     """
+    from warmup_bench.plan.costs import Disk
     from warmup_bench.train.checkpoint import KEPT
 
     models = [s for s in work.steps if s.kind in ("warm start", "training") and s.job.backbone in sizes]
-    stored = sum(4 * sizes[step.job.backbone] for step in models)
+    disk = Disk()
+    for step in models:
+        kinds = {
+            "training": disk.trainings,
+            "warm start": disk.bases if step.job.keeps_start else disk.starts,
+        }
+        kinds[step.kind].append(4 * sizes[step.job.backbone])
+    stored = disk.peak(plan.spec.store.models, work.workers)
     running = max((4 * sizes[step.job.backbone] * 3 * (KEPT + 1) for step in models), default=0)
     return stored + min(work.workers, len(models)) * running + MARGIN
 

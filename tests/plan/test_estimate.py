@@ -1,19 +1,23 @@
 """Estimates against the ledgers of small real runs, and against numbers worked out by hand."""
 
+import dataclasses
 import json
+import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import transformers
 
 from command import invoke
-from plugin_files import write_plugins
+from plugin_files import planned, write_plugins
 from warmup_bench.contracts.resolve import resolve_method
-from warmup_bench.contracts.settings import Settings
+from warmup_bench.contracts.settings import Lora, Settings
 from warmup_bench.models.costs import Costs
-from warmup_bench.plan.costs import per_example, training_operations
-from warmup_bench.plan.estimate import estimate
+from warmup_bench.plan.costs import Disk, per_example, training_operations
+from warmup_bench.plan.estimate import WITHIN, Estimate, estimate
+from warmup_bench.plan.measure import Rates
 from warmup_bench.plan.plan import Plan, make_plan
 from warmup_bench.spec.cell import Cell
 from warmup_bench.spec.spec import make_spec
@@ -56,7 +60,68 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Plan:
 
 
 def flops(plan: Plan, cell: Cell, trainings: list[Cell]) -> float:
-    return estimate(plan, warm_starts=[], trainings=trainings, cells=[cell], workers=1).flops
+    return estimate(plan, warm_starts=[], trainings=trainings, cells=[cell], workers=1, within=1e-9).flops
+
+
+def test_seconds_are_the_operations_by_kind_over_their_rates(
+    ran: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def measure(*arguments: Any, **options: Any) -> Rates:
+        asked.append((arguments[3], options["devices"], options["within"]))
+        return Rates(plain=2.0, sampled=3.0, written=5.0, source="as a test says")
+
+    monkeypatch.setattr("warmup_bench.plan.estimate.measure", measure)
+    sft = next(cell for cell in ran.cells if cell.method == "sft")
+    drawing = next(
+        cell
+        for cell in ran.cells
+        if (cell.method, cell.settings.decode.warmup, cell.settings.decode.select)
+        == ("warmup", "sampled", "marginal")
+    )
+    none: dict[str, list[Cell]] = {"warm_starts": [], "trainings": []}
+
+    def cost(cell: Cell, workers: int = 1, **steps: list[Cell]) -> Estimate:
+        return estimate(ran, cells=[cell], workers=workers, **none | steps)
+
+    decoding = cost(sft)
+    assert decoding.seconds == pytest.approx(decoding.flops / 5)
+    assert decoding.sources == ("nano: as a test says",)
+    start, training = cost(sft, warm_starts=[sft]), cost(sft, trainings=[sft])
+    for more in (start, training):
+        assert more.seconds - decoding.seconds == pytest.approx((more.flops - decoding.flops) / 2)
+    drawn, trained = cost(drawing), cost(drawing, trainings=[drawing])
+    assert drawn.flops / 5 < drawn.seconds < drawn.flops / 2  # outputs are scored under every warmup
+    assert trained.seconds - drawn.seconds == pytest.approx((trained.flops - drawn.flops) / 3)
+    assert trained.rate == pytest.approx(trained.flops / trained.seconds)
+    assert cost(drawing, workers=4, trainings=[drawing]).seconds == pytest.approx(trained.seconds / 4)
+    assert [sampled is None for sampled, _, _ in asked] == [True] * 3 + [True, False, False]
+    assert {(devices, within) for _, devices, within in asked} == {(1, WITHIN)}
+
+
+def test_a_checkpoint_that_is_not_here_is_estimated_from_its_shape(ran: Plan, tmp_path: Path) -> None:
+    (start,) = (ran.out / "warm-starts").iterdir()
+    ignored = shutil.ignore_patterns("*.safetensors")
+    far = shutil.copytree(start, tmp_path / "far", ignore=ignored)
+    made = planned(tmp_path, backbones=[str(far)], methods=["sft"], seeds=1)
+    (cell,) = made.cells
+    cost = estimate(made, warm_starts=[cell], trainings=[cell], cells=[cell], workers=1)
+    assert cost.sources[0].startswith("far: measured: a step on ")
+    assert cost.seconds > 0 and cost.flops > 0
+
+
+def test_the_disk_when_most_stands_by_hand() -> None:
+    disk = Disk(starts=[10, 20, 30], bases=[5, 7], trainings=[3, 1, 2], decoded=2)
+    assert disk.peak("all", 2) == 10 + 20 + 30 + 5 + 7 + 6 + 600
+    assert disk.peak("trained", 2) == 20 + 30 + 5 + 7 + 6 + 600
+    assert disk.peak("none", 2) == 20 + 30 + 3 + 2 + 600
+    assert disk.peak("none", 100) == disk.peak("all", 1)
+    disk = Disk()
+    disk.add(COSTS, Lora(), starts=2, trainings=1)
+    adapted = dataclasses.replace(COSTS, trainable=8)
+    disk.add(adapted, Lora(rank=4), starts=1, trainings=1, base=True)
+    assert (disk.starts, disk.bases, disk.trainings) == ([800, 800], [800], [800, 32])
 
 
 def ledger(folder: Path) -> dict[str, float]:

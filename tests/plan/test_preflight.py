@@ -58,6 +58,22 @@ def test_the_room_that_is_needed_by_hand(tmp_path: Path) -> None:
     assert bytes_needed(made, work, {reference: 1000}) == 6 * 4000 + 2 * 3 * 3 * 4000 + MARGIN
 
 
+@pytest.mark.parametrize(
+    ("models", "method", "kept"),
+    [
+        ("trained", "warmup", 3 + 2),  # every training, and the warm starts of two workers
+        ("trained", "draft", 3 + 3),  # decoded with the warm starts, which stay
+        ("none", "warmup", 2 + 2),
+        ("none", "draft", 2 + 2),
+    ],
+)
+def test_models_that_are_let_go_need_less_room(models: str, method: str, kept: int, tmp_path: Path) -> None:
+    made = planned(tmp_path, seeds=[0, 1, 2], methods=[method], store={"models": models}, workers=2)
+    (reference,) = made.presets
+    running = 2 * 3 * 3 * 4000 + MARGIN
+    assert bytes_needed(made, outstanding(made), {reference: 1000}) == kept * 4000 + running
+
+
 def test_a_disk_without_room_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=MARGIN))
     made = planned(tmp_path)
