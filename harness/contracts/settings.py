@@ -355,7 +355,7 @@ class Store(_Section):
     models: Literal["all", "trained", "none"] = Field(
         default="all",
         description="what stays once nothing of the run needs it any more; trained: trained models, without "
-        "the warm starts; what is needed again later is trained again",
+        "the warm starts (but those that they are decoded with); what is needed again later is trained again",
     )
 
 

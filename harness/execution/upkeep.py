@@ -27,7 +27,7 @@ def tidy_after(job: Job) -> None:
     """The same of what one job reads. Where it can't be done it is told, and the next run tries again."""
 
     def unneeded_start() -> bool:
-        return job.models != "all" and not job.needs_start()
+        return not job.keeps_start and not job.needs_start()
 
     def unneeded_model() -> bool:
         return job.models == "none" and not job.needs_model()

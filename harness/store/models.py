@@ -74,8 +74,8 @@ def require_model(folder: Path) -> None:
     setting = read_json(folder / DONE).get("removed_by", "store.models")
     raise UserError(
         f"the model of {folder} was not kept ({setting})",
-        hint="'warmup-bench run' with the same spec trains it again for cells that need it. To have the model "
-        "itself, move that folder away and add --set store.models=all.",
+        hint="'warmup-bench run' trains it again for cells that need it. To have the model itself, run its "
+        "spec in a folder of its own: --out FOLDER --set store.models=all.",
     )
 
 
@@ -148,8 +148,8 @@ def _take_in(folder: Path, again: Path) -> None:
         (again / name).replace(folder / name)
         sync((folder / name).parent)
     content = {"schema_version": new["schema_version"], "files": {**old["files"], **files}}
+    shutil.rmtree(again, ignore_errors=True)  # before the manifest, after which nobody looks for it
     write_file(folder / DONE, json_text(content))
-    shutil.rmtree(again, ignore_errors=True)
     if _weights(files) != _weights(old["removed"]):
         _log.warning(
             "%s was made again with other weights than before (another machine, or a GPU): what was decoded "
