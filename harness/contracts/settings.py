@@ -354,8 +354,8 @@ class Store(_Section):
 
     models: Literal["all", "trained", "none"] = Field(
         default="all",
-        description="what stays once nothing of the run needs it any more; trained: trained models, without "
-        "the warm starts (but those that they are decoded with); what is needed again later is trained again",
+        description="what stays once nothing of the run needs it any more; trained: trained models, and "
+        "the warm starts that they are decoded with; what is needed again later is made again",
     )
 
 

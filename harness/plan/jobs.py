@@ -99,7 +99,7 @@ class Job:
 
     @property
     def keeps_start(self) -> bool:
-        """Whether its warm start stays: all models do, or a trained one that stays is decoded with it."""
+        """Whether its warm start stays: all models do, or trained ones do and one is decoded with it."""
         if self.models == "trained":
             return any(branch.with_start for branch in self.branches)
         return self.models == "all"
@@ -177,7 +177,7 @@ class Work:
     Attributes:
         done: Cells that are stored already (their files were checked).
         pending: Cells to run.
-        steps: The folders to make for them, each after what it needs.
+        steps: The folders to make for them, those to start first first, as soon as what they need is done.
         workers: Steps at once; on a cluster without a limit of the user's, the cells.
     """
 

@@ -5,6 +5,7 @@ It is run once in a process of its own, with two workers; what is asked of its r
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -121,6 +122,44 @@ def test_numbers_do_not_depend_on_the_number_of_workers(finished: tuple[Path, li
                 assert (folder / name).read_bytes() == (twin / name).read_bytes(), name
                 compared += 1
     assert compared == 9
+
+
+def test_a_run_that_keeps_no_models_prints_the_same_table(finished: tuple[Path, list[str], str]) -> None:
+    place, arguments, printed = finished
+    lean = [*arguments, "--out", "lean", "--set", "store.models=none"]
+    planned = invoke(*arguments, "--out", "planned", "--dry-run", cwd=place).words
+    planned_lean = invoke(*lean, "--dry-run", cwd=place).words
+    (most,), (least,) = (re.findall(r"([\d,]+) MB on disk", text) for text in (planned, planned_lean))
+    assert int(least) <= int(most)
+    assert "nano: measured: a step on 8 inputs" in planned_lean
+    done = call(*lean, "--workers", "2", cwd=place)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "2 warm starts and 6 trainings to make" in done.stdout
+    table = printed[printed.index("backwards all, nano") : printed.index("What it cost")]
+    assert table in done.stdout
+    assert "Stored in lean (predictions with their warmups, statistics, ledger)." in done.stdout
+    for kind in ("warm-starts", "trainings", "cells"):
+        names, twins = (sorted(p.name for p in (place / out / kind).iterdir()) for out in ("lean", "out"))
+        assert names == twins  # the same ids
+    assert list((place / "lean").rglob("*.safetensors")) == []
+    assert table in invoke("report", "lean", cwd=place).stdout
+
+    # What needs a model later says so, or makes it again.
+    training = next((place / "lean" / "trainings").iterdir())
+    refused = invoke(*arguments, "--out", "other", "--backbone", f"{training}/model", cwd=place)
+    assert refused.returncode == 2
+    assert f"the model of {training} was not kept (store.models=none)" in refused.stderr.replace("\n", " ")
+    methods = arguments.index("--method")
+    longer = [*arguments[:methods], "--method", "sft", *arguments[-2:], "--seeds", "1"]
+    longer += ["--set", "decode.max_tokens=3"]
+    again = invoke(*longer, "--out", "lean", "--set", "store.models=none", "--workers", "1", cwd=place)
+    assert again.returncode == 0, again.stderr
+    assert "2 of them are made again: their models were not kept." in again.stdout
+    twin = invoke(*longer, "--out", "twin", "--workers", "1", cwd=place)
+    assert "made again" not in twin.stdout
+    (path,) = (place / "twin").glob("cells/*/decode/predictions.parquet")
+    assert path.read_bytes() == (place / "lean" / path.relative_to(place / "twin")).read_bytes()
+    assert list((place / "lean").rglob("*.safetensors")) == []
 
 
 def test_decoding_otherwise_trains_nothing(finished: tuple[Path, list[str], str]) -> None:

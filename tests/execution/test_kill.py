@@ -21,22 +21,23 @@ FILES = 3 * 3 + 2 * 6
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(TESTS.parent / "src"), "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
 
 
-def arguments(place: Path, workers: int = 1) -> list[str]:
+def arguments(place: Path, workers: int = 1, models: str = "all") -> list[str]:
     files = write_plugins(place)
     argv = ["run", "--task", files["task"], "--backbone", files["backbone"], "--seeds", "1"]
     argv += ["--method", "sft,warmup:sampler=replay", "--workers", str(workers)]
     argv += ["--limit", "train=24,validation=8,test=8", "--set", "stats.resamples=99"]
     argv += ["--set", "train.checkpoint_every=2", "--set", "train.eval_every=3"]
+    argv += ["--set", f"store.models={models}"]
     return [*argv, "--set", "train.dropout=0.1", "--set", "warm_start.steps=6"]
 
 
-def forked(place: Path, **config: object) -> dict[str, Any]:
+def forked(place: Path, models: str = "all", **config: object) -> dict[str, Any]:
     """What ``forked_runs.py`` tells."""
     done = subprocess.run(
         [sys.executable, str(TESTS / "forked_runs.py")],
         cwd=place,
         env=ENVIRONMENT,
-        input=json.dumps({"argv": arguments(place), "out": "results", **config}),
+        input=json.dumps({"argv": arguments(place, models=models), "out": "results", **config}),
         capture_output=True,
         text=True,
         check=False,
@@ -47,10 +48,10 @@ def forked(place: Path, **config: object) -> dict[str, Any]:
     return told
 
 
-def assert_stopped(place: Path, stops: list[list[int]], count: int) -> None:
+def assert_stopped(place: Path, stops: list[list[int]], count: int, files: int = FILES) -> None:
     assert len(stops) == count
     for folder in sorted({folder for folder, _ in stops}):
-        assert assert_same(place / "results-whole", place / f"results-{folder}") == FILES
+        assert assert_same(place / "results-whole", place / f"results-{folder}") == files
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +80,14 @@ def test_four_processes_on_one_folder_run_every_cell_once(several: tuple[Path, d
 @pytest.mark.parametrize("signals", [["KILL"] * 20, ["INT", "TERM"] * 4], ids=["20 kills", "8 stops"])
 def test_a_run_that_is_stopped_often_ends_with_the_same_numbers(signals: list[str], tmp_path: Path) -> None:
     assert_stopped(tmp_path, forked(tmp_path, signals=signals, seed=len(signals))["stops"], len(signals))
+
+
+@pytest.mark.slow
+def test_a_run_that_lets_its_models_go_is_killed_often(tmp_path: Path) -> None:
+    signals = ["KILL"] * 20
+    stops = forked(tmp_path, models="none", signals=signals, seed=5)["stops"]
+    assert_stopped(tmp_path, stops, len(signals), FILES - 3)
+    assert list(tmp_path.rglob("results-*/**/*.safetensors")) == []
 
 
 @pytest.mark.slow
