@@ -6,19 +6,25 @@ Done after every step by who has made it, and once more at the end of a run. Who
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 
 from warmup_bench.contracts.errors import UserError
 from warmup_bench.plan.jobs import Job, jobs_of
 from warmup_bench.plan.plan import Plan
 from warmup_bench.store.folders import is_done
-from warmup_bench.store.locks import claim
+from warmup_bench.store.locks import claim, sweep
 from warmup_bench.store.models import has_model, is_untidy, let_go, lock_of
 
 _log = logging.getLogger(__name__)
 
 
 def tidy(plan: Plan) -> None:
-    """Let go of every model of a plan that it does not need any more, and end what a killed process began."""
+    """Let go of every model of a plan that it does not need any more, and end what a killed process began.
+
+    Its lock goes too: where nothing is left to run, nobody else looks for it.
+    """
+    with suppress(UserError):  # who may only read needs no tidy folder
+        sweep(plan.out / "locks")
     for job in jobs_of(plan):
         tidy_after(job)
 

@@ -80,7 +80,8 @@ def missing_pieces(plan: "Plan", work: "Work") -> Iterator[Need]:
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             detail = f"its configuration can't be read: {reason[:200]}"
             yield Need(f"backbone {preset.name}", "missing", detail, "Mend or replace it.")
-    yield room(plan.out, bytes_needed(plan, work, sizes))
+    fewer = "" if plan.spec.store.models == "none" else " --set store.models=none keeps no models."
+    yield room(plan.out, bytes_needed(plan, work, sizes), fewer)
 
 
 def writable(out: Path) -> Need:
@@ -99,14 +100,14 @@ def _existing(folder: Path) -> Path:
     return next(path for path in (folder, *folder.absolute().parents) if path.exists())
 
 
-def room(out: Path, needed: int) -> Need:
-    """Whether the disk of a results folder has ``needed`` bytes."""
+def room(out: Path, needed: int, hint: str = "") -> Need:
+    """Whether the disk of a results folder has ``needed`` bytes; ``hint``: what would help besides."""
     free = shutil.disk_usage(_existing(out)).free
     detail = f"{free / 1e9:.1f} GB free at {out}"
     if free >= needed:
         return Need("disk", "ok", detail)
     detail += f", about {needed / 1e9:.1f} GB needed"
-    return Need("disk", "missing", detail, "Free some, or choose another --out.")
+    return Need("disk", "missing", detail, f"Free some, or choose another --out.{hint}")
 
 
 def bytes_needed(plan: "Plan", work: "Work", sizes: dict[str, int]) -> int:

@@ -77,8 +77,9 @@ def test_models_that_are_let_go_need_less_room(models: str, method: str, kept: i
 def test_a_disk_without_room_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=MARGIN))
     made = planned(tmp_path)
-    with pytest.raises(UserError, match=r"disk: 0\.1 GB free at .*out, about 0\.1 GB needed"):
+    with pytest.raises(UserError, match=r"disk: 0\.1 GB free at .*out, about 0\.1 GB needed") as caught:
         require(made, outstanding(made))
+    assert caught.value.hint.endswith("--set store.models=none keeps no models.")
     assert room(tmp_path, MARGIN).state == "ok"
     assert room(tmp_path / "not" / "there", MARGIN + 1).state == "missing"
 
