@@ -10,7 +10,7 @@ batches, and rank 0 alone writes.
 
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,7 +56,7 @@ def run_warm_start(job: Job, report: Report, group: RankGroup = ALONE) -> None:
         return
     import torch
 
-    from warmup_bench.models.batching import encode_examples
+    from warmup_bench.models.encoding import encode_split
     from warmup_bench.models.load import make_backbone, resolve_preset
     from warmup_bench.train.checkpoint import clear
     from warmup_bench.train.loop import train
@@ -79,10 +79,9 @@ def run_warm_start(job: Job, report: Report, group: RankGroup = ALONE) -> None:
     direct = Method("warm start", "", "", "none", likelihood)
     ledger, work = Ledger(), job.checkpoints(cell.warm_start_id)
     if settings.warm_start.steps:
-        items, _ = encode_examples(backbone, examples, *settings.train.token_limits)
         ledger = train(
             backbone,
-            items,
+            encode_split(backbone, job.data, "train", *settings.train.token_limits, cache=job.token_ids),
             Objective(direct, settings.warmup),
             settings.train,
             budget=Budget(steps=settings.warm_start.steps),
@@ -136,6 +135,7 @@ def run_training(job: Job, report: Report, group: RankGroup = ALONE) -> None:
     import torch
 
     from warmup_bench.models.batching import encode_examples
+    from warmup_bench.models.encoding import encode_split
     from warmup_bench.store.provenance import provenance
     from warmup_bench.train.checkpoint import clear
     from warmup_bench.train.diagnostics import diagnose
@@ -150,14 +150,15 @@ def run_training(job: Job, report: Report, group: RankGroup = ALONE) -> None:
     backbone = _load(job, job.warm_start_folder, lora=settings.lora)
     method = resolve_method(job.method).value
     limits = settings.train.token_limits
-    examples = read_split(job.data, "train")
-    items, cut = encode_examples(backbone, examples, *limits)
+    split = encode_split(backbone, job.data, "train", *limits, cache=job.token_ids)
     validation = read_split(job.data, "validation")[: settings.train.eval_examples]
     watched, _ = encode_examples(backbone, validation, *limits)
+    items: Sequence[Encoded] = split
     outlay = NOTHING
     if method.warmup == "given":
-        items, outlay = _with_given(job, method, items, examples, examples, group)
-        watched, _ = _with_given(job, method, watched, validation, examples, group)
+        examples = read_split(job.data, "train")
+        items, outlay = _with_given(job, method, items, examples, group)
+        watched, _ = _with_given(job, method, watched, validation, group)
     reference = _load(job, job.warm_start_folder) if method.reference else None
     if reference is not None:
         reference.model.eval().requires_grad_(False)
@@ -190,8 +191,8 @@ def run_training(job: Job, report: Report, group: RankGroup = ALONE) -> None:
         )
     if not group.first:
         return
-    ledger.truncated = cut
-    with writing_model(job.training_folder) as folder:
+    ledger.truncated = split.cut
+    with writing(job.training_folder) as folder:
         shutil.copyfile(log, folder / LOG)
         backbone.save(folder / "model")
         write_json(folder / "ledger.json", ledger.to_dict())
@@ -201,6 +202,7 @@ def run_training(job: Job, report: Report, group: RankGroup = ALONE) -> None:
 
 def _decode(job: Job, report: Report, group: RankGroup) -> None:
     from warmup_bench.decode import infer, rank_options
+    from warmup_bench.models.encoding import text_ids
 
     cell, settings = job.cell, job.cell.settings
     method = resolve_method(job.method).value
@@ -209,12 +211,12 @@ def _decode(job: Job, report: Report, group: RankGroup) -> None:
         check(job.warm_start_folder)
     backbone = _load(job, job.training_folder / "model")
     examples = read_split(job.data, settings.decode.split)
-    encoded = [backbone.source_ids(example.source, settings.train.max_source_tokens) for example in examples]
+    rows = text_ids(backbone, job.data, settings.decode.split, "source", cache=job.token_ids)
+    encoded = [backbone.framed(ids, settings.train.max_source_tokens) for ids in rows]
     started = time.perf_counter()
     given, outlay = None, NOTHING
     if method.gives_at_inference:
-        train = read_split(job.data, "train")
-        given, outlay = _give(job, method, examples, train, group, inference=True)
+        given, outlay = _give(job, method, examples, group, inference=True)
     sources = [ids for ids, _ in encoded]
     decoded, flops = infer(
         backbone,
@@ -281,13 +283,12 @@ def _budget(job: Job) -> Budget:
 def _with_given(
     job: Job,
     method: Method,
-    items: list["Encoded"],
+    items: Sequence["Encoded"],
     examples: list[Example],
-    train: list[Example],
     group: RankGroup,
 ) -> tuple[list["Encoded"], Outlay]:
     """Encoded examples with the warmups that a method gives for training, and what they cost."""
-    given, outlay = _give(job, method, examples, train, group, inference=False)
+    given, outlay = _give(job, method, examples, group, inference=False)
     return [replace(item, warmup=c) for item, c in zip(items, given, strict=True)], outlay
 
 
@@ -295,7 +296,6 @@ def _give(
     job: Job,
     method: Method,
     examples: list[Example],
-    train: list[Example],
     group: RankGroup,
     *,
     inference: bool,
@@ -305,6 +305,7 @@ def _give(
     The warm start has been checked.
     """
     from warmup_bench.decode import decode_all
+    from warmup_bench.models.encoding import text_ids
 
     settings = job.cell.settings
     frozen = _load(job, job.warm_start_folder)
@@ -312,7 +313,8 @@ def _give(
 
     def draft() -> list[list[int]]:
         nonlocal spent
-        sources = [frozen.source_ids(ex.source, settings.train.max_source_tokens)[0] for ex in examples]
+        rows = frozen.many_ids([ex.source for ex in examples])
+        sources = [frozen.framed(ids, settings.train.max_source_tokens)[0] for ids in rows]
         decoded, spent = decode_all(
             frozen,
             sources,
@@ -325,10 +327,11 @@ def _give(
         )
         return [d.output for d in decoded]
 
+    targets = text_ids(frozen, job.data, "train", "target", cache=job.token_ids)
     giving = Giving(
         sources=[ex.source for ex in examples],
         targets=None if inference else [ex.target for ex in examples],
-        target_ids=[frozen.target_ids(ex.target, settings.train.max_target_tokens)[0] for ex in train],
+        target_ids=[ids[: settings.train.max_target_tokens] for ids in targets],
         cap=settings.warmup.max_tokens,
         encode=lambda text: frozen.plain_ids(text, target=True),
         draft=draft,

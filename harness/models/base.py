@@ -12,7 +12,7 @@ from __future__ import annotations
 import inspect
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,8 @@ from warmup_bench.models.state import SpecialTokens, State
 
 LAYOUT = "warmup_bench.json"
 """File beside a saved model that keeps its separator and prompt."""
+TEXTS_A_CALL = 1000
+"""Of a tokenizer: few calls, and what it makes beside the ids stays small."""
 
 
 class Writer(ABC):
@@ -111,8 +113,11 @@ class Backbone(ABC):
 
     def source_ids(self, text: str, max_tokens: int) -> tuple[list[int], bool]:
         """Ids of prefix, text and suffix, and whether the text was cut; prefix and suffix never are."""
+        return self.framed(self.plain_ids(text), max_tokens)
+
+    def framed(self, ids: Sequence[int], max_tokens: int) -> tuple[list[int], bool]:
+        """:meth:`source_ids` of a text whose ids are these."""
         room = max(0, max_tokens - len(self.prefix) - len(self.suffix))
-        ids = self.plain_ids(text)
         return [*self.prefix, *ids[:room], *self.suffix], len(ids) > room
 
     @abstractmethod
@@ -159,15 +164,31 @@ class Backbone(ABC):
 
         ``target`` says that the decoder writes it: Marian has another tokenizer for that side.
         """
+        return next(self.many_ids([text], target=target))
+
+    def many_ids(self, texts: Sequence[str], *, target: bool = False) -> Iterator[list[int]]:
+        """:meth:`plain_ids` of every text, in few calls of the tokenizer."""
+        for first in range(0, len(texts), TEXTS_A_CALL):
+            some = list(texts[first : first + TEXTS_A_CALL])
+            for text, ids in zip(some, self._tokenized(some, target), strict=True):
+                yield ids if self._special.isdisjoint(ids) else self._spelled_out(text, target)
+
+    def _tokenized(self, texts: list[str], target: bool) -> list[list[int]]:
         side = "text_target" if target and hasattr(self.tokenizer, "spm_target") else "text"
-        plain = {"add_special_tokens": False, "split_special_tokens": True}
-        ids: list[int] = self.tokenizer(**{side: text}, **plain)["input_ids"]
-        if self._special.isdisjoint(ids):
-            return ids
+        rows: list[list[int]] = self.tokenizer(
+            **{side: texts},
+            add_special_tokens=False,
+            split_special_tokens=True,
+            return_attention_mask=False,
+            return_token_type_ids=False,
+        )["input_ids"]
+        return rows
+
+    def _spelled_out(self, text: str, target: bool) -> list[int]:
         # T5's </s> is a piece of its vocabulary like any other: only a space inside keeps it text.
         for token in sorted(self.tokenizer.all_special_tokens, key=len, reverse=True):
             text = text.replace(token, f"{token[0]} {token[1:]}")
-        ids = self.tokenizer(**{side: text}, **plain)["input_ids"]
+        (ids,) = self._tokenized([text], target)
         return [i for i in ids if i not in self._special]
 
     @cached_property

@@ -46,13 +46,20 @@ def encode_examples(
     backbone: Backbone, examples: Sequence[Example], max_source: int, max_target: int
 ) -> tuple[list[Encoded], int]:
     """Token ids of every example, and how many had a source or target that was cut."""
-    encoded, cut = [], 0
-    for example in examples:
-        source, source_cut = backbone.source_ids(example.source, max_source)
-        target, target_cut = backbone.target_ids(example.target, max_target - 1)
-        encoded.append(Encoded(source, [*target, backbone.tokens.eos]))
-        cut += source_cut or target_cut
-    return encoded, cut
+    sources = backbone.many_ids([example.source for example in examples])
+    targets = backbone.many_ids([example.target for example in examples], target=True)
+    framed = [frame(backbone, *pair, max_source, max_target) for pair in zip(sources, targets, strict=True)]
+    return [encoded for encoded, _ in framed], sum(cut for _, cut in framed)
+
+
+def frame(
+    backbone: Backbone, source: list[int], target: list[int], max_source: int, max_target: int
+) -> tuple[Encoded, bool]:
+    """An example of the ids of its texts, within limits that count what is placed around them; whether a text
+    was cut."""
+    framed, cut = backbone.framed(source, max_source)
+    kept = target[: max_target - 1]
+    return Encoded(framed, [*kept, backbone.tokens.eos]), cut or len(kept) < len(target)
 
 
 def collate(items: Sequence[Encoded], pad: int, device: torch.device) -> Batch:

@@ -93,29 +93,14 @@ class Job:
         return self.out / "warm-starts" / self.cell.warm_start_id
 
     @property
-    def branch(self) -> Branch:
-        """That of its training."""
-        return next(branch for branch in self.branches if branch.training == self.cell.training_id)
+    def token_ids(self) -> Path:
+        """The folder with the token ids of the examples, which all cells of a tokenizer share."""
+        return self.out / "token-ids"
 
     @property
-    def keeps_start(self) -> bool:
-        """Whether its warm start stays: all models do, or trained ones do and one is decoded with it."""
-        if self.models == "trained":
-            return any(branch.with_start for branch in self.branches)
-        return self.models == "all"
-
-    def needs_model(self, branch: Branch | None = None) -> bool:
-        """Whether a cell of the plan is still to be decoded with a training's model, its own by default."""
-        cells = (branch or self.branch).cells
-        return not all(is_done(self.out / "cells" / cell / "decode") for cell in cells)
-
-    def needs_start(self) -> bool:
-        """Whether a training of the plan is still to start from its warm start, or to be decoded with it."""
-        return any(map(self._starts, self.branches))
-
-    def _starts(self, branch: Branch) -> bool:
-        training = self.out / "trainings" / branch.training
-        if not is_done(training):
+    def decodes_with_warm_start(self) -> bool:
+        """Whether decoding reads the warm start too: under adapters, and where the method gives warmups."""
+        if self.cell.settings.lora.rank > 0:
             return True
         return self.needs_model(branch) and (branch.with_start or not has_model(training))
 

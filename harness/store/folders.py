@@ -4,6 +4,7 @@ Layout of a results folder::
 
     specs/<hash>.yaml                     every resolved spec that ran here
     data/<task>.<subset>.<scale>-<fingerprint>/   the examples as they were used
+    token-ids/<split>.<side>-<hash>/      their token ids; made again where they are removed
     warm-starts/<id>/                     shared starting points
     trainings/<id>/                       trained models with their logs and ledgers
     checkpoints/<id>/                     of warm starts and trainings that are under way

@@ -17,13 +17,11 @@ class Letters:
 
     tokens = SpecialTokens(pad=0, eos=1, separator=2)
 
-    def target_ids(self, text, max_tokens):
-        ids = [ord(letter) - 94 for letter in text]
-        return ids[:max_tokens], len(ids) > max_tokens
+    def many_ids(self, texts, *, target=False):
+        return ([ord(letter) - 94 for letter in text] for text in texts)
 
-    def source_ids(self, text, max_tokens):
-        ids, cut = self.target_ids(text, max_tokens - 1)
-        return [*ids, 1], cut
+    def framed(self, ids, max_tokens):
+        return [*ids[: max_tokens - 1], 1], len(ids) > max_tokens - 1
 
 
 def test_a_target_ends_with_eos_within_its_limit_and_cut_examples_are_counted():
