@@ -42,9 +42,17 @@ class Lengths:
     why: str
 
 
+@lru_cache(maxsize=1)
+def _claims() -> dict[str, tuple[Claim, ...]]:
+    """The published gains of each table, in the order of the file, which is read once."""
+    claims = read_claims()
+    names = dict.fromkeys(claim.name for claim in claims)
+    return {name: tuple(claim for claim in claims if claim.name == name) for name in names}
+
+
 def paper_table_names() -> tuple[str, ...]:
     """Every table, in the order of the claims."""
-    return tuple(dict.fromkeys(claim.name for claim in read_claims()))
+    return tuple(_claims())
 
 
 def read_paper_table(name: str, scale: str) -> PaperTable:
@@ -60,8 +68,7 @@ def read_paper_table(name: str, scale: str) -> PaperTable:
     if scale not in SCALES:
         raise UserError(f"unknown scale '{scale}'", origin="--scale", hint=f"Scales: {', '.join(SCALES)}.")
     path = PUBLISHED / "specs" / f"{name}-{scale}.yaml"
-    claims = tuple(claim for claim in read_claims() if claim.name == name)
-    return PaperTable(name, path, make_spec(read_spec(path), str(path)), claims)
+    return PaperTable(name, path, make_spec(read_spec(path), str(path)), _claims()[name])
 
 
 @lru_cache(maxsize=1)

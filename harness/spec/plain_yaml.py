@@ -12,7 +12,7 @@ MOST = 100_000
 
 
 def read_yaml(text: str) -> Any:
-    """Parse one document with ``safe_load``.
+    """Parse one document of plain values.
 
     Raises:
         ValueError: It is not YAML, or holds an impossible date or number, a tag of no plain value, an alias
@@ -20,10 +20,12 @@ def read_yaml(text: str) -> Any:
             character that is not text. The message is one line.
     """
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        if node is not None:
-            _size(node, 0, {}, set())
-        return yaml.safe_load(text)
+        loader = yaml.SafeLoader(text)
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        _size(node, 0, {}, set())
+        return loader.construct_document(node)
     except RecursionError:
         raise ValueError(f"it is nested more than {DEEPEST} levels deep") from None
     # PyYAML's own converters raise any of these for text that a tag or a pattern sends to them: "2001-99-99",
