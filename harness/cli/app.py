@@ -106,7 +106,10 @@ def run(
 ) -> None:
     """Train, decode, score and compare methods; finished cells are kept and never run twice."""
     from warmup_bench.cli.run import run_command
-    from warmup_bench.execution.executors.local import led
+    from warmup_bench.execution.garbage import staying
+
+    with staying():
+        from warmup_bench.execution.executors.local import led
 
     study = {"task": task, "scale": scale, "subsets": direction, "backbones": backbone, "methods": method}
     amounts = {"seeds": seeds, "budget": budget, "match": match, "limit": limit}

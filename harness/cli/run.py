@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
 
+from warmup_bench.execution.garbage import staying
 from warmup_bench.report.progress import ProgressDisplay
 from warmup_bench.spec.request import collect_spec
 from warmup_bench.store.failures import FAILED
@@ -46,7 +47,7 @@ def run_command(
 
         shard = parse_shard(cells)
     console = Console(highlight=False)
-    with console.status("Reading data and planning …"):
+    with console.status("Reading data and planning …"), staying():
         from warmup_bench.execution.runner import prepare
         from warmup_bench.execution.upkeep import tidy
         from warmup_bench.plan.jobs import outstanding
@@ -64,7 +65,8 @@ def run_command(
         return 0
     failures: dict[str, Failure] = {}
     if work.pending:
-        require(plan, work)
+        with staying():  # it counts parameters, for which the model's code is imported
+            require(plan, work)
         print_counts(console, work)
         if (stopped := carry_out(console, plan, work, failures)) is not None:
             return stopped

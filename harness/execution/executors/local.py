@@ -20,6 +20,7 @@ from warmup_bench.execution.executors.board import POLL, Board, Outcome
 from warmup_bench.execution.executors.rank import Stage, children_threads, end_with_parent
 from warmup_bench.execution.executors.ranks import follow, run_together
 from warmup_bench.execution.executors.stopping import Stop, deaf_children, listening
+from warmup_bench.execution.garbage import staying
 from warmup_bench.execution.stages import run_cell, run_training, run_warm_start
 from warmup_bench.execution.upkeep import tidy_after
 from warmup_bench.models.parallel import ALONE
@@ -202,12 +203,14 @@ def _set_up(channel: Any, stop_event: Any, threads: int) -> None:
 
 def prepare(threads: int) -> None:
     """Make a fresh worker process compute with so many threads, quietly."""
-    import torch
+    with staying():
+        import torch
+        from transformers import PreTrainedModel  # noqa: F401 - what stages would import otherwise
 
-    from warmup_bench.models.load import quiet_transformers
+        from warmup_bench.models.load import quiet_transformers
 
+        quiet_transformers()
     torch.set_num_threads(threads)
-    quiet_transformers()
 
 
 def _drain(channel: Any, listener: Listener) -> None:
