@@ -34,6 +34,16 @@ def _set_aside():
     gc.freeze()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory):
+    """Made data are kept for this session's workers, and a user's are not read."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WARMUP_BENCH_CACHE", str(shared / "cache"))
+        yield
+
+
 @pytest.fixture
 def tiny_t5():
     from tiny import make_t5

@@ -10,8 +10,10 @@ import os
 import re
 import sysconfig
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
+
+from warmup_bench.tasks.mini.kept import kept
 
 BODY_WORDS = 60
 SUMMARY_WORDS = range(4, 26)
@@ -166,6 +168,13 @@ def split(docstring: str) -> tuple[str, str] | None:
 
 def collect() -> list[Documented]:
     """Every good docstring, each summary and each body once, ordered by package and file."""
+    packages = [package for package in SOURCES if package != "python"]
+    places = [(folders, str(_root(package))) for package, folders in SOURCES.items()]
+    rows = kept("docstrings", packages, lambda: [*map(astuple, _find())], places)
+    return [Documented(*row) for row in rows]
+
+
+def _find() -> list[Documented]:
     documented: list[Documented] = []
     summaries: set[str] = set()
     bodies: set[str] = set()

@@ -10,9 +10,12 @@ import itertools
 import random
 import re
 import warnings
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import astuple, dataclass
+from functools import wraps
 from typing import Any
+
+from warmup_bench.tasks.mini.kept import kept
 
 LETTERS = ("A", "B", "C", "D")
 MAX_CHARS = 400
@@ -31,7 +34,7 @@ class Puzzle:
     """
 
     kind: str
-    key: Hashable
+    key: tuple[str, ...]
     text: str
     answer: str
     distractors: tuple[str, str, str]
@@ -41,6 +44,19 @@ class Puzzle:
         options = [*self.distractors[:position], self.answer, *self.distractors[position:]]
         lines = [f"{letter}) {option}" for letter, option in zip(LETTERS, options, strict=True)]
         return "\n".join((self.text, *lines))
+
+
+def _kept(make: Callable[[int, int], Iterator[Puzzle]]) -> Callable[[int, int], Iterator[Puzzle]]:
+    """The same puzzles, made once on a machine."""
+
+    @wraps(make)
+    def puzzles(size: int, seed: int) -> Iterator[Puzzle]:
+        name, package = make.__name__, "reasoning_gym"
+        for row in kept(name, [package], lambda: [*map(astuple, make(size, seed))], size, seed):
+            kind, key, text, answer, (a, b, c) = row
+            yield Puzzle(kind, tuple(key), text, answer, (a, b, c))
+
+    return puzzles
 
 
 def _gym() -> Any:
@@ -113,6 +129,7 @@ def _option_sets(names: Sequence[str]) -> Iterator[list[Any]]:
             yield [Expression(operator, a, b) for a, b in itertools.product(*signed)]
 
 
+@_kept
 def propositional(size: int, seed: int) -> Iterator[Puzzle]:
     """Puzzles "what follows from these premises?": one of four options holds in every model of them.
 
@@ -146,7 +163,7 @@ def propositional(size: int, seed: int) -> Iterator[Puzzle]:
         a, b, c = rng.sample(wrong, 3)
         yield Puzzle(
             "propositional_logic",
-            frozenset(stated),
+            tuple(sorted(stated)),
             f"{'. '.join(stated)}. What follows?",
             answer,
             (a, b, c),
@@ -161,6 +178,7 @@ def _entailed(worlds: Sequence[bool], column: Sequence[bool]) -> bool:
 # Knights and knaves -----------------------------------------------------------------------------------
 
 
+@_kept
 def knights_knaves(size: int, seed: int) -> Iterator[Puzzle]:
     """Puzzles of two people, "who tells the truth?": the options are all four assignments.
 
@@ -272,6 +290,7 @@ def _draw(rng: random.Random, statements: Sequence[Statement], count: int) -> li
     return sorted(statements, key=lambda s: rng.random() ** (1 / _WEIGHTS[s[0]]), reverse=True)[:count]
 
 
+@_kept
 def syllogisms(size: int, seed: int) -> Iterator[Puzzle]:
     """Puzzles "which conclusion follows?" over reasoning-gym's pairs of premises.
 
