@@ -91,7 +91,10 @@ class Train(_Section):
     )
     log_every: int = Field(default=10, ge=1, description="steps between two lines of a training's log")
     eval_every: int = Field(
-        default=50, ge=1, description="steps between two evaluations on validation inputs"
+        default=50,
+        ge=1,
+        description="steps between two evaluations on validation inputs; the last step has one too, and the "
+        "first of a longer training",
     )
     eval_examples: int = Field(default=64, ge=1, description="validation inputs of an evaluation")
     checkpoint_every: Annotated[int, Field(ge=1)] | Annotated[str, Field(pattern=r"^\d+(\.\d+)?s$")] = Field(

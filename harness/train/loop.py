@@ -71,9 +71,10 @@ def train(
         seed: Of the data order and the sampler.
         log: JSON-lines file to write.
         report: Progress callback. It may raise KeyboardInterrupt to stop: a checkpoint is written first.
-        evaluate: Figures of the model at a step, logged every ``eval_every`` steps; neither its operations
-            nor its time count. It gets the micro-batch in force; where memory runs out it is called again
-            with less, and training goes on with its own.
+        evaluate: Figures of the model at a step, logged every ``eval_every`` steps, at the last one, and at
+            the first one of a training that is longer; neither its operations nor its time count. It gets
+            the micro-batch in force; where memory runs out it is called again with less, and training goes
+            on with its own.
         checkpoints: Folder of this training's checkpoints (:mod:`warmup_bench.train.checkpoint`). Where it
             has one, training goes on from it and ends as if it had never stopped. Writing them is no
             training time.
@@ -109,7 +110,8 @@ def train(
             step, over = training.ledger.steps, training.share >= 1
             if step % settings.log_every == 0 or over:
                 file.write(json.dumps(training.line()) + "\n")
-            if evaluate and group.first and (step == 1 or step % settings.eval_every == 0 or over):
+            first = step == 1 and settings.eval_every < (budget.steps or math.inf)
+            if evaluate and group.first and (first or step % settings.eval_every == 0 or over):
                 with training.clock.paused():
                     validation = training.evaluated(evaluate)
                 file.write(json.dumps({"step": step, "validation": validation}) + "\n")

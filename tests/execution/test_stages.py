@@ -43,7 +43,7 @@ def test_an_evaluation_takes_the_micro_batch_of_its_training(
         return real(part, *arguments)
 
     monkeypatch.setattr(diagnostics, "collate", collate)
-    assert run(planned(tmp_path, **SMALL, train={"micro_batch_size": 3})) == {}
+    assert run(planned(tmp_path, **SMALL, train={"micro_batch_size": 3, "eval_every": 1})) == {}
     # Seven validation inputs at the first and the last step, each met once more with others' warmups.
     assert sizes == [3, 3, 1] * 2 * 2
 

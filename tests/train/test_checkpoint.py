@@ -257,7 +257,7 @@ def test_a_folder_that_vanishes_is_named(tmp_path):
 
     folder = tmp_path / "gone"
     with pytest.raises(UserError, match="gone has vanished"):
-        run(folder, evaluate=lambda step, fit: shutil.rmtree(folder) or {}, eval_every=100, every=1)
+        run(folder, evaluate=lambda step, fit: shutil.rmtree(folder) or {}, eval_every=5, every=1)
 
 
 @pytest.mark.parametrize("where", ["tensors", "state"])

@@ -38,6 +38,7 @@ from warmup_bench.train.rounds import Memory, Turn
 
 METHODS = {"sft": sft.METHOD, "warmup": warmup.METHOD}
 SETTINGS = Train(batch_size=4, lr_warmup_steps=2, dtype="float32", log_every=2)
+OFTEN = SETTINGS.model_copy(update={"eval_every": 1})
 WARMUP = Warmup(samples=3, max_tokens=4)
 PAIRS = [
     ([4, 5], [5]),
@@ -524,24 +525,51 @@ def test_an_evaluation_that_runs_out_of_memory_gets_less_and_training_keeps_its_
         return {"loss": float(step)}
 
     plain, lines, _ = trained("llama", warmup.METHOD, tmp_path)
-    weights, with_evaluations, ledger = trained("llama", warmup.METHOD, tmp_path, evaluate=evaluate)
+    weights, with_evaluations, ledger = trained(
+        "llama", warmup.METHOD, tmp_path, settings=OFTEN, evaluate=evaluate
+    )
     assert all(torch.equal(weights[name], plain[name]) for name in plain)
     assert (ledger.micro_batch_size, ledger.rows_at_once) == (4, 3)
     assert [line for line in with_evaluations if "validation" in line] == [
-        {"step": step, "validation": {"loss": step}} for step in (1, 3)
+        {"step": step, "validation": {"loss": step}} for step in (1, 2, 3)
     ]
     assert without_time([line for line in with_evaluations if "validation" not in line]) == without_time(
         lines
     )
     assert met[0] == (1, Fit(4, 3))
-    assert met[-2:] == [(1, ends), (3, ends)]  # what did not fit is not tried again
+    assert met[-3:] == [(1, ends), (2, ends), (3, ends)]  # what did not fit is not tried again
+
+
+@pytest.mark.parametrize(
+    ("budget", "every", "expected"),
+    [
+        ({"steps": 7}, 3, [1, 3, 6, 7]),
+        ({"steps": 3}, 3, [3]),  # what was asked for, and no more
+        ({"steps": 2}, 50, [2]),
+        ({"tokens": 30}, 50, [1, 3]),  # how many steps that is shows at its end
+    ],
+)
+def test_evaluations_are_as_many_as_asked_for(budget, every, expected, tmp_path):
+    met = []
+    settings = SETTINGS.model_copy(update={"eval_every": every})
+    trained(
+        "t5",
+        "sft",
+        tmp_path,
+        settings=settings,
+        pairs=EIGHT_ALIKE,  # a step has four of them, 12 tokens to write
+        budget=Budget(**budget),
+        evaluate=lambda step, fit: met.append(step) or {},
+    )
+    assert met == expected
 
 
 def test_an_evaluation_gets_the_micro_batch_that_training_has_come_to(tmp_path, monkeypatch):
     met = []
     short_of_memory(monkeypatch, lambda inputs, turn: inputs <= 2)
-    trained("llama", warmup.METHOD, tmp_path, evaluate=lambda step, fit: met.append(fit) or {})
-    assert met == [Fit(2, 3)] * 2
+    evaluate = lambda step, fit: met.append(fit) or {}  # noqa: E731
+    trained("llama", warmup.METHOD, tmp_path, settings=OFTEN, evaluate=evaluate)
+    assert met == [Fit(2, 3)] * 3
 
 
 def test_memory_that_runs_out_on_one_warmup_of_an_evaluation_is_a_clear_error(tmp_path):
