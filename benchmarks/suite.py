@@ -13,7 +13,7 @@ NAMES = (
     "decoding",
     "driver",
     "report",
-    "paired_tests",
+    "fixed_cost",
     "cluster",
     "data_parallel",
 )

@@ -16,7 +16,7 @@ from benchmarks.record import Options, UnavailableError, judge
 from benchmarks.texts import texts_of
 from benchmarks.timing import Sample, Times, called, interleave, profile, timed
 
-from benchmarks import grpo, paired_tests
+from benchmarks import fixed_cost, grpo
 from tiny import counting_costs, distance, gradients_of
 
 TINY = SIZES["tiny"]
@@ -221,3 +221,25 @@ def test_the_last_words_of_a_process_that_ended_are_shown(tmp_path, monkeypatch)
     monkeypatch.setattr(grpo, "SCRIPT", script)
     with pytest.raises(RuntimeError, match="there is no trainer here"):
         grpo.measure(replace(OPTIONS, trl_python=sys.executable))
+
+
+def test_a_part_has_its_functions_time_without_that_of_other_parts(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(fixed_cost.time, "process_time", lambda: now[0])
+    watch = fixed_cost.Stopwatch()
+
+    def take(seconds, *inner):
+        now[0] += seconds
+        for call in inner:
+            call()
+
+    inner = watch.timed("inner", lambda: take(1.0))
+    middle = watch.timed("middle", lambda: take(10.0, inner, inner))
+    watch.timed("outer", lambda: take(100.0, middle, inner))()
+    assert watch.parts == {"inner": 3.0, "middle": 10.0, "outer": 100.0}
+
+
+def test_every_part_names_a_function():
+    for place in fixed_cost.PARTS:
+        owner, name = fixed_cost._owner(place)
+        assert callable(getattr(owner, name)), place

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from types import SimpleNamespace
@@ -48,6 +49,8 @@ def test_parameters_are_counted_without_weights() -> None:
     # tied embeddings; a layer: four square matrices, three of the MLP, two norms; the last norm
     layer = 4 * 128 * 128 + 3 * 128 * 384 + 2 * 128
     assert count_parameters(MINI_LLAMA, offline=True) == 2000 * 128 + 3 * layer + 128
+    terabytes = replace(MINI_LLAMA, vocabulary=10**10)
+    assert count_parameters(terabytes, offline=True) == 10**10 * 128 + 3 * layer + 128
 
 
 def test_the_room_that_is_needed_by_hand(tmp_path: Path) -> None:
