@@ -10,6 +10,7 @@ import pytest
 import warmup_bench.decode
 from plugin_files import planned
 from warmup_bench.execution.runner import execute
+from warmup_bench.models.base import Backbone
 from warmup_bench.plan.jobs import outstanding
 from warmup_bench.plan.plan import Plan
 from warmup_bench.store.folders import read_json, read_table
@@ -46,6 +47,20 @@ def test_an_evaluation_takes_the_micro_batch_of_its_training(
     assert run(planned(tmp_path, **SMALL, train={"micro_batch_size": 3, "eval_every": 1})) == {}
     # Seven validation inputs at the first and the last step, each met once more with others' warmups.
     assert sizes == [3, 3, 1] * 2 * 2
+
+
+def test_cells_tokenize_their_data_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts, real = [], Backbone._tokenized
+
+    def tokenized(self: Backbone, some: list[str], target: bool) -> list[list[int]]:
+        texts.append(len(some))
+        return real(self, some, target)
+
+    monkeypatch.setattr(Backbone, "_tokenized", tokenized)
+    assert run(planned(tmp_path, **SMALL | {"methods": ["sft", "warmup"], "seeds": [0, 1]})) == {}
+    # Sources and targets of the training split; those of the few validation inputs, in each of the four
+    # trainings; sources of the test split.
+    assert sorted(texts) == [4] + [7, 7] * 4 + [24, 24]
 
 
 @pytest.fixture
