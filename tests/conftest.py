@@ -1,6 +1,7 @@
 """Shared fixtures: a tiny T5 and a tiny Llama with a handful of tokens, and reproducible hypothesis runs."""
 
 import gc
+import importlib
 import itertools
 import os
 import sys
@@ -62,3 +63,22 @@ def tiny_llama():
 def tiny(request):
     """Each of the two, as a :class:`warmup_bench.models.base.Backbone` without a tokenizer."""
     return request.getfixturevalue(f"tiny_{request.param}")
+
+
+@pytest.fixture
+def precise_norms(monkeypatch):
+    """transformers takes the norms of both families in fp32, whatever the weights are; here as they are."""
+    for name in (
+        "t5.T5LayerNorm",
+        "mt5.MT5LayerNorm",
+        *(f"{m.lower()}.{m}RMSNorm" for m in ("Llama", "Mistral", "Qwen2", "Qwen3")),
+    ):
+        family, kind = name.split(".")
+        module = importlib.import_module(f"transformers.models.{family}.modeling_{family}")
+
+        def forward(self, x):
+            import torch
+
+            return torch.nn.functional.rms_norm(x, self.weight.shape, self.weight, self.variance_epsilon)
+
+        monkeypatch.setattr(getattr(module, kind), "forward", forward)

@@ -1,18 +1,17 @@
 """One interface over encoder-decoder and decoder-only models.
 
 Everything that the harness does with a model goes through four calls: :meth:`Backbone.encode` reads the
-inputs once, :meth:`Backbone.advance` feeds tokens to the rows in one pass with gradients,
+inputs once, :meth:`Backbone.read` feeds tokens to rows that continue them in one pass with gradients,
 :meth:`Backbone.writer` feeds them one at a time without, and :meth:`Backbone.logits` turns hidden states into
 logits where they are needed. Sampling, scoring and decoding share them, so no two of them can disagree about
-the model.
+the model. Which layers run behind them is for :mod:`warmup_bench.models.stacks`.
 """
 
 from __future__ import annotations
 
-import inspect
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,9 @@ from torch import Tensor
 
 from warmup_bench.models.costs import Costs
 from warmup_bench.models.lora import has_adapter, save_adapter
+from warmup_bench.models.replay import Graphs, L
+from warmup_bench.models.stacks.base import Stack, Writer
+from warmup_bench.models.stacks.rows import Rows
 from warmup_bench.models.state import SpecialTokens, State
 
 LAYOUT = "warmup_bench.json"
@@ -30,33 +32,16 @@ TEXTS_A_CALL = 1000
 """Of a tokenizer: few calls, and what it makes beside the ids stays small."""
 
 
-class Writer(ABC):
-    """``width`` rows for each input, which write on from where its state stands.
+class _Head(torch.autograd.Function):
+    """A weight as it is. Autograd goes back through what was made last first, so this one's turn is late."""
 
-    Attributes:
-        hidden: Last hidden state, [inputs * width, model width]; it predicts the next token.
-    """
+    @staticmethod
+    def forward(_: Any, weight: Tensor) -> Tensor:
+        return weight.view_as(weight)
 
-    hidden: Tensor
-
-    def __init__(self, backbone: Backbone, state: State, width: int) -> None:
-        """Rows i * width .. i * width + width - 1 continue row i of ``state``, which stays as it is."""
-        self.backbone, self.width = backbone, width
-
-    @abstractmethod
-    def feed(self, tokens: Tensor) -> None:
-        """Write one token a row, [rows]."""
-
-    @abstractmethod
-    def keep(self, inputs: Tensor) -> None:
-        """Go on with these inputs alone, [k] indices."""
-
-    @abstractmethod
-    def follow(self, rows: Tensor) -> None:
-        """Row i goes on as row ``rows[i]``, which belongs to the same input, [rows]."""
-
-    def _rows_of(self, inputs: Tensor) -> Tensor:
-        return (inputs[:, None] * self.width + torch.arange(self.width, device=inputs.device)).flatten()
+    @staticmethod
+    def backward(_: Any, gradient: Tensor) -> Tensor:
+        return gradient
 
 
 class Backbone(ABC):
@@ -83,17 +68,14 @@ class Backbone(ABC):
         self.model, self.tokenizer, self.tokens, self.costs = model, tokenizer, tokens, costs
         self.prefix, self.suffix, self.start = list(prefix), list(suffix), list(start)
         self._head = model.get_output_embeddings()
-        body = model.get_decoder() if self.architecture == "encoder-decoder" else model.base_model
-        # transformers has renamed it (5.24 warns of the old name), a family at a time for all we know.
-        named = "cache" in inspect.signature(body.forward).parameters
-        self._cache_name = "cache" if named else "past_key_values"
         self.head_scale = 1.0
-        self.writer_type: type[Writer]
+        self.stack: Stack
+        self.graphs = Graphs()
         self._try_out()
 
     @abstractmethod
     def _try_out(self) -> None:
-        """Find on the model itself how its hidden states become logits, and which writer it can have."""
+        """Find on the model itself how its hidden states become logits, and which stack it can have."""
 
     @property
     def device(self) -> torch.device:
@@ -101,9 +83,14 @@ class Backbone(ABC):
         device: torch.device = self._head.weight.device
         return device
 
-    def autocast(self, dtype: str) -> torch.autocast:
-        """bfloat16 autocast where ``dtype`` says so; T5 overflows in float16, so that is not offered."""
-        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=dtype == "bfloat16")
+    def compute_in(self, dtype: str) -> None:
+        """Let the layers compute with weights of a type: "float32", or "bfloat16" with half the memory.
+
+        T5 overflows in float16, so that is not offered. Buffers stay: rotary frequencies need their fp32.
+        """
+        self.graphs.clear()
+        for parameter in self.model.parameters():
+            parameter.data = parameter.data.to(getattr(torch, dtype))
 
     @property
     def vocabulary(self) -> int:
@@ -120,20 +107,44 @@ class Backbone(ABC):
         room = max(0, max_tokens - len(self.prefix) - len(self.suffix))
         return [*self.prefix, *ids[:room], *self.suffix], len(ids) > room
 
-    @abstractmethod
     def encode(self, source: Tensor, mask: Tensor) -> State:
         """Read [batch, source] ids (right-padded, ``mask`` 1 at tokens) once, up to the first prediction."""
+        weight = self.head_weight
+        # Made first, so that its gradient comes last: those of the embeddings are added to it in its place.
+        head = None if weight is None else _Head.apply(weight)  # type: ignore[no-untyped-call]
+        state = self.stack.encode(source, mask)
+        state.head = head
+        return state
 
-    @abstractmethod
     def advance(self, state: State, tokens: Tensor) -> Tensor:
         """Feed [rows, t] tokens; returns hidden states [rows, t, width] and moves ``state`` on in place.
 
         Row paddings may only follow a row's last token: a hidden state depends on what came before it.
         """
+        return self.stack.advance(state, tokens)
 
-    def writer(self, state: State, width: int = 1) -> Writer:
-        """``width`` rows for each row of ``state``, to write token by token without gradient."""
-        return self.writer_type(self, state, width)
+    def read(self, state: State, tokens: Tensor, rows: Rows) -> Tensor:
+        """Hidden states [rows, t, width] of [rows, t] tokens that continue inputs of ``state``, which stays
+        as it is: what the rows of an input share stands in memory once."""
+        return self.stack.read(state, tokens, rows)
+
+    def writer(self, state: State, width: int, room: int) -> Writer:
+        """``width`` rows for each row of ``state``, to write up to ``room`` tokens one by one, without
+        gradient; ``state`` stays as it is."""
+        return self.stack.writer(state, width, room)
+
+    @property
+    def captures(self) -> bool:
+        """Whether the steps of loops can be captured: on a GPU, where a step has one shape."""
+        return self.device.type == "cuda" and self.stack.fixed
+
+    def looped(
+        self, make: Callable[..., L], state: State, tensors: Sequence[Tensor], settings: Hashable
+    ) -> L:
+        """The loop ``make(state, *tensors)`` after its beginning; see :meth:`Graphs.begin`."""
+        if self.captures:
+            return self.graphs.begin(make, state, tensors, settings)
+        return make(state, *tensors)
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Logits [..., vocabulary] of hidden states [..., width], in the dtype of the computation."""

@@ -8,12 +8,17 @@ count, never padding: the ledger is about the method, not about the batching.
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, Union
 
 import numpy as np
 from numpy.typing import NDArray
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 IntArray = NDArray[np.int64]
+Counts = Union[IntArray, "Tensor"]
+"""Numbers of tokens, in an array or where a device has them: operations are counted there, and read later."""
 _LORA = re.compile(r"\.(base_layer|lora_[AB]\..*)$")
 """What LoRA appends to the name of a layer that it adapts."""
 BACKWARD = 3.0
@@ -49,24 +54,24 @@ class Costs:
     start: int = 1
     backward: float = BACKWARD
 
-    def encode(self, source: IntArray) -> float:
+    def encode(self, source: Counts) -> Any:
         """Forward operations of reading inputs of ``source`` tokens, [batch], up to the first prediction."""
-        s = source.astype(np.float64)
+        s = _exact(source)
         if self.encoder == 0:
-            return float((2 * self.decoder * s + 4 * self.decoder_attention * s * s).sum())
+            return (2 * self.decoder * s + 4 * self.decoder_attention * s * s).sum()
         per_input = 2 * (self.encoder + self.cross) * s + 4 * self.encoder_attention * s * s
-        return float(per_input.sum()) + self.advance(source, np.full_like(source, self.start), first=True)
+        return per_input.sum() + self.advance(source, 0 * source + self.start, first=True)
 
-    def advance(self, source: IntArray, tokens: IntArray, *, first: bool = False) -> float:
+    def advance(self, source: Counts, tokens: Counts, *, first: bool = False) -> Any:
         """Forward operations of feeding ``tokens`` to rows with ``source`` tokens, both [rows]."""
-        s, t = source.astype(np.float64), tokens.astype(np.float64)
-        past = s if self.encoder == 0 else np.full_like(s, 0.0 if first else self.start)
+        s, t = _exact(source), _exact(tokens)
+        past = s if self.encoder == 0 else 0 * s + (0 if first else self.start)
         self_attention = 4 * self.decoder_attention * t * (past + t)
-        return float((2 * self.decoder * t + self_attention + 4 * self.cross_attention * t * s).sum())
+        return (2 * self.decoder * t + self_attention + 4 * self.cross_attention * t * s).sum()
 
-    def predict(self, positions: float) -> float:
+    def predict(self, positions: Any) -> Any:
         """Forward operations of reading the logits at a number of positions."""
-        return 2.0 * self.head * positions
+        return 2.0 * self.head * _exact(positions)
 
 
 @dataclass(slots=True)
@@ -75,32 +80,37 @@ class Meter:
 
     Attributes:
         costs: Of the model.
-        flops: Counted so far.
+        flops: Counted so far, a number of the device where the counts are of one.
     """
 
     costs: Costs
-    flops: float = 0.0
+    flops: Any = 0.0
 
-    def read(self, source: IntArray, times: float = 1.0) -> None:
+    def read(self, source: Counts, times: float = 1.0) -> None:
         """Inputs of ``source`` tokens were encoded, [batch]; ``times``: a backward pass counts more."""
         self.flops += times * self.costs.encode(source)
 
-    def write(self, source: IntArray, fed: IntArray, predicted: float, times: float = 1.0) -> None:
+    def write(self, source: Counts, fed: Counts, predicted: Any, times: float = 1.0) -> None:
         """Rows with inputs of ``source`` tokens were fed ``fed`` tokens, both [rows]; logits were read at
         ``predicted`` positions of all of them.
         """
         self.flops += times * (self.costs.advance(source, fed) + self.costs.predict(predicted))
 
-    def search(self, source: IntArray, width: int, steps: IntArray, beams: int) -> None:
+    def search(self, source: Counts, width: int, steps: Counts, beams: int) -> None:
         """``width`` tokens were read behind each input, and ``steps`` steps of beam search followed, [batch].
 
         The first step predicts from one row an input, every later one from ``beams`` rows that were fed a
         token.
         """
-        prefix, later = np.full_like(source, width), steps - 1
+        prefix, later = 0 * source + width, steps - 1
         read = self.costs.advance(source, prefix)
         searched = beams * (self.costs.advance(source, prefix + later) - read)
-        self.flops += read + searched + self.costs.predict(float((1 + beams * later).sum()))
+        self.flops += read + searched + self.costs.predict((1 + beams * later).sum())
+
+
+def _exact(counts: Any) -> Any:
+    """Counts in float64, in which products of them are exact."""
+    return counts.double() if hasattr(counts, "double") else np.asarray(counts, dtype=np.float64)
 
 
 def measure_costs(model: Any, *, start: int = 1) -> Costs:

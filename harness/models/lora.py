@@ -94,6 +94,25 @@ def read_adapter(model: Any, folder: Path) -> None:
         raise UserError(f"adapter {folder} can't be loaded: {reason}", origin="a stored training") from error
 
 
+def merged_weight(module: Any) -> tuple[Any, Any]:
+    """Weight and bias of a linear module, those of its adapter added in.
+
+    Raises:
+        TypeError: It is another module.
+    """
+    import torch
+
+    base = getattr(module, "base_layer", module)
+    if type(base) is not torch.nn.Linear:
+        raise TypeError(f"{type(base).__name__} is not a linear layer")
+    if base is module:
+        return base.weight, base.bias
+    weight = base.weight
+    for name in module.active_adapters:
+        weight = weight + module.get_delta_weight(name)
+    return weight, base.bias
+
+
 def _inject(config: Any, model: Any) -> None:
     """By peft itself: the wrapper of transformers refuses every peft but the newest, published or not."""
     with warnings.catch_warnings():

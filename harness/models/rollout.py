@@ -7,13 +7,20 @@ scored; one that is forced at the cap is not. Everything is summed over tokens i
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from warmup_bench.models.base import Backbone
+from warmup_bench.models.device import waits
+from warmup_bench.models.replay import Loop
+from warmup_bench.models.stacks.rows import Rows
 from warmup_bench.models.state import State
 from warmup_bench.models.token_logp import policy_logits, token_logp
+
+TOGETHER = 32
+"""Rows of an input that read its keys together: each sees a mask over the slots of all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +42,10 @@ class Warmups:
     def select(self, rows: Tensor) -> "Warmups":
         """The given rows, [k] indices."""
         return Warmups(self.tokens[rows], self.lengths[rows], self.ended[rows], self.logp[rows])
+
+    def clone(self) -> "Warmups":
+        """A copy."""
+        return Warmups(self.tokens.clone(), self.lengths.clone(), self.ended.clone(), self.logp.clone())
 
 
 def concatenate(parts: Sequence[Warmups]) -> Warmups:
@@ -60,30 +71,60 @@ def sample_warmups(
             most ``cap`` tokens.
         temperature: Sampling temperature; the score uses the same.
     """
-    rows, cap = uniforms.shape
-    tokens = torch.full((rows, cap), backbone.tokens.pad, dtype=torch.long, device=uniforms.device)
-    lengths = torch.zeros(rows, dtype=torch.long, device=uniforms.device)
-    ended = torch.zeros(rows, dtype=torch.bool, device=uniforms.device)
-    logp = torch.zeros(rows, device=uniforms.device)
-    banned = backbone.tokens.banned_in_warmup
-    writer = backbone.writer(state, rows // state.rows)
-    for step in range(cap):
-        shares = policy_logits(backbone.logits(writer.hidden), banned, temperature).softmax(dim=-1)
+    begin = partial(_Sampling, backbone, temperature)
+    sampling = backbone.looped(begin, state, [uniforms], ("sample", temperature))
+    for _ in range(uniforms.shape[1] - 1):
+        sampling.step()
+    return sampling.drawn.clone()
+
+
+class _Sampling(Loop):
+    """Warmups that are being drawn, the first token by the constructor.
+
+    Attributes:
+        drawn: The warmups so far.
+    """
+
+    def __init__(self, backbone: Backbone, temperature: float, state: State, uniforms: Tensor) -> None:
+        (rows, cap), device = uniforms.shape, uniforms.device
+        self.backbone, self.uniforms, self.temperature = backbone, uniforms, temperature
+        width = rows // state.rows
+        together = max(k for k in range(1, min(width, TOGETHER) + 1) if width % k == 0)
+        state = state if together == width else state.repeat(width // together)
+        self.writer = backbone.writer(state, together, cap)
+        self.drawn = Warmups(
+            torch.full((rows, cap), backbone.tokens.pad, dtype=torch.long, device=device),
+            torch.zeros(rows, dtype=torch.long, device=device),
+            torch.zeros(rows, dtype=torch.bool, device=device),
+            torch.zeros(rows, device=device),
+        )
+        self.token = torch.zeros(rows, dtype=torch.long, device=device)
+        self.position = torch.zeros(1, dtype=torch.long, device=device)
+        self._draw()
+
+    def step(self) -> None:
+        """Feed what was drawn last and draw each row's next token; one that has ended goes on unread."""
+        self.writer.feed(self.token)
+        self._draw()
+
+    def _draw(self) -> None:
+        """Draw the next token of every row."""
+        tokens, drawn = self.backbone.tokens, self.drawn
+        logits = self.backbone.logits(self.writer.hidden)
+        shares = policy_logits(logits, tokens.banned_in_warmup, self.temperature).softmax(dim=-1)
         # A GPU sums in parallel: in fp32 that need not be monotone, and could then draw a banned token.
         precision = torch.float64 if shares.is_cuda else shares.dtype
         cumulative = shares.cumsum(dim=-1, dtype=precision)
-        target = uniforms[:, step : step + 1] * cumulative[:, -1:]
+        target = self.uniforms.index_select(1, self.position) * cumulative[:, -1:]
         token = torch.searchsorted(cumulative, target, right=True).clamp_(max=shares.shape[-1] - 1)
-        gain = shares.gather(1, token).squeeze(1).log()
-        token = token.squeeze(1)
-        logp += torch.where(ended, 0.0, gain)
-        ended |= token == backbone.tokens.separator
-        tokens[:, step] = torch.where(ended, backbone.tokens.pad, token)
-        lengths += ~ended
-        if step + 1 == cap or (step % 4 == 3 and bool(ended.all())):  # one synchronisation every 4 tokens
-            break
-        writer.feed(token)
-    return Warmups(tokens, lengths, ended, logp)
+        gain = shares.gather(1, token).squeeze(1).log_()
+        self.token.copy_(token.squeeze(1))
+        drawn.logp.add_(gain.masked_fill_(drawn.ended, 0.0))
+        drawn.ended.logical_or_(self.token == tokens.separator)
+        written = self.token.masked_fill(drawn.ended, tokens.pad)
+        drawn.tokens.index_copy_(1, self.position, written[:, None])
+        drawn.lengths.add_(~drawn.ended)
+        self.position.add_(1)
 
 
 def given_warmups(rows: Sequence[list[int]], cap: int, pad: int, device: torch.device) -> Warmups:
@@ -147,7 +188,10 @@ def lay_out(
         direct: True for the path without a warmup and without a separator.
     """
     c_length, gap = warmups.lengths, 0 if direct else 1
-    length = int((c_length + gap + target_lengths).max())
+    if waits(targets.device):
+        length = warmups.tokens.shape[1] + gap + targets.shape[1]
+    else:
+        length = int((c_length + gap + target_lengths).max())
     position = torch.arange(length, device=targets.device).expand(targets.shape[0], length)
     start = (c_length + gap)[:, None]
     in_c = position < c_length[:, None]
@@ -163,34 +207,27 @@ def lay_out(
 
 
 def score(
-    backbone: Backbone, state: State, sequences: Sequences, *, temperature: float = 1.0
+    backbone: Backbone, state: State, sequences: Sequences, rows: Rows, *, temperature: float = 1.0
 ) -> tuple[Tensor, Tensor]:
     """(lc, ly), each [rows] in fp32: summed log-probabilities of c under the sampled policy, and of y.
 
-    One teacher-forced pass over ``sequences`` from ``state`` (moved on in place).
+    One teacher-forced pass over ``sequences``, each of which continues an input of ``state``: what the rows
+    of an input share, source or prompt, stands in memory once, in the forward and the backward pass.
+    Logits are made once for every marked position; on a GPU for all: how many are marked is not known there.
     """
-    first = state.hidden[:, None]
-    hidden = first
-    if sequences.tokens.shape[1] > 1:
-        hidden = torch.cat([first, backbone.advance(state, sequences.tokens[:, :-1])], dim=1)
+    tokens = sequences.tokens
+    hidden = state.hidden.index_select(0, rows.of)[:, None]
+    if tokens.shape[1] > 1:
+        hidden = torch.cat([hidden, backbone.read(state, tokens[:, :-1], rows)], dim=1)
+    in_warmup, in_target = sequences.in_warmup, sequences.in_target
+    states, ids, sampled = hidden.flatten(0, 1), tokens.flatten(), in_warmup.flatten()
+    picked = None if waits(tokens.device) else (in_warmup | in_target).flatten().nonzero()[:, 0]
+    if picked is not None:
+        states, ids, sampled = (t.index_select(0, picked) for t in (states, ids, sampled))
     banned = backbone.tokens.banned_in_warmup
-    lc = _summed_logp(backbone, hidden, sequences.tokens, sequences.in_warmup, banned, temperature)
-    ly = _summed_logp(backbone, hidden, sequences.tokens, sequences.in_target, (), 1.0)
+    values = token_logp(backbone, state.head, states, ids, sampled, banned, temperature)
+    if picked is not None:
+        values = values.new_zeros(tokens.numel()).index_copy(0, picked, values)
+    values = values.view(tokens.shape)
+    lc, ly = (torch.where(part, values, 0.0).sum(dim=1) for part in (in_warmup, in_target))
     return lc, ly
-
-
-def _summed_logp(
-    backbone: Backbone,
-    hidden: Tensor,
-    tokens: Tensor,
-    where: Tensor,
-    banned: tuple[int, ...],
-    temperature: float,
-) -> Tensor:
-    """Sum over the marked positions of each row of log p(token), [rows].
-
-    Logits are made for the marked positions only.
-    """
-    values = token_logp(backbone, hidden[where], tokens[where], banned, temperature)
-    rows = where.nonzero()[:, 0]
-    return torch.zeros(hidden.shape[0], device=hidden.device, dtype=values.dtype).index_add(0, rows, values)

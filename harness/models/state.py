@@ -36,16 +36,18 @@ class State:
     """The rows of a batch, as far as they have been read or written.
 
     Attributes:
-        cache: transformers' key-value cache of every row.
+        cache: Keys and values of every row, as the model's stack keeps them.
         hidden: Last hidden state, [rows, width]; it predicts the next token.
         source_mask: 1 where the source (or prompt) has a token, [rows, source].
         position: Position of the next token of each row, [rows] (decoder-only models).
+        head: The head's weight for a score of these rows, [vocabulary, width]; None where a head is more.
     """
 
     cache: Any
     hidden: Tensor
     source_mask: Tensor
     position: Tensor
+    head: Tensor | None = None
 
     @property
     def rows(self) -> int:
@@ -54,11 +56,11 @@ class State:
 
     def repeat(self, n: int) -> State:
         """Rows i*n .. i*n+n-1 continue row i; gradients flow back to the one encoding."""
-        return self._map(lambda t: t.repeat_interleave(n, dim=0))
+        return self.map(lambda t: t.repeat_interleave(n, dim=0))
 
     def select(self, rows: Tensor) -> State:
         """The given rows, [k] indices."""
-        return self._map(lambda t: t.index_select(0, rows))
+        return self.map(lambda t: t.index_select(0, rows))
 
     def reorder(self, rows: Tensor) -> State:
         """``select(rows)`` where a row only moves to a row of the same input, but for the hidden states."""
@@ -73,14 +75,29 @@ class State:
             cache = EncoderDecoderCache(self_attention, cache.cross_attention_cache)
         else:
             cache = map_cache(cache, move)
-        return State(cache, self.hidden, self.source_mask, self.position)
+        return State(cache, self.hidden, self.source_mask, self.position, self.head)
 
-    def _map(self, f: Callable[[Tensor], Tensor]) -> State:
-        return State(map_cache(self.cache, f), f(self.hidden), f(self.source_mask), f(self.position))
+    def tensors(self) -> list[Tensor]:
+        """All of them but the head, in one order."""
+        found: list[Tensor] = []
+
+        def note(tensor: Tensor) -> Tensor:
+            found.append(tensor)
+            return tensor
+
+        self.map(note)
+        return found
+
+    def map(self, f: Callable[[Tensor], Tensor]) -> State:
+        """With ``f`` applied to every tensor of the rows."""
+        mapped = map_cache(self.cache, f), f(self.hidden), f(self.source_mask), f(self.position)
+        return State(*mapped, self.head)
 
 
 def map_cache(cache: Any, f: Callable[[Tensor], Tensor]) -> Any:
     """A new cache with ``f`` applied to every key and value tensor, [rows, heads, length, width]."""
+    if hasattr(cache, "map"):
+        return cache.map(f)
     from transformers.cache_utils import DynamicCache, EncoderDecoderCache
 
     if isinstance(cache, EncoderDecoderCache):

@@ -66,7 +66,6 @@ def written(backbone, **settings):
         [backbone.source_ids(line, 24)[0] for line in LINES[:5]],
         Decode(max_tokens=6, batch_size=2, **settings),
         warmup_cap=3,
-        dtype="float32",
         seed=0,
         report=lambda *_: None,
     )

@@ -23,6 +23,7 @@ from tiny import (
 )
 from warmup_bench.models import token_logp
 from warmup_bench.models.rollout import Warmups, lay_out, no_warmups, sample_warmups, score
+from warmup_bench.models.stacks.rows import Rows
 from warmup_bench.models.token_logp import policy_logits
 
 CAP = 2
@@ -32,10 +33,11 @@ TARGET = [5, 4, 4]
 def scored(backbone, sources, targets, warmups, n, *, temperature=1.0):
     """(lc, ly) of given warmups, n a source, through the harness."""
     batch = batch_of(sources, targets)
-    state = backbone.encode(batch.source, batch.mask).repeat(n)
+    state = backbone.encode(batch.source, batch.mask)
     repeated = batch.target.repeat_interleave(n, 0), batch.target_lengths.repeat_interleave(n)
     sequences = lay_out(backbone, warmups, *repeated, direct=False)
-    return score(backbone, state, sequences, temperature=temperature)
+    rows = Rows.regular(batch.size, n, batch.source.device)
+    return score(backbone, state, sequences, rows, temperature=temperature)
 
 
 def enumerated(backbone, sources, targets, *, temperature=1.0):
@@ -83,7 +85,7 @@ def test_the_direct_path_has_no_separator_and_no_warmup(tiny):
     state = tiny.encode(batch.source, batch.mask)
     none = no_warmups(2, torch.device("cpu"))
     sequences = lay_out(tiny, none, batch.target, batch.target_lengths, direct=True)
-    lc, ly = score(tiny, state, sequences)
+    lc, ly = score(tiny, state, sequences, Rows.regular(2, 1, batch.source.device))
     reference = Reference(tiny)
     assert lc.tolist() == [0.0, 0.0]
     expected = torch.stack([reference.log_direct(s, y) for s, y in zip(sources, targets, strict=True)])
@@ -207,13 +209,19 @@ def test_log_probabilities_of_the_sampler_equal_the_teacher_forced_ones(tiny, te
     assert not set(torch.cat([torch.tensor(c) for c in as_lists(warmups)]).tolist()) & {PAD, EOS, ANSWER, 2}
 
 
+def tensors_of(state):
+    keys = [t for pair in (*state.cache.own, *state.cache.encoder) for t in pair]
+    return [state.hidden, state.source_mask, state.position, *keys]
+
+
 def test_sampling_leaves_the_encoded_state_as_it_was(tiny):
     source = source_of(tiny, [4, 5])
     state = tiny.encode(torch.tensor([source]), torch.ones(1, len(source), dtype=torch.long))
-    before = state.hidden.detach().clone(), state.cache.get_seq_length()
+    before = [t.detach().clone() for t in tensors_of(state)]
     sample_warmups(tiny, state, torch.rand(3, 4))
-    assert torch.equal(state.hidden.detach(), before[0])
-    assert state.cache.get_seq_length() == before[1]
+    after = tensors_of(state)
+    assert len(after) == len(before) > 5
+    assert all(torch.equal(a, b) for a, b in zip(after, before, strict=True))
 
 
 @torch.no_grad()
@@ -262,10 +270,13 @@ def test_gradients_through_the_shared_encoding_equal_those_of_rows_apart(tiny):
         assert min(float(g.abs().max()) for g in encoder if g.shape[0] > 2) > 1e-4
 
 
-@pytest.mark.parametrize("rows_a_chunk", [1, 4])
-@pytest.mark.parametrize("plain", [True, False], ids=["one buffer", "checkpointed"])
+BLOCKS = {"kept": {}, "pieces": {"CACHED": 9}, "blocks": {"KEPT": 1, "CHUNK": 60}, "block": {"KEPT": 1}}
+"""How the head goes about it: at once, a few rows at a time, and block by block of the vocabulary."""
+
+
+@pytest.mark.parametrize("way", [*BLOCKS, "checkpointed"])
 @pytest.mark.parametrize("temperature", [1.0, 0.6])
-def test_chunked_log_probabilities_equal_unchunked_ones(tiny, monkeypatch, rows_a_chunk, plain, temperature):
+def test_log_probabilities_in_pieces_equal_those_at_once(tiny, monkeypatch, way, temperature):
     sources, targets = [source_of(tiny, [4, 5, 5]), source_of(tiny, [5])], [TARGET, [4]]
     warmups = warmups_of(every_warmup(CAP) * 2, CAP)
 
@@ -276,43 +287,47 @@ def test_chunked_log_probabilities_equal_unchunked_ones(tiny, monkeypatch, rows_
 
     whole = run()
     assert tiny.head_weight is not None
-    monkeypatch.setattr(token_logp, "CHUNK", rows_a_chunk * tiny.vocabulary)
-    if not plain:  # a head with a bias or an adapter
+    for name, size in BLOCKS.get(way, {"CHUNK": 9}).items():
+        monkeypatch.setattr(token_logp, name, size)
+    if way == "checkpointed":  # a head with a bias or an adapter
         monkeypatch.setattr(type(tiny), "head_weight", None)
-    pieces = []
-    real = token_logp._policy
-    monkeypatch.setattr(token_logp, "_policy", lambda *a: pieces.append(len(a[0])) or real(*a))
-    chunked = run()
-    assert len(pieces) > 10
-    assert max(pieces) == rows_a_chunk
-    torch.testing.assert_close(chunked[0], whole[0], atol=1e-5, rtol=0)
-    torch.testing.assert_close(chunked[1], whole[1], atol=1e-5, rtol=0)
-    assert distance(chunked[2], whole[2]) < 1e-5
+    pieces = run()
+    torch.testing.assert_close(pieces[0], whole[0], atol=1e-5, rtol=0)
+    torch.testing.assert_close(pieces[1], whole[1], atol=1e-5, rtol=0)
+    assert distance(pieces[2], whole[2]) < 1e-5
 
 
-@pytest.mark.parametrize(("banned", "temperature"), [((), 1.0), ((0, 3), 1.0), ((1,), 0.7)])
-def test_the_log_probability_of_a_token_and_its_gradient(banned, temperature):
+@pytest.mark.parametrize("way", BLOCKS)
+@pytest.mark.parametrize("banned", [(), (0, 3), (1,)])
+def test_the_log_probability_of_a_token_and_its_gradient(banned, way, monkeypatch):
+    """Against PyTorch's chain of head, ban, log-softmax and gather, and against finite differences."""
+    for name, size in BLOCKS[way].items():
+        monkeypatch.setattr(token_logp, name, size // 4)
     generator = torch.Generator().manual_seed(5)
-    logits = torch.randn((6, 5), generator=generator, dtype=torch.float64).requires_grad_()
-    tokens = torch.tensor([2, 4, 2, 2, 4, 2])
-
-    def ours(x):
-        return token_logp._TokenLogp.apply(x.clone(), tokens, banned, temperature)
-
-    policy = policy_logits(logits, banned, temperature).log_softmax(dim=-1)
-    torch.testing.assert_close(ours(logits), policy.gather(1, tokens[:, None]).squeeze(1), atol=1e-12, rtol=0)
-    assert torch.autograd.gradcheck(ours, (logits,))
-
-
-def test_the_head_in_chunks_has_the_gradient_of_finite_differences():
-    generator = torch.Generator().manual_seed(6)
     hidden, weight = (
         torch.randn(shape, generator=generator, dtype=torch.float64).requires_grad_()
         for shape in ((7, 3), (5, 3))
     )
-    tokens = torch.tensor([2, 4, 2, 1, 4, 2, 3])
+    tokens, sampled = torch.tensor([2, 4, 2, 2, 1, 4, 0]), torch.tensor([1, 1, 0, 1, 0, 1, 0]).bool()
 
     def ours(h, w):
-        return token_logp._ChunkedLogp.apply(h, w, tokens, (0,), 0.7, 3)
+        return token_logp._HeadLogp.apply(h, w, tokens, sampled, banned)
 
+    logits = hidden @ weight.t()
+    own = torch.where(sampled[:, None], policy_logits(logits, banned), logits)
+    expected = own.log_softmax(dim=-1).gather(1, tokens[:, None]).squeeze(1)
+    torch.testing.assert_close(ours(hidden, weight), expected, atol=1e-12, rtol=0)
     assert torch.autograd.gradcheck(ours, (hidden, weight))
+
+
+@pytest.mark.parametrize("way", BLOCKS)
+def test_a_graph_that_is_kept_gives_its_gradient_twice(way, monkeypatch):
+    for name, size in BLOCKS[way].items():
+        monkeypatch.setattr(token_logp, name, size // 4)
+    generator = torch.Generator().manual_seed(6)
+    hidden, weight = (torch.randn(shape, generator=generator).requires_grad_() for shape in ((7, 3), (5, 3)))
+    tokens, sampled = torch.tensor([2, 4, 2, 1, 4, 2, 3]), torch.zeros(7, dtype=torch.bool)
+    total = token_logp._HeadLogp.apply(hidden, weight, tokens, sampled, ()).sum()
+    first, second = (torch.autograd.grad(total, (hidden, weight), retain_graph=True) for _ in range(2))
+    for one, other in zip(first, second, strict=True):
+        assert torch.equal(one, other)

@@ -1,0 +1,1 @@
+"""How a model's layers are run: those of the T5 and Llama families here, any other through transformers."""
