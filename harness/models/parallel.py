@@ -74,6 +74,14 @@ class RankGroup:
             json.loads(bytes(part[: int(size)].tolist())) for part, size in zip(parts, sizes, strict=True)
         ]
 
+    def sum(self, values: "Tensor") -> "Tensor":
+        """The sum of a tensor over the ranks."""
+        if self.size > 1:
+            from torch import distributed
+
+            distributed.all_reduce(values)
+        return values
+
     def of_first(self, value: T) -> T:
         """The value of rank 0, plain JSON, on every rank."""
         return self.gather(value)[0]

@@ -24,11 +24,11 @@ import torch
 from torch import Tensor
 
 from warmup_bench.contracts.errors import UserError
-from warmup_bench.models.base import Backbone
 from warmup_bench.models.rollout import Warmups
 from warmup_bench.store.folders import CorruptError, check, clear_unfinished, read_json, write_json, writing
 from warmup_bench.store.training_log import LOG
 from warmup_bench.train.rounds import Memory
+from warmup_bench.train.weights import Weights
 
 TENSORS, STATE = "tensors.safetensors", "state.json"
 KEPT = 2
@@ -82,7 +82,7 @@ class Pace:
 
 
 def capture(
-    backbone: Backbone,
+    weights: Weights,
     optimizer: torch.optim.Optimizer,
     generator: torch.Generator,
     memory: Memory,
@@ -93,7 +93,7 @@ def capture(
     """Everything that the next step depends on, besides the examples and the settings.
 
     Args:
-        backbone: Its weights and buffers.
+        weights: The model's, and its buffers.
         optimizer: Its state of every weight.
         generator: The sampler's.
         memory: Warmups of earlier steps.
@@ -101,7 +101,7 @@ def capture(
         values: What else: plain JSON.
         log: The training log so far.
     """
-    tensors = {f"model.{name}": tensor for name, tensor in _model_tensors(backbone).items()}
+    tensors = {f"model.{name}": tensor for name, tensor in weights.named().items()}
     plain: dict[str, dict[str, Any]] = {}
     for index, entries in optimizer.state_dict()["state"].items():
         for key, value in entries.items():
@@ -111,8 +111,8 @@ def capture(
                 plain.setdefault(str(index), {})[key] = value
     tensors["random.sampler"] = generator.get_state()
     tensors["random.torch"] = torch.get_rng_state()
-    if backbone.device.type == "cuda":
-        tensors["random.cuda"] = torch.cuda.get_rng_state(backbone.device)
+    if weights.device.type == "cuda":
+        tensors["random.cuda"] = torch.cuda.get_rng_state(weights.device)
     if memory.kept:
         tensors["memory.keys"] = torch.tensor(list(memory.kept))
         tensors["memory.rows"] = torch.tensor([w.lengths.shape[0] for w in memory.kept.values()])
@@ -137,7 +137,7 @@ def capture(
 
 def restore(
     snapshot: Snapshot,
-    backbone: Backbone,
+    weights: Weights,
     optimizer: torch.optim.Optimizer,
     generator: torch.Generator,
     memory: Memory,
@@ -148,13 +148,14 @@ def restore(
         CorruptError: It does not fit the model.
     """
     tensors, values = snapshot.tensors, snapshot.values
-    current = _model_tensors(backbone)
+    current = weights.named()
     stored = {name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")}
     if {n: t.shape for n, t in current.items()} != {n: t.shape for n, t in stored.items()}:
         raise CorruptError("the checkpoint is of another model", hint="Move its folder away to start anew.")
     with torch.no_grad():
         for name, tensor in current.items():
             tensor.copy_(stored[name])
+    weights.publish()
     state: dict[int, dict[str, Any]] = {int(i): dict(entries) for i, entries in values["optimizer"].items()}
     for name, tensor in tensors.items():
         if name.startswith("optimizer."):
@@ -164,24 +165,19 @@ def restore(
     optimizer.load_state_dict({"state": state, "param_groups": groups})
     generator.set_state(tensors["random.sampler"])
     torch.set_rng_state(tensors["random.torch"])
-    if backbone.device.type == "cuda" and "random.cuda" in tensors:
-        torch.cuda.set_rng_state(tensors["random.cuda"], backbone.device)
+    if weights.device.type == "cuda" and "random.cuda" in tensors:
+        torch.cuda.set_rng_state(tensors["random.cuda"], weights.device)
     version, internal, gauss = values["random"]["python"]
     random.setstate((version, tuple(internal), gauss))
     np.random.set_state(tuple(values["random"]["numpy"]))
     memory.kept.clear()
     if "memory.keys" in tensors:
         counts = tensors["memory.rows"].tolist()
-        parts = [torch.split(tensors[f"memory.{n}"].to(backbone.device), counts) for n in _WARMUPS]
+        parts = [torch.split(tensors[f"memory.{n}"].to(weights.device), counts) for n in _WARMUPS]
         for key, *rows in zip(tensors["memory.keys"].tolist(), *parts, strict=True):
             memory.kept[key] = Warmups(*rows)
     figures = values["figures"]
     return [dict(zip(figures, line, strict=True)) for line in tensors["window"].tolist()]
-
-
-def _model_tensors(backbone: Backbone) -> dict[str, Tensor]:
-    """Weights and buffers by name, tied ones once."""
-    return {**dict(backbone.model.named_parameters()), **dict(backbone.model.named_buffers())}
 
 
 def log_text(path: Path) -> str:

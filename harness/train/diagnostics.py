@@ -10,6 +10,7 @@ from torch import Tensor
 from warmup_bench.models.base import Backbone
 from warmup_bench.models.batching import Batch, Encoded, collate
 from warmup_bench.models.rollout import Warmups, concatenate, lay_out, no_warmups, score
+from warmup_bench.models.stacks.rows import Rows
 from warmup_bench.train.fit import Fit
 from warmup_bench.train.loss import Loss, Turn, batch_loss
 from warmup_bench.train.objective import Objective
@@ -30,7 +31,6 @@ def diagnose(
     batch_size: int,
     *,
     fit: Fit | None = None,
-    dtype: str = "float32",
 ) -> dict[str, float]:
     """Figures of one evaluation, means over the inputs; the model's weights and gradients stay as they are.
 
@@ -41,7 +41,6 @@ def diagnose(
         seed: Of the warmups that are sampled here.
         batch_size: Inputs among which warmups change places for ``loss_shuffled``.
         fit: What may stand in memory at once, which changes figures by rounding only; None: a whole batch.
-        dtype: Of the computation, as in training.
 
     Returns:
         ``loss``: -log p(y|x) a target token, marginal over the samples; ``loss_direct``: without one; and,
@@ -53,7 +52,7 @@ def diagnose(
     """
     generator = torch.Generator().manual_seed(seed)
     n, cap = objective.samples, objective.warmup.max_tokens
-    look = _Look(backbone, objective, fit or Fit(batch_size, n), dtype)
+    look = _Look(backbone, objective, fit or Fit(batch_size, n))
     trained = look.trained
     kept = [None if p.grad is None else p.grad.clone() for p in trained]
     backbone.model.eval()
@@ -72,13 +71,15 @@ def diagnose(
 class _Look:
     """Figures of an evaluation, summed over the inputs so far."""
 
-    def __init__(self, backbone: Backbone, objective: Objective, fit: Fit, dtype: str) -> None:
-        self.backbone, self.objective, self.fit, self.dtype = backbone, objective, fit, dtype
+    def __init__(self, backbone: Backbone, objective: Objective, fit: Fit) -> None:
+        self.backbone, self.objective, self.fit = backbone, objective, fit
         self.warms = objective.method.warmup != "none"
         self.sums = dict.fromkeys(_FIGURES if self.warms else _FIGURES[:2], 0.0)
         self.trained = [p for p in backbone.model.parameters() if p.requires_grad]
         sides = ("a", "b") if self.warms else ()
-        self.gradients = {side: [torch.zeros_like(p) for p in self.trained] for side in sides}
+        self.gradients = {
+            side: [torch.zeros_like(p, dtype=torch.float32) for p in self.trained] for side in sides
+        }
 
     def own(self, items: Sequence[Encoded], draws: Tensor) -> list[Warmups]:
         """Add the figures of some inputs with their own warmups; returns the warmups, if there are any."""
@@ -86,11 +87,10 @@ class _Look:
         for first in range(0, len(items), self.fit.inputs):
             part = items[first : first + self.fit.inputs]
             batch = collate(part, self.backbone.tokens.pad, self.backbone.device)
-            with torch.no_grad(), self.backbone.autocast(self.dtype):
+            with torch.no_grad():
                 self.sums["loss_direct"] -= float(_direct(self.backbone, batch).sum())
-            with self.backbone.autocast(self.dtype):
-                part_draws = draws[first : first + self.fit.inputs]
-                loss = _loss(self.backbone, batch, self.objective, part_draws, self.fit.rows)
+            part_draws = draws[first : first + self.fit.inputs]
+            loss = _loss(self.backbone, batch, self.objective, part_draws, self.fit.rows)
             marginal = loss.rollout.ly.logsumexp(dim=1) - torch.tensor(float(self.objective.samples)).log()
             self.sums["loss"] -= float(marginal.sum())
             if self.warms:
@@ -107,7 +107,7 @@ class _Look:
             part = items[first : first + self.fit.inputs]
             batch = collate(part, self.backbone.tokens.pad, self.backbone.device)
             rows = torch.arange(first * n, (first + batch.size) * n, device=batch.source.device)
-            with torch.no_grad(), self.backbone.autocast(self.dtype):
+            with torch.no_grad():
                 ly = _with_warmups(self.backbone, batch, others.select(rows), n, self.fit)
             self.sums["loss_shuffled"] -= float(ly.sum())
 
@@ -130,7 +130,8 @@ def _direct(backbone: Backbone, batch: Batch) -> Tensor:
     """log p(y|x) on the path without a warmup, [batch]."""
     empty = no_warmups(batch.size, batch.source.device)
     sequences = lay_out(backbone, empty, batch.target, batch.target_lengths, direct=True)
-    return score(backbone, backbone.encode(batch.source, batch.mask), sequences)[1]
+    rows = Rows.regular(batch.size, 1, batch.source.device)
+    return score(backbone, backbone.encode(batch.source, batch.mask), sequences, rows)[1]
 
 
 def _loss(backbone: Backbone, batch: Batch, objective: Objective, draws: Tensor, rows: int) -> Loss:
@@ -184,5 +185,6 @@ def _with_warmups(backbone: Backbone, batch: Batch, warmups: Warmups, n: int, fi
         of = inputs[rows]
         targets = batch.target[of], batch.target_lengths[of]
         sequences = lay_out(backbone, warmups.select(rows), *targets, direct=False)
-        parts.append(score(backbone, state.select(of), sequences)[1])
+        read, grouped = Rows.picked(of)
+        parts.append(score(backbone, state.select(read), sequences, grouped)[1])
     return torch.cat(parts).view(-1, n).logsumexp(dim=1) - torch.tensor(float(n)).log()

@@ -28,6 +28,7 @@ class Ledger:
         micro_batch_size: Inputs at once, at the end; memory that runs out halves it.
         rows_at_once: Warmups of an input whose activations stood in memory at once, at the end.
         skipped_steps: Steps dropped for a non-finite loss or gradient.
+        not_captured: Why a loop of a GPU's sampler ran kernel by kernel, the last reason; empty: none had to.
     """
 
     steps: int = 0
@@ -44,6 +45,7 @@ class Ledger:
     micro_batch_size: int = 0
     rows_at_once: int = 0
     skipped_steps: int = 0
+    not_captured: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """As stored."""

@@ -18,22 +18,27 @@ from warmup_bench.contracts.errors import TrainingError, UserError
 from warmup_bench.contracts.settings import Budget, Train
 from warmup_bench.models.base import Backbone
 from warmup_bench.models.batching import Encoded, collate, training_order
+from warmup_bench.models.device import sent, waits
 from warmup_bench.models.parallel import ALONE, RankGroup
 from warmup_bench.train.checkpoint import Pace, Snapshot, capture, latest, log_text, restore, save
 from warmup_bench.train.fit import Fit, halved
 from warmup_bench.train.ledger import NOTHING, Ledger, Outlay, peak_memory, reset_peak_memory
-from warmup_bench.train.loss import batch_loss
+from warmup_bench.train.loss import Loss, batch_loss
 from warmup_bench.train.objective import Objective
-from warmup_bench.train.optimizer import make_optimizer, rate
+from warmup_bench.train.optimizer import make_optimizer, move, rate
 from warmup_bench.train.rounds import Memory, Turn
+from warmup_bench.train.weights import Weights
 
 MAX_SKIPPED = 20
 """Steps with a non-finite loss or gradient that a cell may skip; at one more it gives up."""
 OF_WARMUPS = ("ess", "warmup_length", "forced", "samples")
 """Figures that a method without warmups has nothing to say with."""
+SPENT = ("flops", "warmup_tokens")
+FIGURES = ("loss", *OF_WARMUPS, *SPENT, "grad_norm", "learning_rate")
+"""What is noted of a step, in this order."""
 
 Report = Callable[[int, int, dict[str, float]], None]
-"""Called with (step, steps, figures) after every step."""
+"""Called after every step with (step, steps, figures); on a GPU those of the last line of the log."""
 
 Evaluate = Callable[[int, Fit], dict[str, float]]
 """Called with (step, what may stand in memory at once); returns figures of the model."""
@@ -105,10 +110,13 @@ def train(
     with (log if group.first else Path(os.devnull)).open("w", encoding="utf-8") as file:
         file.write(begun)
         file.flush()
+        figures: dict[str, float] = {}
         while training.share < 1:
-            figures = training.step()
+            training.step()
             step, over = training.ledger.steps, training.share >= 1
             if step % settings.log_every == 0 or over:
+                training.settle()
+                figures = training.window[-1]
                 file.write(json.dumps(training.line()) + "\n")
             first = step == 1 and settings.eval_every < (budget.steps or math.inf)
             if evaluate and group.first and (first or step % settings.eval_every == 0 or over):
@@ -120,6 +128,7 @@ def train(
                 write_checkpoint(checkpoints)
             total = budget.steps or 1000
             try:
+                figures = training.window[-1] if training.window else figures
                 report(min(total, round(total * training.share)), total, figures)
             except KeyboardInterrupt:
                 if checkpoints is not None and group.first:
@@ -176,10 +185,12 @@ class _Training:
         self.backbone, self.items, self.objective, self.settings = backbone, items, objective, settings
         self.budget, self.learning_rate, self.seed, self.group = budget, learning_rate, seed, group
         self.origin = f"training of {objective.method.name}"
-        self.optimizer = make_optimizer(backbone, settings, learning_rate)
+        group.start_alike(backbone.model)
+        self.weights = Weights(backbone, settings.dtype)
+        self.optimizer = make_optimizer(self.weights.masters, settings, learning_rate)
         self.order = training_order(items, settings.batch_size, seed)
         self.generator = torch.Generator().manual_seed(seed + 1_000_003)  # apart from the data order's stream
-        self.memory, self.window = Memory(), list[dict[str, float]]()
+        self.memory, self.window, self._unread = Memory(), list[dict[str, float]](), list[Tensor]()
         inputs = settings.micro_batch_size or -(-min(settings.batch_size, len(items)) // group.size)
         self.ledger = Ledger(parameters=backbone.costs.parameters, trainable=backbone.costs.trainable)
         self._fit_in(Fit(inputs, objective.samples))
@@ -195,14 +206,13 @@ class _Training:
         self.backbone.model.train()
         reset_peak_memory(self.backbone.device.type)
         self.clock = _Clock()
-        self.group.start_alike(self.backbone.model)
         snapshot = None if checkpoints is None else _latest(checkpoints, self.group)
         if snapshot is None:
             outlay = replace(outlay, seconds=self.group.of_first(outlay.seconds))
             self.ledger.train_flops, self.clock.before = outlay.flops, outlay.seconds
             self.share = _share_of(outlay, self.budget, self.origin)
             return ""
-        self.window = restore(snapshot, self.backbone, self.optimizer, self.generator, self.memory)
+        self.window = restore(snapshot, self.weights, self.optimizer, self.generator, self.memory)
         self.ledger = Ledger(**snapshot.values["ledger"])
         self.fit = Fit(self.ledger.micro_batch_size, self.ledger.rows_at_once)
         self.share, self.warm_share = snapshot.values["share"], snapshot.values["warm_share"]
@@ -210,8 +220,11 @@ class _Training:
         self.clock = _Clock(snapshot.values["seconds"])
         return snapshot.log
 
-    def step(self) -> dict[str, float]:
-        """Take one step and return its figures.
+    def step(self) -> None:
+        """Take one step.
+
+        Nothing of it is read where that would make the processor wait for the device, unless the budget is in
+        operations.
 
         Raises:
             TrainingError: The loss or its gradient was not finite for more than ``MAX_SKIPPED`` steps.
@@ -226,28 +239,40 @@ class _Training:
         keys = next(self.order)
         tokens = sum(len(self.items[i].target) for i in keys)
         spent = self._gradient(step, keys, tokens)
-        group.sum_gradients(self.backbone.model.parameters())
-        of_ranks = group.gather(spent)
-        figures = {key: sum(of_rank[key] for of_rank in of_ranks) for key in of_ranks[0]}
-        ledger.train_flops += figures.pop("flops")
-        ledger.warmup_tokens += int(figures.pop("warmup_tokens"))
-        parameters = self.backbone.model.parameters()
-        figures["grad_norm"] = float(torch.nn.utils.clip_grad_norm_(parameters, settings.max_grad_norm))
-        if math.isfinite(figures["grad_norm"]) and math.isfinite(figures["loss"]):
-            self.optimizer.step()
-        else:
-            self._skip(step, figures, learning_rate)
-        figures["learning_rate"] = learning_rate
-        self.optimizer.zero_grad()
+        group.sum_gradients(self.weights.masters)
+        spent = group.sum(spent)
+        norm = torch.nn.utils.clip_grad_norm_(self.weights.masters, settings.max_grad_norm)
+        move(self.optimizer, norm.isfinite() & spent[FIGURES.index("loss")].isfinite())
+        self.weights.forget_gradients()
+        self.weights.publish()
+        self._unread.append(torch.cat([spent, norm.double().view(1), spent.new_full((1,), learning_rate)]))
         ledger.steps, ledger.target_tokens = step, ledger.target_tokens + tokens
-        self.seconds = group.of_first(self.clock.seconds())
+        if self.budget.flops is not None or not waits(self.backbone.device):
+            self.settle()
+        self.seconds = self.clock.seconds()
+        if self.budget.seconds is not None:
+            self.seconds = group.of_first(self.seconds)
         self.share = self.budget.share(
             steps=step, flops=ledger.train_flops, seconds=self.seconds, tokens=ledger.target_tokens
         )
-        self.window.append(figures)
-        return figures
 
-    def _gradient(self, step: int, keys: Sequence[int], tokens: int) -> dict[str, float]:
+    def settle(self) -> None:
+        """Read what the device knows of the steps since the last time.
+
+        Raises:
+            TrainingError: As :meth:`step`.
+        """
+        unread = torch.stack(self._unread).tolist() if self._unread else []
+        self._unread.clear()
+        for place, values in enumerate(unread):
+            figures = dict(zip(FIGURES, values, strict=True))
+            self.ledger.train_flops += figures.pop("flops")
+            self.ledger.warmup_tokens += int(figures.pop("warmup_tokens"))
+            self.window.append(figures)
+            if not (math.isfinite(figures["grad_norm"]) and math.isfinite(figures["loss"])):
+                self._skip(self.ledger.steps - len(unread) + place + 1)
+
+    def _gradient(self, step: int, keys: Sequence[int], tokens: int) -> Tensor:
         """Add the gradient of this rank's share of a batch, with less at once where memory runs out."""
         # Draws are made on the CPU for the whole batch: the same for every device and micro-batch size.
         width = self.objective.warmup.max_tokens + 1
@@ -259,11 +284,12 @@ class _Training:
             try:
                 return self._accumulate(keys, draws, tokens)
             except torch.OutOfMemoryError as error:
-                self.optimizer.zero_grad()
+                self.weights.forget_gradients()
+                self.backbone.graphs.clear()
                 self.memory.put_back(keys, remembered)  # earlier micro-batches have written
                 self._fit_in(halved(self.fit, error, self.origin))
 
-    def _accumulate(self, keys: Sequence[int], draws: Tensor, tokens: int) -> dict[str, float]:
+    def _accumulate(self, keys: Sequence[int], draws: Tensor, tokens: int) -> Tensor:
         """Add the gradient micro-batch by micro-batch; the same gradient for every size of them.
 
         Args:
@@ -272,46 +298,36 @@ class _Training:
             tokens: Their target tokens.
 
         Returns:
-            This rank's part of the step's figures, and its ``flops`` and ``warmup_tokens``.
+            This rank's part of :data:`FIGURES`, but for the last two.
         """
         backbone, fit = self.backbone, self.fit
         rows = fit.rows if fit.rows < self.objective.samples else None
-        spent = dict.fromkeys(("loss", *OF_WARMUPS, "flops", "warmup_tokens"), 0.0)
+        spent = torch.zeros(len(FIGURES) - 2, dtype=torch.float64, device=backbone.device)
         share = self.group.share(len(keys))
         for start in range(share.start, share.stop, fit.inputs):
             part = slice(start, min(start + fit.inputs, share.stop))
             batch = collate([self.items[i] for i in keys[part]], backbone.tokens.pad, backbone.device)
-            with backbone.autocast(self.settings.dtype):
-                loss = batch_loss(
-                    backbone,
-                    batch,
-                    self.objective,
-                    draws[part].to(backbone.device),
-                    dropout=self.settings.dropout,
-                    turn=Turn(self.share, keys[part], self.memory, rows),
-                )
+            loss = batch_loss(
+                backbone,
+                batch,
+                self.objective,
+                sent(draws[part], backbone.device),
+                dropout=self.settings.dropout,
+                turn=Turn(self.share, keys[part], self.memory, rows),
+            )
             torch.autograd.backward(loss.value / tokens)
-            spent["flops"] += loss.flops
-            spent["warmup_tokens"] += loss.warmup_tokens
-            for rollout in loss.rollouts:
-                weight = rollout.ly.shape[0] / len(keys)
-                # Reported: the mean of -log p(y|x) a token, marginal over the samples (log mean exp).
-                marginal = rollout.ly.logsumexp(dim=1) - math.log(rollout.samples)
-                spent["loss"] += float(-marginal.sum()) / tokens
-                spent["ess"] += weight * float(rollout.effective_sample_size.mean())
-                spent["warmup_length"] += weight * float(rollout.lengths.float().mean())
-                spent["forced"] += weight * float(rollout.forced.float().mean())
-                spent["samples"] += weight * rollout.samples
+            self.weights.collect()
+            spent += _figures(loss, len(keys), tokens)
         return spent
 
     def _fit_in(self, fit: Fit) -> None:
         self.fit = fit
         self.ledger.micro_batch_size, self.ledger.rows_at_once = fit.inputs, fit.rows
 
-    def _skip(self, step: int, figures: dict[str, float], learning_rate: float) -> None:
+    def _skip(self, step: int) -> None:
         self.ledger.skipped_steps += 1
         if self.ledger.skipped_steps > MAX_SKIPPED:
-            last = {"learning_rate": learning_rate, "last_steps": [*self.window, figures][-5:]}
+            last = {"learning_rate": self.window[-1]["learning_rate"], "last_steps": self.window[-5:]}
             raise TrainingError(
                 f"the loss was not finite in {self.ledger.skipped_steps} of {step} steps",
                 origin=self.origin,
@@ -321,6 +337,7 @@ class _Training:
 
     def line(self) -> dict[str, float | None]:
         """The next line of the log: means since the last one."""
+        self.settle()
         means = {key: float(np.mean([figures[key] for figures in self.window])) for key in self.window[-1]}
         # JSON has no NaN: a window with a skipped step shows null.
         line = {key: mean if math.isfinite(mean) else None for key, mean in means.items()}
@@ -344,15 +361,19 @@ class _Training:
 
     def snapshot(self, log: str) -> Snapshot:
         """What a training needs that goes on from here; ``log`` is the log so far."""
+        self.settle()
         self._note_peak()
         counted = {"share": self.share, "warm_share": self.warm_share, "seconds": self.seconds}
         values = {"ledger": self.ledger.to_dict(), **counted}
-        return capture(self.backbone, self.optimizer, self.generator, self.memory, self.window, values, log)
+        return capture(self.weights, self.optimizer, self.generator, self.memory, self.window, values, log)
 
     def end(self) -> Ledger:
-        """What all ranks have spent together."""
+        """What all ranks have spent together; the model is in fp32 again."""
+        self.settle()
+        self.weights.give_back()
         ledger = self.ledger
         ledger.train_seconds = self.clock.seconds()
+        ledger.not_captured = self.backbone.graphs.problem
         self._note_peak()
         peaks = self.group.gather([ledger.peak_memory, -self.fit.inputs, -self.fit.rows])
         ledger.peak_memory, inputs, rows = (max(column) for column in zip(*peaks, strict=True))
@@ -362,6 +383,21 @@ class _Training:
 
     def _note_peak(self) -> None:
         self.ledger.peak_memory = max(self.ledger.peak_memory, peak_memory(self.backbone.device.type))
+
+
+def _figures(loss: Loss, inputs: int, tokens: int) -> Tensor:
+    """What one micro-batch of a batch of ``inputs`` adds to :data:`FIGURES`, but for the last two."""
+    value, ess, length, forced, samples = loss.flops.new_zeros(5)
+    for rollout in loss.rollouts:
+        weight = rollout.ly.shape[0] / inputs
+        # Reported: the mean of -log p(y|x) a token, marginal over the samples (log mean exp).
+        marginal = rollout.ly.logsumexp(dim=1) - math.log(rollout.samples)
+        value = value + (-marginal.sum()).double() / tokens
+        ess = ess + weight * rollout.effective_sample_size.mean().double()
+        length = length + weight * rollout.lengths.float().mean().double()
+        forced = forced + weight * rollout.forced.float().mean().double()
+        samples = samples + weight * rollout.samples
+    return torch.stack([value, ess, length, forced, samples, loss.flops, loss.warmup_tokens.double()])
 
 
 def _share_of(outlay: Outlay, budget: Budget, origin: str) -> float:

@@ -1,8 +1,8 @@
 """The loss of a batch: sample or take warmups, score them, weigh them by the coefficients of the method."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,7 +12,7 @@ from warmup_bench.models.batching import Batch
 from warmup_bench.models.costs import Meter
 from warmup_bench.models.rollout import Warmups, concatenate, first_of_equals, given_warmups, no_warmups
 from warmup_bench.train.objective import Objective
-from warmup_bench.train.rounds import Rounds, Turn, draw_rounds
+from warmup_bench.train.rounds import Round, Rounds, Turn, draw_rounds
 
 __all__ = ["Loss", "Objective", "Turn", "batch_loss"]
 
@@ -28,7 +28,7 @@ class Loss:
         direct_weight: Its weight; the other two share the rest.
         rollouts: What the method saw: the inputs with one number of warmups together.
         warmups: The warmups, a row each, in the order of the inputs.
-        flops: Floating-point operations of sampling, forward and backward pass.
+        flops: Floating-point operations of sampling, forward and backward pass, a float64 scalar.
     """
 
     credit: Tensor
@@ -37,7 +37,7 @@ class Loss:
     direct_weight: float
     rollouts: tuple[Rollout, ...]
     warmups: Warmups
-    flops: float
+    flops: Tensor
 
     @property
     def rollout(self) -> Rollout:
@@ -46,9 +46,9 @@ class Loss:
         return rollout
 
     @property
-    def warmup_tokens(self) -> int:
-        """Tokens of all warmups, without separators."""
-        return int(self.warmups.lengths.sum())
+    def warmup_tokens(self) -> Tensor:
+        """Tokens of all warmups, without separators, a scalar."""
+        return self.warmups.lengths.sum()
 
     @property
     def value(self) -> Tensor:
@@ -77,7 +77,7 @@ def batch_loss(
         turn: Where training stands; None: n warmups for every input, whatever the method's sampler.
     """
     method = objective.method
-    source = batch.mask.sum(dim=1).cpu().numpy().astype(np.int64)
+    source = batch.mask.sum(dim=1)
     state = backbone.encode(batch.source, batch.mask)
     meter = Meter(backbone.costs)
     meter.read(source, backbone.costs.backward)
@@ -112,19 +112,16 @@ def _weighed(rounds: Rounds, noise: Tensor, direct: Tensor | None) -> Loss:
     objective, scored = rounds.objective, rounds.scored
     method = objective.method
     weigh = objective.coefficients(1.0 if rounds.turn is None else rounds.turn.share)
-    inputs = torch.cat([part.inputs for part in scored])
-    order = inputs.argsort(stable=True)  # the rows of an input together, in the order of their rounds
-    warmups = concatenate([part.warmups for part in scored]).select(order)
-    lc, ly = (torch.cat(values)[order] for values in ([p.lc for p in scored], [p.ly for p in scored]))
-    ratio = torch.cat([torch.ones_like(p.ly) if p.ratio is None else p.ratio for p in scored])[order]
+    warmups = concatenate([part.warmups for part in scored])
+    lc, ly = (torch.cat(values) for values in ([p.lc for p in scored], [p.ly for p in scored]))
+    ratio = torch.cat([torch.ones_like(p.ly) if p.ratio is None else p.ratio for p in scored])
     frozen = [part.lc_reference for part in scored if part.lc_reference is not None]
-    lc_reference = torch.cat(frozen)[order] if frozen else None
-    counts = inputs.bincount(minlength=noise.shape[0])
+    lc_reference = torch.cat(frozen) if frozen else None
     credit = likelihood = lc.new_zeros(())
     rollouts = []
-    for n in sorted(set(counts.tolist())):
-        which = (counts == n).nonzero()[:, 0]
-        rows = torch.isin(inputs[order], which).nonzero()[:, 0].view(-1, n)
+    order, groups = _by_number(scored, noise.shape[0])
+    for which, rows in groups:
+        n = rows.shape[1]
         group = warmups.select(rows.flatten())
         rollout = Rollout(
             lc=lc[rows].detach(),
@@ -143,4 +140,27 @@ def _weighed(rounds: Rounds, noise: Tensor, direct: Tensor | None) -> Loss:
         rollouts.append(rollout)
     weight = 0.0 if direct is None else objective.direct_weight
     direct = lc.new_zeros(()) if direct is None else direct
+    warmups = warmups if order is None else warmups.select(order)
     return Loss(credit, likelihood, direct, weight, tuple(rollouts), warmups, rounds.meter.flops)
+
+
+def _by_number(
+    scored: Sequence[Round], size: int
+) -> tuple[Tensor | None, list[tuple[Tensor | slice, Tensor]]]:
+    """The rows of all rounds by input, and the inputs with one number of warmups together with their rows.
+
+    Returns:
+        The rows in the order of the inputs and within one of the rounds, None where they stand so; and for
+        every number n of warmups that an input has, its inputs and their rows, [inputs, n].
+    """
+    inputs = torch.cat([part.inputs for part in scored])
+    if len(scored) == 1:  # as many for each, whatever was drawn
+        rows = torch.arange(inputs.shape[0], device=inputs.device).view(size, -1)
+        return None, [(slice(None), rows)]
+    order = inputs.argsort(stable=True)
+    counts = inputs.bincount(minlength=size)
+    groups: list[tuple[Tensor | slice, Tensor]] = []
+    for n in sorted(set(counts.tolist())):
+        which = (counts == n).nonzero()[:, 0]
+        groups.append((which, order[torch.isin(inputs[order], which)].view(-1, n)))
+    return order, groups

@@ -1,23 +1,39 @@
 """The optimiser, and its learning rate over the budget."""
 
+from collections.abc import Iterable
+from typing import Any
+
 import torch
+from torch import Tensor
+from torch.nn import Parameter
 
 from warmup_bench.contracts.settings import Train
-from warmup_bench.models.base import Backbone
+from warmup_bench.models.device import waits
 
 
-def make_optimizer(backbone: Backbone, settings: Train, learning_rate: float) -> torch.optim.Optimizer:
+def make_optimizer(
+    parameters: Iterable[Parameter], settings: Train, learning_rate: float
+) -> torch.optim.Optimizer:
     """AdamW, or Adafactor (Shazeer and Stern 2018) with steps relative to the size of each weight matrix.
 
     T5's initialisation gives embeddings a deviation of 1 and queries one of 0.02: with one absolute step size
-    for both, a T5 from scratch learns slowly.
+    for both, a T5 from scratch learns slowly. On a GPU AdamW is one kernel, Adafactor one for many weights.
     """
-    parameters = [p for p in backbone.model.parameters() if p.requires_grad]
+    parameters = list(parameters)
+    ahead = waits(parameters[0].device)
+    common: dict[str, Any] = {"lr": learning_rate, "weight_decay": settings.weight_decay}
     if settings.optimizer == "adafactor":
-        return torch.optim.Adafactor(parameters, lr=learning_rate, weight_decay=settings.weight_decay)
-    return torch.optim.AdamW(
-        parameters, lr=learning_rate, weight_decay=settings.weight_decay, betas=(0.9, 0.98)
-    )
+        return torch.optim.Adafactor(parameters, foreach=ahead or None, **common)
+    return torch.optim.AdamW(parameters, betas=(0.9, 0.98), fused=ahead or None, **common)
+
+
+def move(optimizer: torch.optim.Optimizer, finite: Tensor) -> None:
+    """Take a step, or none where the gradient is not ``finite``, a truth value on the device."""
+    if optimizer.defaults.get("fused"):
+        optimizer.found_inf = (~finite).float()  # type: ignore[attr-defined]  # as GradScaler says it
+        optimizer.step()
+    elif bool(finite):
+        optimizer.step()
 
 
 def rate(step: int, share: float, warm_share: float, settings: Train) -> float:

@@ -13,7 +13,8 @@ from torch.utils.checkpoint import checkpoint
 
 from warmup_bench.models.base import Backbone
 from warmup_bench.models.batching import Batch
-from warmup_bench.models.costs import IntArray, Meter
+from warmup_bench.models.costs import Meter
+from warmup_bench.models.device import waits
 from warmup_bench.models.rollout import (
     Warmups,
     concatenate,
@@ -23,6 +24,7 @@ from warmup_bench.models.rollout import (
     sample_warmups,
     score,
 )
+from warmup_bench.models.stacks.rows import Rows
 from warmup_bench.models.state import State
 from warmup_bench.train.objective import Objective
 
@@ -108,7 +110,7 @@ class Rounds:
         backbone, batch, objective, turn, dropout: As :func:`warmup_bench.train.loss.batch_loss` has them.
         state: The encoded inputs.
         reference: The frozen reference and its encoding of the inputs.
-        source: Tokens of each input, [batch].
+        source: Tokens of each input, [batch], where the batch is.
         meter: Of the operations of the batch.
         scored: The rounds.
     """
@@ -118,7 +120,7 @@ class Rounds:
     objective: Objective
     state: State
     reference: tuple[Backbone, State] | None
-    source: IntArray
+    source: Tensor
     dropout: float
     turn: Turn | None
     meter: Meter
@@ -153,37 +155,25 @@ class Rounds:
 
         Equal warmups of an input are scored once: exact, unless dropout draws anew for each.
         """
-        inputs = inputs.repeat_interleave(each)
-        every = torch.arange(inputs.shape[0], device=inputs.device)
-        kept, place = merge_equals(warmups, each) if self.dropout == 0 and each > 1 else (every, every)
-        rows, scored = inputs[kept], warmups.select(kept)
-        targets, target_lengths = self.batch.target, self.batch.target_lengths
-        temperature = self.objective.warmup.temperature
-
-        def part(model: Backbone, start_state: State, first: int, end: int) -> tuple[Tensor, Tensor]:
-            picked = torch.arange(first, end, device=inputs.device)
-            of = rows[first:end]
-            sequences = lay_out(model, scored.select(picked), targets[of], target_lengths[of], direct=direct)
-            return score(model, start_state.select(of), sequences, temperature=temperature)
-
-        count = rows.shape[0]
+        every = Rows.regular(inputs.shape[0], each, inputs.device)
+        rows, scored, place = every, warmups, None
+        if self.dropout == 0 and each > 1 and not waits(inputs.device):
+            kept, place = merge_equals(warmups, each)
+            rows, scored = Rows.grouped(every.of[kept]), warmups.select(kept)
+        part = _Part(self, inputs, direct)
         at_once = None if self.turn is None else self.turn.rows_at_once
-        if at_once is None or count <= at_once:
-            lc, ly = part(self.backbone, self.state, 0, count)
-        else:
-            ends = ((first, min(first + at_once, count)) for first in range(0, count, at_once))
-            parts = [checkpoint(part, self.backbone, self.state, *pair, use_reentrant=False) for pair in ends]
-            lc, ly = (torch.cat(values) for values in zip(*parts, strict=True))
+        lc, ly = part.scored(self.backbone, self.state, scored, rows, at_once)
         lc_reference = None
         if reference is not None:
             with torch.no_grad():
-                lc_reference = part(*reference, 0, count)[0][place]
-        target, gap = target_lengths[rows], 0 if direct else 1
-        fed = (scored.lengths + target + gap - 1).cpu().numpy()
-        positions = float((target + scored.lengths + scored.ended).sum())
+                lc_reference, _ = part.scored(*reference, scored, rows, None)
+        fed, positions = part.counted(scored, rows)
         times = self.backbone.costs.backward + (reference is not None)
-        self.meter.write(self.source[rows.cpu().numpy()], fed, positions, times)
-        return Round(inputs, warmups, lc[place], ly[place], lc_reference)
+        self.meter.write(self.source[inputs][rows.of], fed, positions, times)
+        if place is not None:
+            lc, ly = lc[place], ly[place]
+            lc_reference = None if lc_reference is None else lc_reference[place]
+        return Round(inputs.repeat_interleave(each), warmups, lc, ly, lc_reference)
 
     def draw(self, inputs: Tensor, draws: Tensor) -> Round:
         """Draw warmups for some inputs, [k], from uniform draws [k, each, cap], and score them."""
@@ -199,15 +189,59 @@ class Rounds:
         each = draws.shape[1]
         warmups = sample_warmups(
             self.backbone,
-            state if inputs.shape[0] == self.batch.size else state.select(inputs),
+            self.of(inputs, state),
             draws.flatten(0, 1),
             temperature=self.objective.warmup.temperature,
         )
         model.train(training)
-        written = (warmups.lengths + warmups.ended).cpu().numpy()  # the last one drawn is never fed back
-        per_row = self.source[inputs.cpu().numpy()].repeat(each)
-        self.meter.write(per_row, written - 1, float(written.sum()))
+        written = warmups.lengths + warmups.ended  # the last one drawn is never fed back
+        self.meter.write(self.source[inputs].repeat_interleave(each), written - 1, written.sum())
         return self.score(inputs, warmups, each)
+
+    def of(self, inputs: Tensor, state: State) -> State:
+        """The state of some inputs, [k] in rising order."""
+        return state if inputs.shape[0] == self.batch.size else state.select(inputs)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Some inputs of a batch whose rows are scored together: [k] in rising order."""
+
+    rounds: Rounds
+    inputs: Tensor
+    direct: bool
+
+    def scored(
+        self, model: Backbone, state: State, warmups: Warmups, rows: Rows, at_once: int | None
+    ) -> tuple[Tensor, Tensor]:
+        """(lc, ly) of all rows; where there are more than ``at_once``, part by part."""
+        state, count = self.rounds.of(self.inputs, state), rows.of.shape[0]
+        if at_once is None or count <= at_once:
+            return self._pass(model, state, warmups, rows, self.inputs)
+
+        def some(picked: Tensor) -> tuple[Tensor, Tensor]:
+            inputs, grouped = Rows.picked(rows.of[picked])
+            chosen = state.select(inputs), warmups.select(picked), grouped, self.inputs[inputs]
+            return self._pass(model, *chosen)
+
+        parts = torch.split(torch.arange(count, device=rows.of.device), at_once)
+        found = [checkpoint(some, picked, use_reentrant=False) for picked in parts]
+        lc, ly = (torch.cat(values) for values in zip(*found, strict=True))
+        return lc, ly
+
+    def _pass(
+        self, model: Backbone, state: State, warmups: Warmups, rows: Rows, inputs: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        batch, of = self.rounds.batch, inputs[rows.of]
+        targets = batch.target[of], batch.target_lengths[of]
+        sequences = lay_out(model, warmups, *targets, direct=self.direct)
+        return score(model, state, sequences, rows, temperature=self.rounds.objective.warmup.temperature)
+
+    def counted(self, warmups: Warmups, rows: Rows) -> tuple[Tensor, Tensor]:
+        """Tokens that each row was fed, [rows], and all positions whose logits a score needs."""
+        target = self.rounds.batch.target_lengths[self.inputs[rows.of]]
+        fed = warmups.lengths + target - (1 if self.direct else 0)
+        return fed, (target + warmups.lengths + warmups.ended).sum()
 
 
 def draw_rounds(rounds: Rounds, draws: Tensor) -> None:

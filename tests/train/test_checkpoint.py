@@ -303,18 +303,19 @@ def test_warmups_in_memory_keep_their_rows(tmp_path):
     """Inputs of several visits, some with other numbers of rows, come back as they were."""
     from warmup_bench.models.rollout import Warmups
     from warmup_bench.train.rounds import Memory
+    from warmup_bench.train.weights import Weights
 
     backbone = make("llama")
     optimizer = torch.optim.AdamW(backbone.model.parameters())
-    memory = Memory()
+    weights, memory = Weights(backbone, "float32"), Memory()
     for key, rows in ((4, 2), (0, 1), (7, 3)):
         tokens = torch.arange(rows * 2).view(rows, 2) + key
         memory.kept[key] = Warmups(tokens, torch.arange(rows), torch.arange(rows) > 0, torch.rand(rows))
-    snapshot = checkpoint.capture(backbone, optimizer, torch.Generator(), memory, [], {}, "")
+    snapshot = checkpoint.capture(weights, optimizer, torch.Generator(), memory, [], {}, "")
     checkpoint.save(tmp_path, 1, snapshot)
     back = Memory()
     stored = latest(tmp_path)
-    assert checkpoint.restore(stored, backbone, optimizer, torch.Generator(), back) == []
+    assert checkpoint.restore(stored, weights, optimizer, torch.Generator(), back) == []
     assert list(back.kept) == [4, 0, 7]
     for key, kept in memory.kept.items():
         for name in ("tokens", "lengths", "ended", "logp"):
