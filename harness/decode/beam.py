@@ -10,20 +10,20 @@ hypothesis. Inputs that are over leave the batch, and the cross-attention cache 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from warmup_bench.decode.loop import Decoded, Written, gathered, longest_first, parts_of
+from warmup_bench.decode.loop import CHECK_EVERY, Decoded, Written, gathered, longest_first, parts_of
 from warmup_bench.models.base import Backbone
 from warmup_bench.models.batching import encode_sources
 from warmup_bench.models.costs import Meter
+from warmup_bench.models.device import constant, waits
 from warmup_bench.models.parallel import ALONE, RankGroup
+from warmup_bench.models.replay import Loop
 from warmup_bench.models.state import State
-
-CHECK_EVERY = 4
-"""Steps between two looks at which inputs are over: one synchronisation with the device each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,52 +54,83 @@ def beam_search(
         length_penalty: Power of the length that a summed log-probability is divided by.
         output_cap: Most tokens of an output, its eos counted.
     """
-    inputs, device, eos = state.rows, backbone.device, backbone.tokens.eos
-    best = torch.full((inputs, beams), -torch.inf, device=device)  # hypotheses, best first
-    texts = torch.full((inputs, beams, output_cap), eos, dtype=torch.long, device=device)
-    steps = torch.zeros(inputs, dtype=torch.long, device=device)
-    alive = torch.arange(inputs, device=device)  # the inputs that are still in the batch
-    is_open = torch.ones(inputs, dtype=torch.bool, device=device)  # of those alive
-    scores = torch.zeros((inputs, 1), device=device)  # of the running beams, [alive, 1 and then k]
-    running, hidden, writer = texts[:, :1], state.hidden, None
-    for step in range(output_cap):
-        steps[alive] += is_open.long()
-        values, parents, tokens = _candidates(backbone, hidden, scores, 2 * beams)
-        sequences = _gather(running, parents)
-        sequences[:, :, step] = tokens
-        ends = tokens == eos
-        length = float(step + 1) ** length_penalty
-        # As in generate: an ending that is not among the first k candidates is lost.
-        may_finish = (ends | (step + 1 == output_cap))[:, :beams] & is_open[:, None]
-        new = (values[:, :beams] / length).masked_fill(~may_finish, -torch.inf)
-        best[alive], kept = torch.cat([best[alive], new], dim=1).topk(beams)
-        texts[alive] = _gather(torch.cat([texts[alive], sequences[:, :beams]], dim=1), kept)
-        if step + 1 == output_cap:
+    begin = partial(_BeamSearch, backbone, beams, length_penalty, output_cap)
+    search = backbone.looped(begin, state, (), ("beam", beams, length_penalty, output_cap))
+    for step in range(1, output_cap):
+        if step % CHECK_EVERY == 0 and not search.goes_on():
             break
-        scores, goes_on = values.masked_fill(ends, -torch.inf).topk(beams)
-        running, tokens = _gather(sequences, goes_on), tokens.gather(1, goes_on)
-        parents = parents.gather(1, goes_on)
-        is_open &= scores[:, 0] / length > best[alive].amin(dim=1)
-        if step % CHECK_EVERY == CHECK_EVERY - 1:
-            stays = is_open.nonzero()[:, 0]
-            if stays.numel() == 0:
-                break
-            if stays.numel() < alive.numel():
-                alive, is_open, scores, running = alive[stays], is_open[stays], scores[stays], running[stays]
-                tokens, parents = tokens[stays], parents[stays]
-                if writer is None:
-                    state = state.select(stays)
-                else:
-                    writer.keep(stays)
-        if writer is None:  # the first step had one row an input
-            writer = backbone.writer(state, beams)
-        else:
-            first = torch.arange(alive.shape[0], device=device)[:, None] * beams
-            writer.follow((first + parents).flatten())
-        writer.feed(tokens.flatten())
-        hidden = writer.hidden
-    outputs = [ids[: ids.index(eos)] if eos in ids else ids for ids in texts[:, 0].tolist()]
-    return Found(outputs, [len(ids) < output_cap for ids in outputs], steps.tolist())
+        search.step()
+    eos, texts = backbone.tokens.eos, search.texts[:, 0].tolist()
+    outputs = [ids[: ids.index(eos)] if eos in ids else ids for ids in texts]
+    return Found(outputs, [len(ids) < output_cap for ids in outputs], search.steps.tolist())
+
+
+class _BeamSearch(Loop):
+    """The search of all inputs, and what it has found.
+
+    Attributes:
+        texts: Ids of the hypotheses, best first, [inputs, beams, most tokens]; eos behind their end.
+        steps: Steps for which each input was searched, [inputs].
+    """
+
+    def __init__(
+        self, backbone: Backbone, beams: int, length_penalty: float, output_cap: int, state: State
+    ) -> None:
+        inputs, device = state.rows, state.hidden.device
+        self.backbone, self.beams = backbone, beams
+        self.writer = backbone.writer(state, beams, output_cap)
+        self.texts = torch.full(
+            (inputs, beams, output_cap), backbone.tokens.eos, dtype=torch.long, device=device
+        )
+        self.steps = torch.zeros(inputs, dtype=torch.long, device=device)
+        self._best = torch.full((inputs, beams), -torch.inf, device=device)  # of the hypotheses
+        self._alive = torch.arange(inputs, device=device)  # the inputs that are still in the batch
+        self._open = torch.ones(inputs, dtype=torch.bool, device=device)  # of those alive, as all below
+        self._scores = torch.zeros((inputs, beams), device=device)  # of the running beams
+        self._running, self._tokens = self.texts.clone(), self.texts[:, :, 0].clone()
+        self._parents = torch.zeros_like(self._tokens)
+        self._position = torch.zeros(1, dtype=torch.long, device=device)
+        lengths = (float(length) ** length_penalty for length in range(1, output_cap + 1))
+        self._lengths = constant(tuple(lengths), device, torch.float32)
+        self._search(state.hidden, self._scores[:, :1])  # the first step has one row an input
+
+    def step(self) -> None:
+        """See :meth:`Loop.step`."""
+        self.writer.follow(self._parents)
+        self.writer.feed(self._tokens.flatten())
+        self._search(self.writer.hidden, self._scores)
+
+    def goes_on(self) -> bool:
+        """Whether an input is not over; where nothing is captured, the others leave. Waits for the device."""
+        stays = self._open.nonzero()[:, 0]
+        if 0 < stays.numel() < self._alive.numel() and not waits(stays.device):
+            self.writer.keep(stays)
+            for name in ("_alive", "_open", "_scores", "_running", "_tokens", "_parents"):
+                setattr(self, name, getattr(self, name)[stays])
+        return bool(stays.numel())
+
+    def _search(self, hidden: Tensor, scores: Tensor) -> None:
+        alive, beams = self._alive, self.beams
+        self.steps[alive] += self._open
+        values, parents, tokens = _candidates(self.backbone, hidden, scores, 2 * beams)
+        sequences = _gather(self._running, parents)
+        sequences.index_copy_(2, self._position, tokens[:, :, None])
+        ends = tokens == self.backbone.tokens.eos
+        length = self._lengths.index_select(0, self._position)
+        # As in generate: an ending that is not among the first k candidates is lost.
+        at_cap = self._position + 1 == self._lengths.shape[0]
+        may_finish = (ends | at_cap)[:, :beams] & self._open[:, None]
+        new = (values[:, :beams] / length).masked_fill(~may_finish, -torch.inf)
+        best, kept = torch.cat([self._best[alive], new], dim=1).topk(beams)
+        self._best[alive] = best
+        self.texts[alive] = _gather(torch.cat([self.texts[alive], sequences[:, :beams]], dim=1), kept)
+        running, goes_on = values.masked_fill(ends, -torch.inf).topk(beams)
+        self._scores.copy_(running)
+        self._running.copy_(_gather(sequences, goes_on))
+        self._tokens.copy_(tokens.gather(1, goes_on))
+        self._parents.copy_(parents.gather(1, goes_on))
+        self._open &= running[:, 0] / length > best.amin(dim=1)
+        self._position += 1
 
 
 def _candidates(
@@ -107,7 +138,7 @@ def _candidates(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Summed log-probability, parent beam and token of the best continuations, each [inputs, count]."""
     inputs, width = scores.shape
-    banned = torch.tensor(backbone.tokens.banned_in_output, device=hidden.device, dtype=torch.long)
+    banned = constant(backbone.tokens.banned_in_output, hidden.device)
     logp = backbone.logits(hidden).float().log_softmax(dim=-1).index_fill(-1, banned, -torch.inf)
     vocabulary = logp.shape[-1]
     total = (logp.view(inputs, width, vocabulary) + scores[:, :, None]).flatten(1)
@@ -133,7 +164,6 @@ def beam_outputs(
     beams: int,
     length_penalty: float,
     batch_size: int,
-    dtype: str,
     report: Callable[[int, int], None],
     group: RankGroup = ALONE,
 ) -> tuple[list[Decoded], float]:
@@ -148,7 +178,7 @@ def beam_outputs(
 
     def work(picked: Sequence[int]) -> tuple[list[Written], float]:
         width = len(prefixes[picked[0]])
-        with backbone.autocast(dtype), torch.no_grad():
+        with torch.no_grad():
             state = encode_sources(backbone, [sources[i] for i in picked])
             if width:
                 read = torch.tensor([prefixes[i] for i in picked], device=backbone.device)

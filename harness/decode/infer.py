@@ -25,7 +25,6 @@ def infer(
     settings: Decode,
     *,
     warmup_cap: int,
-    dtype: str,
     seed: int,
     report: Progress,
     given: Sequence[list[int]] | None = None,
@@ -38,7 +37,6 @@ def infer(
         sources: Ids of the inputs.
         settings: The keys of ``decode``.
         warmup_cap: Most tokens of a warmup; 0 for a method without one.
-        dtype: "float32" or "bfloat16".
         seed: Of every draw.
         report: Called with (done, total) while outputs are written.
         given: The warmups that the method itself gives.
@@ -57,7 +55,7 @@ def infer(
             hint="Raise limit.test.",
         )
     cap = 0 if settings.warmup == "none" else warmup_cap
-    writer = _Writer(backbone, settings, dtype, cap, group)
+    writer = _Writer(backbone, settings, cap, group)
     if settings.warmup == "sampled":
         return _chosen(writer, sources, seed, report)
     spent = 0.0
@@ -74,7 +72,6 @@ class _Writer:
 
     backbone: Backbone
     settings: Decode
-    dtype: str
     cap: int
     group: RankGroup
 
@@ -105,7 +102,6 @@ class _Writer:
             beams=settings.beams,
             length_penalty=settings.length_penalty,
             batch_size=settings.batch_size,
-            dtype=self.dtype,
             report=report,
             group=self.group,
         )
@@ -121,7 +117,6 @@ class _Writer:
             uniforms(len(sources), self.settings.samples, cap, seed),
             temperature=self.settings.temperature,
             batch_size=self.settings.batch_size,
-            dtype=self.dtype,
             group=self.group,
         )
 
@@ -139,7 +134,6 @@ class _Writer:
             warmup_cap=self.cap,
             output_cap=output_cap,
             batch_size=self.settings.batch_size,
-            dtype=self.dtype,
             report=report,
             group=self.group,
         )
@@ -202,7 +196,6 @@ def _likeliest(
         sources,
         claims,
         batch_size=writer.settings.batch_size,
-        dtype=writer.dtype,
         group=writer.group,
     )
     known = iter(values)

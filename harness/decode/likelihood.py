@@ -12,6 +12,7 @@ from warmup_bench.models.batching import Encoded, collate, encode_sources
 from warmup_bench.models.costs import Meter
 from warmup_bench.models.parallel import ALONE, RankGroup
 from warmup_bench.models.rollout import given_warmups, lay_out, no_warmups, score
+from warmup_bench.models.stacks.rows import Rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,6 @@ def log_likelihoods(
     claims: Sequence[Candidate],
     *,
     batch_size: int,
-    dtype: str,
     group: RankGroup = ALONE,
 ) -> tuple[list[float], float]:
     """log p(y | x, c) of every claim, and the operations with each input encoded once.
@@ -49,8 +49,7 @@ def log_likelihoods(
     order = sorted(range(len(claims)), key=lambda k: (-len(sources[claims[k].input]), claims[k].input))
 
     def work(picked: Sequence[int]) -> tuple[list[float], float]:
-        with backbone.autocast(dtype):
-            return _scored(backbone, sources, [claims[k] for k in picked]), 0.0  # see _flops
+        return _scored(backbone, sources, [claims[k] for k in picked]), 0.0  # see _flops
 
     values, _ = gathered(group, parts_of(order, batch_size), work)
     return values, _flops(backbone, sources, claims)
@@ -70,8 +69,8 @@ def _scored(backbone: Backbone, sources: Sequence[list[int]], claims: Sequence[C
     sequences = lay_out(backbone, warmups, targets.target, targets.target_lengths, direct=not given)
     sequences = replace(sequences, in_warmup=torch.zeros_like(sequences.in_target))  # only y is asked for
     rows = torch.tensor([place[claim.input] for claim in claims], device=device)
-    state = encode_sources(backbone, [sources[i] for i in inputs]).select(rows)
-    ly: list[float] = score(backbone, state, sequences)[1].tolist()
+    state = encode_sources(backbone, [sources[i] for i in inputs])
+    ly: list[float] = score(backbone, state, sequences, Rows.grouped(rows))[1].tolist()
     return ly
 
 
@@ -86,4 +85,4 @@ def _flops(backbone: Backbone, sources: Sequence[list[int]], claims: Sequence[Ca
     meter = Meter(backbone.costs)
     meter.read(encoded)
     meter.write(lengths, prefixes + targets - 1, float(targets.sum()))
-    return meter.flops
+    return float(meter.flops)

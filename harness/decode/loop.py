@@ -6,19 +6,26 @@ whatever the others do, so the numbers do not depend on the company a row has.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import accumulate
 from typing import TypeVar
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from warmup_bench.models.base import Backbone
 from warmup_bench.models.batching import encode_sources
 from warmup_bench.models.costs import Meter
+from warmup_bench.models.device import sent, waits
 from warmup_bench.models.parallel import ALONE, RankGroup
+from warmup_bench.models.replay import Loop
+from warmup_bench.models.state import State
 from warmup_bench.models.token_logp import policy_logits
 
 T = TypeVar("T")
+CHECK_EVERY = 4
+"""Tokens between two looks at which rows are done: one synchronisation with the device each."""
 Written = tuple[list[int], bool, list[int], bool]
 """What :class:`Decoded` is made of."""
 
@@ -59,52 +66,95 @@ def greedy(
     Where warmups are ``given``, they are read instead of written. At ``output_cap`` 0 a row ends with its
     warmup.
     """
-    tokens, device, count = backbone.tokens, backbone.device, len(sources)
-    writer = backbone.writer(encode_sources(backbone, sources))
-    alive = torch.arange(count, device=device)  # the writer's rows, as indices of the inputs
-    in_warmup = torch.full((count,), warmup_cap > 0, device=device)
-    c_length, y_length = torch.zeros((2, count), dtype=torch.long, device=device)
-    written = torch.full((count, warmup_cap + 1 + output_cap), tokens.pad, dtype=torch.long, device=device)
-    # What a row that is done writes is not counted.
-    forced, finished, done = torch.zeros((3, count), dtype=torch.bool, device=device)
-    script = None
+    state, room = encode_sources(backbone, sources), warmup_cap + 1 + output_cap
+    inputs = []
     if given is not None:  # each row's warmup and separator, which stand in for what it would write
-        closing = [tokens.separator] * (warmup_cap + 1)
-        script = torch.tensor([[*c[:warmup_cap], *closing][: warmup_cap + 1] for c in given], device=device)
-    for step in range(written.shape[1]):
-        logits = backbone.logits(writer.hidden)
-        phase = in_warmup[alive]
-        if script is not None:
-            next_c = script[alive, min(step, warmup_cap)]
-        else:
-            next_c = policy_logits(logits, tokens.banned_in_warmup).argmax(dim=-1)
-        next_y = policy_logits(logits, tokens.banned_in_output).argmax(dim=-1)
-        at_cap = phase & (c_length[alive] >= warmup_cap)
-        token = torch.where(phase, torch.where(at_cap, tokens.separator, next_c), next_y)
-        written[alive, step] = token
-        closes = phase & (token == tokens.separator)
-        in_output = ~phase & ~done[alive]
-        ends = in_output & (token == tokens.eos)
-        c_length[alive] += (phase & ~closes).long()
-        y_length[alive] += (in_output & ~ends).long()
-        forced[alive] |= at_cap
-        in_warmup[alive] = phase & ~closes
-        finished[alive] |= ends
-        done[alive] |= ends | (~in_warmup[alive] & (y_length[alive] >= output_cap))
-        if step % 4 == 3 or step + 1 == written.shape[1]:  # one synchronisation every 4 tokens
-            kept = (~done[alive]).nonzero()[:, 0]
-            if kept.numel() == 0:
-                break
-            if kept.numel() < alive.numel():
-                writer.keep(kept)
-                alive, token = alive[kept], token[kept]
-        writer.feed(token)
+        closing = [backbone.tokens.separator] * (warmup_cap + 1)
+        script = [[*c[:warmup_cap], *closing][: warmup_cap + 1] for c in given]
+        inputs = [sent(torch.tensor(script), backbone.device)]
+    begin = partial(_Greedy, backbone, warmup_cap, output_cap)
+    loop = backbone.looped(begin, state, inputs, ("greedy", warmup_cap, output_cap))
+    for step in range(1, room):
+        if step % CHECK_EVERY == 0 and not loop.goes_on():
+            break
+        loop.step()
     gap = 1 if warmup_cap > 0 else 0
-    columns = (tensor.tolist() for tensor in (written, c_length, y_length, forced, finished))
+    columns = (t.tolist() for t in (loop.written, loop.c_length, loop.y_length, loop.forced, loop.finished))
     return [
         Decoded(ids[:c], was_forced, ids[c + gap : c + gap + y], was_finished)
         for ids, c, y, was_forced, was_finished in zip(*columns, strict=True)
     ]
+
+
+class _Greedy(Loop):
+    """Rows that write their warmup, the separator and their output.
+
+    Attributes:
+        written: Tokens, [inputs, most tokens], padded.
+        c_length, y_length: How many of them are the warmup's and the output's, [inputs].
+        forced: Where the warmup reached its cap, [inputs]; ``finished``: where the output has ended.
+    """
+
+    def __init__(
+        self, backbone: Backbone, warmup_cap: int, output_cap: int, state: State, script: Tensor | None = None
+    ) -> None:
+        count, device, room = state.rows, state.hidden.device, warmup_cap + 1 + output_cap
+        self.backbone, self.warmup_cap, self.output_cap, self.script = (
+            backbone,
+            warmup_cap,
+            output_cap,
+            script,
+        )
+        self.writer = backbone.writer(state, 1, room)
+        self.written = torch.full((count, room), backbone.tokens.pad, dtype=torch.long, device=device)
+        self.c_length, self.y_length = torch.zeros((2, count), dtype=torch.long, device=device)
+        # What a row that is done writes is not counted.
+        self.forced, self.finished, self._done = torch.zeros((3, count), dtype=torch.bool, device=device)
+        self._in_warmup = torch.full((count,), warmup_cap > 0, device=device)
+        self._alive = torch.arange(count, device=device)  # the writer's rows, as indices of the inputs
+        self._position = torch.zeros(1, dtype=torch.long, device=device)
+        self._token = torch.zeros(count, dtype=torch.long, device=device)
+        self._write()
+
+    def step(self) -> None:
+        """See :meth:`Loop.step`."""
+        self.writer.feed(self._token)
+        self._write()
+
+    def goes_on(self) -> bool:
+        """Whether a row is not done; where nothing is captured, the others leave. Waits for the device."""
+        kept = (~self._done[self._alive]).nonzero()[:, 0]
+        if 0 < kept.numel() < self._alive.numel() and not waits(kept.device):
+            self.writer.keep(kept)
+            self._alive, self._token = self._alive[kept], self._token[kept]
+        return bool(kept.numel())
+
+    def _write(self) -> None:
+        tokens, alive, position = self.backbone.tokens, self._alive, self._position
+        logits = self.backbone.logits(self.writer.hidden)
+        phase, c_length, y_length = self._in_warmup[alive], self.c_length[alive], self.y_length[alive]
+        if self.script is not None:
+            next_c = self.script[alive, position.clamp(max=self.warmup_cap)]
+        else:
+            next_c = policy_logits(logits, tokens.banned_in_warmup).argmax(dim=-1)
+        next_y = policy_logits(logits, tokens.banned_in_output).argmax(dim=-1)
+        at_cap = phase & (c_length >= self.warmup_cap)
+        token = torch.where(phase, torch.where(at_cap, tokens.separator, next_c), next_y)
+        closes = phase & (token == tokens.separator)
+        done = self._done[alive]
+        in_output = ~phase & ~done
+        ends = in_output & (token == tokens.eos)
+        y_length += in_output & ~ends
+        still = phase & ~closes
+        self.written[alive, position] = token
+        self.c_length[alive] = c_length + still
+        self.y_length[alive] = y_length
+        self.forced[alive] |= at_cap
+        self.finished[alive] |= ends
+        self._in_warmup[alive] = still
+        self._done[alive] = done | ends | (~still & (y_length >= self.output_cap))
+        self._token.copy_(token)
+        self._position += 1
 
 
 def decode_all(
@@ -114,7 +164,6 @@ def decode_all(
     warmup_cap: int,
     output_cap: int,
     batch_size: int,
-    dtype: str,
     report: Callable[[int, int], None],
     given: Sequence[list[int]] | None = None,
     group: RankGroup = ALONE,
@@ -129,14 +178,13 @@ def decode_all(
     backbone.model.eval()
 
     def work(picked: Sequence[int]) -> tuple[list[Written], float]:
-        with backbone.autocast(dtype):
-            decoded = greedy(
-                backbone,
-                [sources[i] for i in picked],
-                warmup_cap=warmup_cap,
-                output_cap=output_cap,
-                given=None if given is None else [given[i] for i in picked],
-            )
+        decoded = greedy(
+            backbone,
+            [sources[i] for i in picked],
+            warmup_cap=warmup_cap,
+            output_cap=output_cap,
+            given=None if given is None else [given[i] for i in picked],
+        )
         lengths = np.array([len(sources[i]) for i in picked])
         gap = 1 if warmup_cap > 0 else 0
         # The last token written, eos or the one at the cap, is never fed back.

@@ -31,7 +31,6 @@ def rank_options(
     *,
     warmups: Sequence[list[int]] | None,
     batch_size: int,
-    dtype: str,
     group: RankGroup = ALONE,
 ) -> Ranking:
     """Score every option of every input as the whole output, its end included.
@@ -43,7 +42,6 @@ def rank_options(
         warmups: The warmup under which each input's options are scored: the one that its given output was
             written after; None: the direct path.
         batch_size: Options at once.
-        dtype: "float32" or "bfloat16".
         group: The ranks that share the batches.
     """
     ids = {
@@ -56,9 +54,7 @@ def rank_options(
         for i, row in enumerate(options)
         for text in row
     ]
-    values, flops = log_likelihoods(
-        backbone, sources, claims, batch_size=batch_size, dtype=dtype, group=group
-    )
+    values, flops = log_likelihoods(backbone, sources, claims, batch_size=batch_size, group=group)
     known = iter(values)
     log_probs = [[next(known) for _ in row] for row in options]
     best = [row[likeliest(scores)] for row, scores in zip(options, log_probs, strict=True)]

@@ -40,7 +40,6 @@ def draw(
     *,
     temperature: float,
     batch_size: int,
-    dtype: str,
     group: RankGroup = ALONE,
 ) -> tuple[list[list[list[int]]], float]:
     """Draw warmups for every input.
@@ -51,7 +50,6 @@ def draw(
         draws: Uniform draws, [inputs, n, cap]; a warmup has at most ``cap`` tokens.
         temperature: Sampling temperature.
         batch_size: Rows at once, the n of an input always together.
-        dtype: "float32" or "bfloat16".
         group: The ranks that share the batches.
 
     Returns:
@@ -62,10 +60,9 @@ def draw(
     n, cap = draws.shape[1:]
 
     def work(picked: Sequence[int]) -> tuple[list[list[list[int]]], float]:
-        with backbone.autocast(dtype):
-            state = encode_sources(backbone, [sources[i] for i in picked])
-            rows = draws[picked].flatten(0, 1).to(backbone.device)
-            warmups = sample_warmups(backbone, state, rows, temperature=temperature)
+        state = encode_sources(backbone, [sources[i] for i in picked])
+        rows = draws[picked].flatten(0, 1).to(backbone.device)
+        warmups = sample_warmups(backbone, state, rows, temperature=temperature)
         counts = warmups.lengths.tolist()
         ids = [row[:length] for row, length in zip(warmups.tokens.tolist(), counts, strict=True)]
         lengths = np.array([len(sources[i]) for i in picked])

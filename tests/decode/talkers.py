@@ -6,7 +6,7 @@ from tiny import ANSWER, EOS, PAD, SEPARATOR, make, source_of
 
 VOCABULARY = 14
 CONTENTS = ([4, 5, 6, 7], [8], [9, 10, 11, 12, 13, 4, 5], [6, 6], [13, 4, 9], [5, 12, 7, 10, 8], [11])
-QUIETLY = {"dtype": "float32", "report": lambda done, total: None}
+QUIETLY = {"report": lambda done, total: None}
 
 
 class Letters:

@@ -32,7 +32,7 @@ def speller(request):
 
 def ranked(backbone, warmups, batch_size=2):
     sources = [source_of(backbone, content) for content in CONTENTS]
-    return rank_options(backbone, sources, OPTIONS, warmups=warmups, batch_size=batch_size, dtype="float32")
+    return rank_options(backbone, sources, OPTIONS, warmups=warmups, batch_size=batch_size)
 
 
 @torch.no_grad()
