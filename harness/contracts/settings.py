@@ -87,7 +87,12 @@ class Train(_Section):
     max_source_tokens: int = Field(default=128, ge=4, description="longer ones are cut, and counted")
     max_target_tokens: int = Field(default=64, ge=2, description="the same of outputs, in training")
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
-        default="auto", description="auto: bfloat16 autocast where the device has it, else float32"
+        default="auto",
+        description="auto: bfloat16 where the device has it (master weights in float32), else float32",
+    )
+    deterministic: bool = Field(
+        default=False,
+        description="the same numbers twice on one GPU, at a price; on at scale mini. A CPU's always are",
     )
     log_every: int = Field(default=10, ge=1, description="steps between two lines of a training's log")
     eval_every: int = Field(

@@ -12,6 +12,7 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,8 +45,26 @@ if TYPE_CHECKING:
 
 Report = Callable[[str, int, int, dict[str, float]], None]
 """Called with (stage, done, total, figures)."""
+Stage = Callable[..., None]
+"""Called with (job, report, group)."""
 
 
+def _repeatably(stage: Stage) -> Stage:
+    """A stage that gives the same numbers twice on a GPU, where its job asks for that."""
+
+    @wraps(stage)
+    def run(job: Job, report: Report, group: RankGroup = ALONE) -> None:
+        if job.device == "cpu" or not job.cell.settings.train.deterministic:
+            return stage(job, report, group)
+        from warmup_bench.models.device import repeatable
+
+        with repeatable():
+            return stage(job, report, group)
+
+    return run
+
+
+@_repeatably
 def run_warm_start(job: Job, report: Report, group: RankGroup = ALONE) -> None:
     """Make the starting point that all methods of a seed share, unless it is there.
 
@@ -114,6 +133,7 @@ def _stored(folder: Path, there: Callable[[], bool], group: RankGroup) -> bool:
     return False
 
 
+@_repeatably
 def run_cell(job: Job, report: Report, group: RankGroup = ALONE) -> None:
     """Decode the test set, or what ``decode.split`` says, and score it, unless that is there."""
     if group.first:
@@ -128,6 +148,7 @@ def run_cell(job: Job, report: Report, group: RankGroup = ALONE) -> None:
     clear_failure(job.folder)
 
 
+@_repeatably
 def run_training(job: Job, report: Report, group: RankGroup = ALONE) -> None:
     """Train the cell's method from the shared warm start, unless that is there."""
     if _stored(job.training_folder, job.has_training, group):
@@ -147,7 +168,7 @@ def run_training(job: Job, report: Report, group: RankGroup = ALONE) -> None:
     check(job.data)
     check(job.warm_start_folder)
     torch.manual_seed(cell.seed + 1)
-    backbone = _load(job, job.warm_start_folder, lora=settings.lora)
+    backbone = _load(job, job.warm_start_folder, lora=settings.lora, trained=True)
     method = resolve_method(job.method).value
     limits = settings.train.token_limits
     split = encode_split(backbone, job.data, "train", *limits, cache=job.token_ids)
@@ -183,7 +204,6 @@ def run_training(job: Job, report: Report, group: RankGroup = ALONE) -> None:
                 seed=cell.seed + step,
                 batch_size=settings.train.batch_size,
                 fit=fit,
-                dtype=settings.train.dtype,
             ),
             checkpoints=work,
             group=group,
@@ -192,7 +212,7 @@ def run_training(job: Job, report: Report, group: RankGroup = ALONE) -> None:
     if not group.first:
         return
     ledger.truncated = split.cut
-    with writing(job.training_folder) as folder:
+    with writing_model(job.training_folder) as folder:
         shutil.copyfile(log, folder / LOG)
         backbone.save(folder / "model")
         write_json(folder / "ledger.json", ledger.to_dict())
@@ -224,7 +244,6 @@ def _decode(job: Job, report: Report, group: RankGroup) -> None:
         settings.decode,
         given=given,
         warmup_cap=0 if cell.warmup == "none" else settings.warmup.max_tokens,
-        dtype=settings.train.dtype,
         seed=cell.seed,
         report=lambda done, total: report("decode", done, total, {}),
         group=group,
@@ -240,7 +259,6 @@ def _decode(job: Job, report: Report, group: RankGroup) -> None:
             options,
             warmups=None if direct else [d.warmup for d in decoded],
             batch_size=settings.decode.batch_size,
-            dtype=settings.train.dtype,
             group=group,
         )
     if not group.first:
@@ -321,7 +339,6 @@ def _give(
             warmup_cap=0,
             output_cap=settings.warmup.max_tokens,
             batch_size=settings.decode.batch_size,
-            dtype=settings.train.dtype,
             report=lambda done, total: None,
             group=group,
         )
@@ -343,8 +360,11 @@ def _give(
     return given, Outlay(spent, time.perf_counter() - started)
 
 
-def _load(job: Job, folder: Path, lora: Lora | None = None) -> Any:
-    """A stored model, with fresh adapters where ``lora`` has a rank; stored ones stand on the warm start."""
+def _load(job: Job, folder: Path, lora: Lora | None = None, *, trained: bool = False) -> Any:
+    """A stored model, with fresh adapters where ``lora`` has a rank; stored ones stand on the warm start.
+
+    One that is not ``trained`` computes with weights of the settings' type.
+    """
     from warmup_bench.models.load import load_backbone
     from warmup_bench.models.lora import ADAPTER
 
@@ -354,6 +374,8 @@ def _load(job: Job, folder: Path, lora: Lora | None = None) -> Any:
     with reading(*{start if place == start else job.training_folder for place in (folder, base)}):
         backbone = load_backbone(str(base), dropout=dropout, lora=lora, adapter=adapter)
     _prepare(backbone, job)
+    if not trained:
+        backbone.compute_in(job.cell.settings.train.dtype)
     return backbone
 
 

@@ -98,9 +98,29 @@ class Job:
         return self.out / "token-ids"
 
     @property
-    def decodes_with_warm_start(self) -> bool:
-        """Whether decoding reads the warm start too: under adapters, and where the method gives warmups."""
-        if self.cell.settings.lora.rank > 0:
+    def branch(self) -> Branch:
+        """That of its training."""
+        return next(branch for branch in self.branches if branch.training == self.cell.training_id)
+
+    @property
+    def keeps_start(self) -> bool:
+        """Whether its warm start stays: all models do, or trained ones do and one is decoded with it."""
+        if self.models == "trained":
+            return any(branch.with_start for branch in self.branches)
+        return self.models == "all"
+
+    def needs_model(self, branch: Branch | None = None) -> bool:
+        """Whether a cell of the plan is still to be decoded with a training's model, its own by default."""
+        cells = (branch or self.branch).cells
+        return not all(is_done(self.out / "cells" / cell / "decode") for cell in cells)
+
+    def needs_start(self) -> bool:
+        """Whether a training of the plan is still to start from its warm start, or to be decoded with it."""
+        return any(map(self._starts, self.branches))
+
+    def _starts(self, branch: Branch) -> bool:
+        training = self.out / "trainings" / branch.training
+        if not is_done(training):
             return True
         return self.needs_model(branch) and (branch.with_start or not has_model(training))
 

@@ -209,7 +209,8 @@ def _training(backbone: Backbone, items: Sequence[Encoded], settings: Settings, 
             backbone,
             items[:inputs],
             objective,
-            settings.train.model_copy(update={"batch_size": inputs}),
+            # A line a step: a GPU's figures are read there, and only then has it done the step.
+            settings.train.model_copy(update={"batch_size": inputs, "log_every": 1}),
             budget=Budget(steps=1000),
             learning_rate=0.0,
             seed=0,
@@ -225,6 +226,7 @@ def _decoding(backbone: Backbone, items: Sequence[Encoded], settings: Settings) 
 
     def steps(inputs: int, note: Callable[[], None]) -> None:
         part = items[:inputs]
+        backbone.compute_in(settings.train.dtype)
         while True:
             decode_all(
                 backbone,
@@ -232,7 +234,6 @@ def _decoding(backbone: Backbone, items: Sequence[Encoded], settings: Settings) 
                 warmup_cap=0,
                 output_cap=max(1, round(float(lengths_of(part)[1].mean()))),
                 batch_size=inputs,
-                dtype=settings.train.dtype,
                 report=lambda done, total: None,
             )
             note()

@@ -156,7 +156,8 @@ def _merge_settings(spec: RunSpec, names: Names, device: str) -> _Merged:
     of_methods: dict[tuple[str, str], list[Settings]] = {}
     for reference, preset in names.presets.items():
         section = spec.backbones.get(reference, {})
-        layers = names.scale_card.settings, preset.value.settings, spec.sections(), section
+        scale = {"train": {"deterministic": names.scale == "mini"}}
+        layers = scale, names.scale_card.settings, preset.value.settings, spec.sections(), section
         shared.append(resolve(f"settings of {reference}", device, *layers))
         for (name, method), of_method in zip(names.methods.items(), spec.methods.values(), strict=True):
             origin = f"settings of {reference}, methods.{name}"

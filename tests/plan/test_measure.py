@@ -17,7 +17,7 @@ from warmup_bench.plan.measure import DIRECT, FEW, REPEATS, Rates, Timing, lengt
 
 SETTINGS = Settings.model_validate(
     {
-        "train": {"batch_size": 6, "max_source_tokens": 8, "max_target_tokens": 4},
+        "train": {"batch_size": 6, "max_source_tokens": 8, "max_target_tokens": 4, "dtype": "float32"},
         "warmup": {"samples": 2, "max_tokens": 2},
         "decode": {"batch_size": 5, "max_tokens": 4},
     }
