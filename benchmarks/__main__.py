@@ -22,7 +22,7 @@ def main(
     size: Annotated[list[str] | None, typer.Option(help="Model sizes: mini, t5-small, t5-base.")] = None,
     rounds: Annotated[int, typer.Option(min=1, help="Timed rounds, after one that warms up.")] = 5,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
-    dtype: Annotated[str, typer.Option(help="float32, or bfloat16 for autocast.")] = "float32",
+    dtype: Annotated[str, typer.Option(help="float32 or bfloat16.")] = "float32",
     trl_python: Annotated[
         Path | None,
         typer.Option(

@@ -31,8 +31,8 @@ SHORTEST, LONGEST = 6, 40
 
 Outputs = list[list[int]]
 """Ids by input, without eos."""
-Decoder = Callable[[Outputs, str], Outputs]
-"""Outputs of some sources; "bfloat16" is autocast, "float32" the dtype of the weights."""
+Decoder = Callable[[Outputs], Outputs]
+"""Outputs of some sources, in the type that the weights have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,7 @@ def measure(options: Options) -> list[Record]:
             backbone = make(SIZES[name], device=options.device)
             sources = random_sources(SIZES[name], JOBS[name].inputs)
             stir(backbone, sources[:16], JOBS[name].cap)
+            backbone.compute_in(options.dtype)
             for beams in (1, JOBS[name].beams):
                 records.append(_compare(backbone, sources, name, beams, options))
     return records
@@ -92,20 +93,17 @@ def _compare(backbone: Backbone, sources: list[list[int]], name: str, beams: int
     settings = Decode(batch_size=job.batch * beams, max_tokens=job.cap, beams=beams)
     outputs: dict[str, Outputs] = {}
 
-    def ours(sources: Outputs, dtype: str) -> Outputs:
-        found, _ = infer(
-            backbone, sources, settings, warmup_cap=0, dtype=dtype, seed=0, report=lambda *_: None
-        )
+    def ours(sources: Outputs) -> Outputs:
+        found, _ = infer(backbone, sources, settings, warmup_cap=0, seed=0, report=lambda *_: None)
         return [d.output for d in found]
 
-    def theirs(sources: Outputs, dtype: str) -> Outputs:
-        with backbone.autocast(dtype):
-            return generated(backbone, sources, replace(job, beams=beams))
+    def theirs(sources: Outputs) -> Outputs:
+        return generated(backbone, sources, replace(job, beams=beams))
 
     decoders: dict[str, Decoder] = {"ours": ours, "generate": theirs}
 
     def step(side: str) -> None:
-        outputs[side] = decoders[side](sources, options.dtype)
+        outputs[side] = decoders[side](sources)
 
     steps = {side: partial(step, side) for side in decoders}
     times = interleave({key: timed(step, device) for key, step in steps.items()}, options.rounds, device)
@@ -159,19 +157,21 @@ def differing(
     if not differ:
         return 0, 0
     with _float64(backbone):
-        again = [decode([sources[i] for i in differ], "float32") for decode in decoders.values()]
+        again = [decode([sources[i] for i in differ]) for decode in decoders.values()]
     wrong = sum(a != b for a, b in zip(*again, strict=True))
     return len(differ) - wrong, wrong
 
 
 @contextmanager
 def _float64(backbone: Backbone) -> Iterator[None]:
-    """The float32 weights in float64, and as they were afterwards: going there and back is exact."""
+    """The weights in float64, and as they were afterwards: going there and back is exact."""
+    dtype = backbone.model.get_output_embeddings().weight.dtype
     backbone.model.double()
     try:
         yield
     finally:
-        backbone.model.float()
+        backbone.model.to(dtype)
+        backbone.graphs.clear()
 
 
 @torch.no_grad()

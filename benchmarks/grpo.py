@@ -36,6 +36,7 @@ from warmup_bench.models.families import DecoderOnly
 from warmup_bench.train.loss import batch_loss
 from warmup_bench.train.objective import Objective
 from warmup_bench.train.optimizer import make_optimizer
+from warmup_bench.train.weights import Weights
 
 LEARNING_RATE, MAX_NORM = 1e-5, 1.0
 SCRIPT = Path(__file__).with_name("trl_side.py")
@@ -67,21 +68,22 @@ class Ours:
 
     def __post_init__(self) -> None:
         self.objective = Objective(warmup.METHOD, Warmup(samples=SAMPLES, max_tokens=CAP))
-        self.optimizer = make_optimizer(self.backbone, Train(), LEARNING_RATE)
+        self.weights = Weights(self.backbone, self.options.dtype)
+        self.optimizer = make_optimizer(self.weights.masters, Train(), LEARNING_RATE)
         self.generator = torch.Generator().manual_seed(2)
         self.backbone.model.train()
 
     def __call__(self) -> None:
         """A step: draw, score, backward, clip, update."""
-        device = self.options.device
-        with self.backbone.autocast(self.options.dtype):
-            uniform = draws(SIZES[self.size], self.generator, device)
-            loss = batch_loss(self.backbone, self.batch, self.objective, uniform)
+        uniform = draws(SIZES[self.size], self.generator, self.options.device)
+        loss = batch_loss(self.backbone, self.batch, self.objective, uniform)
         (loss.value / self.batch.target.numel()).backward()
-        torch.nn.utils.clip_grad_norm_(self.backbone.model.parameters(), MAX_NORM)
+        self.weights.collect()
+        torch.nn.utils.clip_grad_norm_(self.weights.masters, MAX_NORM)
         self.optimizer.step()
-        self.optimizer.zero_grad()
-        self.flops = loss.flops
+        self.weights.forget_gradients()
+        self.weights.publish()
+        self.flops = float(loss.flops)
         self.tokens.append(int((loss.warmups.lengths + loss.warmups.ended).sum()))
 
 

@@ -18,13 +18,13 @@ from benchmarks.inputs import CAP, SAMPLES, draws, random_batch
 from benchmarks.models import SIZES, Size, make_t5, parameters
 from benchmarks.process import run_fresh
 from benchmarks.record import Options, Record, judge
-from benchmarks.training_step import loss_by_hand
+from benchmarks.training_step import autocast, loss_by_hand
 from warmup_bench.baselines import warmup
 from warmup_bench.contracts.settings import Warmup
 from warmup_bench.models.batching import Batch
 from warmup_bench.models.families import EncoderDecoder
 from warmup_bench.models.rollout import sample_warmups
-from warmup_bench.train.ledger import peak_memory, process_memory
+from warmup_bench.train.ledger import peak_memory, process_memory, reset_peak_memory
 from warmup_bench.train.loss import batch_loss
 from warmup_bench.train.objective import Objective
 
@@ -82,11 +82,12 @@ def peak(name: str, loss: str, options: Options) -> dict[str, Any]:
     backbone.model.train()
     uniform = draws(size, torch.Generator().manual_seed(2), device)
     step = {"ours": our_loss, "naive": naive_loss}[loss]
+    if loss == "ours":
+        backbone.compute_in(options.dtype)
     gc.collect()
-    if device == "cuda":
-        torch.cuda.reset_peak_memory_stats()
+    reset_peak_memory(device)
     before, loaded = in_use(device), peak_memory(device)
-    with backbone.autocast(options.dtype):
+    with autocast(options if loss == "naive" else Options()):
         value = step(backbone, batch, uniform)
     value.backward()
     reached = peak_memory(device)
@@ -122,7 +123,7 @@ def naive_loss(backbone: EncoderDecoder, batch: Batch, uniform: Tensor) -> Tenso
     """The loss of the same warmups by :func:`benchmarks.training_step.loss_by_hand`."""
     backbone.model.eval()
     with torch.no_grad():
-        state = backbone.encode(batch.source, batch.mask).repeat(SAMPLES)
+        state = backbone.encode(batch.source, batch.mask)
         warmups = sample_warmups(backbone, state, uniform[..., :-1].flatten(0, 1))
         del state
     backbone.model.train()

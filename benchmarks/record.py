@@ -20,7 +20,7 @@ class Options:
         sizes: Names in :data:`benchmarks.models.SIZES`.
         rounds: Timed rounds, after one that warms up.
         device: "cpu" or "cuda".
-        dtype: "float32", or "bfloat16" for autocast.
+        dtype: "float32", or "bfloat16"; by hand that is autocast.
         profile: Whether a missed aim is profiled (``detail["profile"]``).
         trl_python: Interpreter of an environment with TRL, for :mod:`benchmarks.grpo`.
         data: Texts, a segment a line, for :mod:`benchmarks.paired_tests` beside its own.

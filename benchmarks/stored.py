@@ -30,7 +30,7 @@ class TestSet:
 @contextmanager
 def unsynced() -> Iterator[None]:
     """Write without waiting for the disk: nobody needs these folders after the process."""
-    with patch("warmup_bench.store.folders._sync", lambda path: None):
+    with patch("warmup_bench.store.folders.sync", lambda path: None):
         yield
 
 

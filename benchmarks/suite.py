@@ -8,11 +8,14 @@ from benchmarks.record import Options, Record
 
 NAMES = (
     "training_step",
+    "launches",
+    "prompts",
     "grpo",
     "memory",
     "decoding",
     "driver",
     "report",
+    "paired_tests",
     "fixed_cost",
     "cluster",
     "data_parallel",

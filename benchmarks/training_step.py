@@ -18,6 +18,7 @@ from warmup_bench.contracts.settings import Warmup
 from warmup_bench.models.batching import Batch
 from warmup_bench.models.families import EncoderDecoder
 from warmup_bench.models.rollout import Warmups, lay_out, score
+from warmup_bench.models.stacks.rows import Rows
 from warmup_bench.train.loss import batch_loss
 from warmup_bench.train.objective import Objective
 
@@ -34,36 +35,37 @@ def measure(options: Options) -> list[Record]:
 
 def _compare(name: str, options: Options) -> list[Record]:
     size, device = SIZES[name], options.device
-    backbone = make_t5(size, device=device)
+    backbone, hand = make_t5(size, device=device), make_t5(size, device=device)
+    backbone.compute_in(options.dtype)
     batch = random_batch(size, device)
     generator = torch.Generator().manual_seed(2)
     settings = Warmup(samples=SAMPLES, max_tokens=CAP)
-    flops: dict[str, float] = {}
+    counted: dict[str, Tensor] = {}
 
     def ours(objective: Objective) -> None:
-        with backbone.autocast(options.dtype):
-            uniform = draws(size, generator, device)[:, : objective.samples]
-            loss = batch_loss(backbone, batch, objective, uniform)
-        flops[objective.method.name] = loss.flops
+        uniform = draws(size, generator, device)[:, : objective.samples]
+        loss = batch_loss(backbone, batch, objective, uniform)
+        counted[objective.method.name] = loss.flops
         loss.value.backward()
         backbone.model.zero_grad()
 
     def step_by_hand() -> None:
-        with backbone.autocast(options.dtype):
-            loss, *_ = loss_by_hand(backbone, batch, sample_by_hand(backbone, batch))
+        with autocast(options):
+            loss, *_ = loss_by_hand(hand, batch, sample_by_hand(hand, batch))
         loss.backward()
-        backbone.model.zero_grad()
+        hand.model.zero_grad()
 
     backbone.model.train()
+    hand.model.train()
     steps = {
         "sft": lambda: ours(Objective(sft.METHOD, settings)),
         "warmup": lambda: ours(Objective(warmup.METHOD, settings)),
         "by hand": step_by_hand,
     }
-    with backbone.autocast(options.dtype):
-        difference = check(backbone, batch, WORST_DIFFERENCE[options.dtype])
+    difference = check(backbone, hand, batch, options)
     times = interleave({key: timed(step, device) for key, step in steps.items()}, options.rounds, device)
     shape = {"parameters": parameters(backbone.model), "batch": size.batch, "samples": SAMPLES, "cap": CAP}
+    flops = {key: float(value) for key, value in counted.items()}
     work = flops["warmup"] / flops["sft"]
     measured = times.ratio("warmup", "sft")
     unit, seconds = times.unit, {side: times.median(side) for side in steps}
@@ -113,6 +115,11 @@ def _utilisation(
     )
 
 
+def autocast(options: Options) -> torch.autocast:
+    """How one trains in bfloat16 by hand: each product casts what it reads."""
+    return torch.autocast(options.device, dtype=torch.bfloat16, enabled=options.dtype == "bfloat16")
+
+
 def sample_by_hand(backbone: EncoderDecoder, batch: Batch) -> Tensor:
     """Warmups of ``generate``, [rows, cap]; the separator is left out, so that every c has the cap."""
     model = backbone.model
@@ -150,19 +157,22 @@ def loss_by_hand(backbone: EncoderDecoder, batch: Batch, c: Tensor) -> tuple[Ten
 
 
 @torch.no_grad()
-def check(backbone: EncoderDecoder, batch: Batch, bound: float) -> float:
+def check(backbone: EncoderDecoder, hand: EncoderDecoder, batch: Batch, options: Options) -> float:
     """Largest difference of a log-probability by hand and by the harness, for the warmups drawn by hand.
 
     Raises:
-        AssertionError: It is above ``bound``: the two steps would not do the same work.
+        AssertionError: It is too large: the two steps would not do the same work.
     """
-    c = sample_by_hand(backbone, batch)
-    _, *theirs = loss_by_hand(backbone, batch, c)
+    with autocast(options):
+        c = sample_by_hand(hand, batch)
+        _, *theirs = loss_by_hand(hand, batch, c)
+    bound = WORST_DIFFERENCE[options.dtype]
     full = torch.full((c.shape[0],), CAP, device=c.device)
     warmups = Warmups(c, full, full < 0, torch.zeros(c.shape[0], device=c.device))
     rows = batch.target.repeat_interleave(SAMPLES, 0), batch.target_lengths.repeat_interleave(SAMPLES)
-    state = backbone.encode(batch.source, batch.mask).repeat(SAMPLES)
-    ours = score(backbone, state, lay_out(backbone, warmups, *rows, direct=False))
+    state = backbone.encode(batch.source, batch.mask)
+    sequences = lay_out(backbone, warmups, *rows, direct=False)
+    ours = score(backbone, state, sequences, Rows.regular(batch.size, SAMPLES, c.device))
     pairs = zip(ours, theirs, strict=True)
     difference = max(float((o.view(-1, SAMPLES) - t).abs().max()) for o, t in pairs)
     if not difference <= bound:

@@ -87,6 +87,42 @@ def test_the_driver_and_the_report_are_measured_on_what_they_say(command, tmp_pa
         assert record["detail"]["characters"] > 1000
 
 
+def test_both_sides_of_the_paired_tests_find_the_same(command, tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(
+        "benchmarks.paired_tests.run_fresh", lambda function, *arguments: function(*arguments)
+    )
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
+    monkeypatch.setenv("SACREBLEU_SEED", "0")  # which the benchmark sets
+    path, text = tmp_path / "result.json", tmp_path / "text.gz"
+    text.write_bytes(gzip.compress("".join(f"{i} words of a text, {i * i}.\n\n" for i in range(25)).encode()))
+    chosen = "--size", "tiny", "--only", "paired_tests"
+    ran = command(*chosen, "--rounds", 1, "--data", text, "--json", path)
+    assert ran.exit_code == 0, ran.output
+    result = json.loads(path.read_text())
+    assert result["failed"] == {}
+    assert result["options"]["data"] == ["text.gz"]
+    records = result["records"]
+    assert [r["name"].partition(" made")[0].partition(" given")[0] for r in records] == [
+        "sacreBLEU / ours, tests of 40",
+        "ours / sacreBLEU, tests of 40",
+        "sacreBLEU / ours, tests of 40",
+        "ours, tests of 80",
+        "ours, tests of 80",
+        "sacreBLEU / ours, tests of 25",
+        "ours / sacreBLEU, tests of 25",
+        "sacreBLEU / ours, tests of 25",
+        "sacreBLEU / ours, chrF++ of 40",
+        "rouge-score / ours, ROUGE of 40",
+    ]
+    ours, other = (records[0]["detail"]["runs"][side][0] for side in ("ours", "other"))
+    assert len(ours["scores"]) == len(ours["p"]) == 2
+    assert ours["scores"][0] == pytest.approx(other["scores"][0])
+
+    text.write_bytes(gzip.compress(b"\n \n"))
+    ran = command(*chosen, "--data", text, "--json", path)
+    assert "paired_tests: skipped. no line of text in" in ran.output
+
+
 @pytest.mark.slow  # three whole runs, each in a process of its own
 def test_the_fixed_cost_of_a_run_and_its_parts(command, tmp_path: Path):
     path = tmp_path / "result.json"

@@ -16,7 +16,7 @@ from benchmarks.record import Options, UnavailableError, judge
 from benchmarks.texts import texts_of
 from benchmarks.timing import Sample, Times, called, interleave, profile, timed
 
-from benchmarks import fixed_cost, grpo
+from benchmarks import fixed_cost, grpo, paired_tests
 from tiny import counting_costs, distance, gradients_of
 
 TINY = SIZES["tiny"]
@@ -106,17 +106,16 @@ def test_rounding_is_told_from_another_computation():
     weight = next(backbone.model.parameters())
     before = weight.clone()
 
-    def first(sources, dtype):
+    def first(sources):
         return [[ids[0]] for ids in sources]
 
-    def second(sources, dtype):
-        assert dtype == "float32"
+    def second(sources):
         rounds = next(backbone.model.parameters()).dtype == torch.float32
         return [[ids[0] + (ids[0] == 9 or (rounds and ids[0] > 6))] for ids in sources]
 
     sources = [[5], [7], [9], [8], [6]]
     sides = {"ours": first, "generate": second}
-    outputs = {side: decode(sources, "float32") for side, decode in sides.items()}
+    outputs = {side: decode(sources) for side, decode in sides.items()}
     assert differing(backbone, sources, outputs, sides) == (2, 1)
     assert differing(backbone, sources, {"ours": [[5]], "generate": [[5]]}, sides) == (0, 0)
     assert torch.equal(next(backbone.model.parameters()), before)
