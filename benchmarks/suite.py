@@ -17,6 +17,7 @@ NAMES = (
     "report",
     "paired_tests",
     "fixed_cost",
+    "gpu",
     "cluster",
     "data_parallel",
 )
