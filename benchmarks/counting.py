@@ -13,8 +13,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from warmup_bench.models import device
 from warmup_bench.models.stacks import attention
 
-READS = ("item", "tolist", "numpy", "cpu", "__bool__", "__int__", "__float__", "__index__")
-"""Methods of a tensor that wait for its numbers."""
+READS = ("tolist", "numpy", "cpu")
+"""Methods of a tensor that wait for its numbers, besides those that come down to ``_local_scalar_dense``."""
 SIZED = ("nonzero", "unique", "bincount", "masked_select", "repeat_interleave.Tensor", "_local_scalar")
 """Operators whose result has a shape, or is a number, that the processor has to ask for."""
 VIEWS = {

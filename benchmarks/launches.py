@@ -40,9 +40,9 @@ def measure(options: Options) -> list[Record]:
 
 def _counted(name: str, make: Callable[[Size], Backbone], size: str) -> list[Record]:
     backbone = make(SIZES[size])
-    layers, ours = _layers(backbone), token_signatures(backbone, size)
+    layers, ours = _layers(backbone), token_signatures(backbone, SIZES[size])
     backbone.stack = any_stack(backbone.model, backbone.start)
-    theirs = token_signatures(backbone, size)
+    theirs = token_signatures(backbone, SIZES[size])
     a_layer = len(ours[-1]) / layers
     different = [len(set(tokens)) for tokens in (ours, theirs)]
     tiny = make(SIZES["tiny"])  # how often a step waits does not depend on its size
@@ -83,10 +83,10 @@ def _layers(backbone: Backbone) -> int:
     return len(getattr(decoder, "block", None) or decoder.layers)
 
 
-def token_signatures(backbone: Backbone, size: str) -> list[tuple[object, ...]]:
+def token_signatures(backbone: Backbone, size: Size) -> list[tuple[object, ...]]:
     """For every token that is fed while warmups are sampled: its operators with their shapes, in order."""
-    batch, found = random_batch(SIZES[size]), []
-    uniform = draws(SIZES[size], torch.Generator().manual_seed(2))[..., :-1].flatten(0, 1)
+    batch, found = random_batch(size), []
+    uniform = draws(size, torch.Generator().manual_seed(2))[..., :-1].flatten(0, 1)
     with as_on_a_gpu(), torch.no_grad():
         state = backbone.encode(batch.source, batch.mask)
         kind = type(backbone.writer(state, 1, 1))

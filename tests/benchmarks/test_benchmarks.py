@@ -212,3 +212,19 @@ def test_a_name_that_does_not_exist_is_refused(command, tmp_path: Path, option, 
 @pytest.mark.parametrize(("value", "text"), [(0.012344, "0.01234"), (5.5, "5.5"), (5105.4, "5,105")])
 def test_figures_are_short(value, text):
     assert figure(value) == text
+
+
+@pytest.mark.slow  # some seconds of trainings, on a CPU that stands in for a GPU
+def test_what_only_a_gpu_can_tell_is_tried_on_a_cpu(command, tmp_path: Path):
+    path = tmp_path / "result.json"
+    ran = command("--size", "tiny", "--rounds", 1, "--only", "gpu", "--only", "prompts", "--json", path)
+    assert ran.exit_code == 0, ran.output
+    records = {record["name"]: record for record in json.loads(path.read_text())["records"]}
+    assert records["warmups drawn alike by replayed and plain loops, T5 and Llama tiny"]["ratio"] == 1
+    assert records["two trainings with train.deterministic give the same weights, T5 tiny"]["ratio"] == 1
+    assert len(records) == 11
+
+
+def test_a_gpu_benchmark_without_a_gpu_says_so(command, tmp_path: Path):
+    ran = command("--size", "mini", "--only", "gpu", "--json", tmp_path / "result.json")
+    assert "gpu: skipped. it needs a GPU: --device cuda" in ran.output

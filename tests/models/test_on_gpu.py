@@ -86,10 +86,7 @@ def test_losses_and_gradients_are_those_of_a_cpu(pair):
     draws = draws_of(torch.rand((3, 5, 3), generator=torch.Generator().manual_seed(2)))
     found = []
     for backbone in pair:
-        batch = batch_of([item.source for item in items_of(backbone)], [list(CONTENT)] * 3)
-        batch = type(batch)(
-            *(t.to(backbone.device) for t in (batch.source, batch.mask, batch.target, batch.target_lengths))
-        )
+        batch = collate(items_of(backbone), 0, backbone.device)
         loss = batch_loss(backbone, batch, objective, draws.to(backbone.device))
         loss.value.backward()
         found.append([loss.value.detach().cpu(), *(p.grad.cpu() for p in backbone.model.parameters())])
