@@ -19,6 +19,8 @@ from warmup_bench.models.stacks.rows import Rows
 from warmup_bench.models.state import State
 from warmup_bench.models.token_logp import policy_logits, token_logp
 
+WHOLE = 2.0**44
+"""Parts of a probability that a GPU counts."""
 TOGETHER = 32
 """Rows of an input that read its keys together: each sees a mask over the slots of all."""
 
@@ -112,10 +114,14 @@ class _Sampling(Loop):
         tokens, drawn = self.backbone.tokens, self.drawn
         logits = self.backbone.logits(self.writer.hidden)
         shares = policy_logits(logits, tokens.banned_in_warmup, self.temperature).softmax(dim=-1)
-        # A GPU sums in parallel: in fp32 that need not be monotone, and could then draw a banned token.
-        precision = torch.float64 if shares.is_cuda else shares.dtype
-        cumulative = shares.cumsum(dim=-1, dtype=precision)
-        target = self.uniforms.index_select(1, self.position) * cumulative[:, -1:]
+        uniform = self.uniforms.index_select(1, self.position)
+        if waits(shares.device):
+            # A GPU sums in an order of its own; of whole numbers every order has the same, rising sums.
+            cumulative = (shares.double() * WHOLE).long().cumsum(dim=-1)
+            target = (uniform.double() * cumulative[:, -1:]).long()
+        else:
+            cumulative = shares.cumsum(dim=-1)
+            target = uniform * cumulative[:, -1:]
         token = torch.searchsorted(cumulative, target, right=True).clamp_(max=shares.shape[-1] - 1)
         gain = shares.gather(1, token).squeeze(1).log_()
         self.token.copy_(token.squeeze(1))

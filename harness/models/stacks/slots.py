@@ -17,7 +17,7 @@ from warmup_bench.models.stacks.base import Writer
 from warmup_bench.models.state import State
 
 SLOTS = 8
-"""Slots a row come in multiples of it: fused kernels want their masks aligned."""
+"""Keys come in multiples of it, the last ones never seen: fused kernels want their masks aligned."""
 
 
 class SlotWriter(Writer):
@@ -29,15 +29,16 @@ class SlotWriter(Writer):
 
     def __init__(self, state: State, width: int, room: int) -> None:
         """See :meth:`warmup_bench.models.base.Backbone.writer`."""
-        self.width, self.room = width, -(-room // SLOTS) * SLOTS
+        self.width, self.room = width, room
         self.hidden = state.hidden.repeat_interleave(width, dim=0)
         device = self.hidden.device
         self._read: int = state.cache.own[0][0].shape[2]
+        self._total = -(-(self._read + width * room) // SLOTS) * SLOTS
         self._own = [(self._with_slots(k), self._with_slots(v)) for k, v in state.cache.own]
         self.step = torch.zeros(1, dtype=torch.long, device=device)
         self._slots = self._read + self.room * torch.arange(width, device=device)  # written next, [width]
         self._sight = torch.full(
-            (state.rows, 1, width, self._read + width * self.room),
+            (state.rows, 1, width, self._total),
             -torch.inf,
             dtype=self.hidden.dtype,
             device=device,
@@ -48,7 +49,7 @@ class SlotWriter(Writer):
     def _with_slots(self, read: Tensor) -> Tensor:
         """Keys or values [inputs, heads, read, size] with room behind them."""
         inputs, heads, count, size = read.shape
-        buffer = read.new_zeros((inputs, heads, count + self.width * self.room, size))
+        buffer = read.new_zeros((inputs, heads, self._total, size))
         buffer[:, :, :count] = read
         return buffer
 

@@ -144,8 +144,9 @@ class T5Writer(SlotWriter):
         self._weights = [_weights(block) for block in decoder.block]
         # By step and key: of the query that a row then is, on what was read and on the slot of each row.
         bias = _bias(decoder, self._read + self.room)[0, :, self._read :]  # [heads, room, read + room]
-        slots = bias[..., self._read :].repeat(1, 1, width)
-        self._bias = torch.cat([bias[..., : self._read], slots], dim=2).transpose(0, 1).contiguous()
+        slots = [bias[..., : self._read], *[bias[..., self._read :]] * width]
+        unseen = bias.new_zeros((*bias.shape[:2], self._total - self._read - width * room))
+        self._bias = torch.cat([*slots, unseen], dim=2).transpose(0, 1).contiguous()
 
     def _layers(self, tokens: Tensor) -> Tensor:
         x: Tensor = self._decoder.embed_tokens(tokens)
