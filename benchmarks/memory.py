@@ -61,7 +61,7 @@ def _compare(name: str, options: Options) -> Record:
         naive["net"] / MIB,
         "MiB",
         ratio=ours["net"] / naive["net"],
-        aim="<= 0.25" if name != "tiny" else "",
+        aim="<= 0.15" if name != "tiny" else "",
         detail={"batch": size.batch, "samples": SAMPLES, "cap": CAP, "ours": ours, "naive": naive},
     )
 
