@@ -20,7 +20,7 @@ from warmup_bench.decode.loop import CHECK_EVERY, Decoded, Written, gathered, lo
 from warmup_bench.models.base import Backbone
 from warmup_bench.models.batching import encode_sources
 from warmup_bench.models.costs import Meter
-from warmup_bench.models.device import constant, waits
+from warmup_bench.models.device import constant
 from warmup_bench.models.parallel import ALONE, RankGroup
 from warmup_bench.models.replay import Loop
 from warmup_bench.models.state import State
@@ -103,7 +103,7 @@ class _BeamSearch(Loop):
     def goes_on(self) -> bool:
         """Whether an input is not over; where nothing is captured, the others leave. Waits for the device."""
         stays = self._open.nonzero()[:, 0]
-        if 0 < stays.numel() < self._alive.numel() and not waits(stays.device):
+        if 0 < stays.numel() < self._alive.numel() and not self.backbone.captures:
             self.writer.keep(stays)
             for name in ("_alive", "_open", "_scores", "_running", "_tokens", "_parents"):
                 setattr(self, name, getattr(self, name)[stays])

@@ -17,7 +17,7 @@ from torch import Tensor
 from warmup_bench.models.base import Backbone
 from warmup_bench.models.batching import encode_sources
 from warmup_bench.models.costs import Meter
-from warmup_bench.models.device import sent, waits
+from warmup_bench.models.device import sent
 from warmup_bench.models.parallel import ALONE, RankGroup
 from warmup_bench.models.replay import Loop
 from warmup_bench.models.state import State
@@ -99,12 +99,8 @@ class _Greedy(Loop):
         self, backbone: Backbone, warmup_cap: int, output_cap: int, state: State, script: Tensor | None = None
     ) -> None:
         count, device, room = state.rows, state.hidden.device, warmup_cap + 1 + output_cap
-        self.backbone, self.warmup_cap, self.output_cap, self.script = (
-            backbone,
-            warmup_cap,
-            output_cap,
-            script,
-        )
+        self.backbone, self.script = backbone, script
+        self.warmup_cap, self.output_cap = warmup_cap, output_cap
         self.writer = backbone.writer(state, 1, room)
         self.written = torch.full((count, room), backbone.tokens.pad, dtype=torch.long, device=device)
         self.c_length, self.y_length = torch.zeros((2, count), dtype=torch.long, device=device)
@@ -124,7 +120,7 @@ class _Greedy(Loop):
     def goes_on(self) -> bool:
         """Whether a row is not done; where nothing is captured, the others leave. Waits for the device."""
         kept = (~self._done[self._alive]).nonzero()[:, 0]
-        if 0 < kept.numel() < self._alive.numel() and not waits(kept.device):
+        if 0 < kept.numel() < self._alive.numel() and not self.backbone.captures:
             self.writer.keep(kept)
             self._alive, self._token = self._alive[kept], self._token[kept]
         return bool(kept.numel())
