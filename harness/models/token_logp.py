@@ -150,9 +150,9 @@ def _product(hidden: Tensor, weight: Tensor, out: Tensor) -> None:
         out.copy_(linear(hidden, weight))
 
 
-def _blocks(positions: int, vocabulary: int) -> list[slice]:
-    """The vocabulary in blocks of at most :data:`CHUNK` logits."""
-    size = max(1, CHUNK // max(1, positions))
+def _blocks(positions: int, vocabulary: int, logits: int) -> list[slice]:
+    """The vocabulary in blocks of few enough logits."""
+    size = max(1, logits // max(1, positions))
     return [slice(start, min(start + size, vocabulary)) for start in range(0, vocabulary, size)]
 
 
@@ -161,7 +161,7 @@ def _by_blocks(
 ) -> tuple[Tensor, Tensor]:
     """log p(token), and the log of the sum of exp(logits), both [positions]."""
     found = norms = None
-    for block in _blocks(tokens.shape[0], weight.shape[0]):
+    for block in _blocks(tokens.shape[0], weight.shape[0], CHUNK if hidden.is_cuda else CACHED):
         logits = linear(hidden, weight[block]).to(_precise(hidden.dtype))
         _ban(logits, sampled, banned, block.start)
         norm = logits.logsumexp(dim=1)
@@ -186,7 +186,7 @@ def _gradient_by_blocks(
     """(p - 1[token]) @ weight, [positions, width], and minus its transpose @ weighed, [vocabulary, width]."""
     by_hidden = torch.zeros_like(hidden, dtype=norms.dtype)
     by_weight = torch.empty_like(weight)
-    for block in _blocks(tokens.shape[0], weight.shape[0]):
+    for block in _blocks(tokens.shape[0], weight.shape[0], CHUNK if hidden.is_cuda else CACHED):
         logits = linear(hidden, weight[block]).to(norms.dtype)
         _ban(logits, sampled, banned, block.start)
         shares = logits.sub_(norms[:, None]).exp_()

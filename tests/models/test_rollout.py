@@ -270,7 +270,7 @@ def test_gradients_through_the_shared_encoding_equal_those_of_rows_apart(tiny):
         assert min(float(g.abs().max()) for g in encoder if g.shape[0] > 2) > 1e-4
 
 
-BLOCKS = {"kept": {}, "pieces": {"CACHED": 9}, "blocks": {"KEPT": 1, "CHUNK": 60}, "block": {"KEPT": 1}}
+BLOCKS = {"kept": {}, "pieces": {"CACHED": 9}, "blocks": {"KEPT": 1, "CACHED": 60}, "block": {"KEPT": 1}}
 """How the head goes about it: at once, a few rows at a time, and block by block of the vocabulary."""
 
 
