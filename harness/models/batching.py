@@ -84,9 +84,9 @@ def encode_sources(backbone: Backbone, sources: Sequence[list[int]]) -> State:
 
 
 def _pad(rows: Sequence[list[int]], pad: int, multiple: int) -> tuple[Tensor, Tensor]:
-    lengths = torch.tensor([len(row) for row in rows])
-    width = -(-int(lengths.max()) // multiple) * multiple
-    return torch.tensor([row + [pad] * (width - len(row)) for row in rows]), lengths
+    lengths = [len(row) for row in rows]
+    width = -(-max(lengths) // multiple) * multiple
+    return torch.tensor([row + [pad] * (width - len(row)) for row in rows]), torch.tensor(lengths)
 
 
 def training_order(items: Sequence[Encoded], batch_size: int, seed: int) -> Iterator[list[int]]:

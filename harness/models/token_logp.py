@@ -22,7 +22,7 @@ from warmup_bench.models.device import constant
 KEPT = 2**25
 """Probabilities (positions x vocabulary) that are kept for the backward pass, 128 MiB in fp32."""
 CHUNK = 2**24
-"""Logits that stand in fp32 at once where there are more, 64 MiB."""
+"""Logits that a GPU holds in fp32 at once where there are more, 64 MiB."""
 CACHED = 2**21
 """Those that a processor works on at once: few enough for its cache."""
 
