@@ -6,6 +6,7 @@ transformers runs the layers.
 
 import pytest
 import torch
+import transformers
 
 from tiny import EOS, draws_of, make, source_of
 from warmup_bench.baselines import warmup
@@ -80,7 +81,9 @@ def loss_and_gradients(monkeypatch, name, dtype, dropout, *, stack=None, merges=
 def test_every_way_has_the_same_loss_and_gradients(monkeypatch, way, name, dropout, dtype):
     if dropout:
         dropout_without_draws(monkeypatch)
-    tolerance = 1e-5 if dtype == torch.float32 else 1e-10
+    # transformers 4 takes T5's softmax in fp32.
+    rough = dtype == torch.float32 or (name == "t5" and transformers.__version__.startswith("4."))
+    tolerance = 1e-5 if rough else 1e-10
     plain = loss_and_gradients(monkeypatch, name, dtype, dropout, stack=any_stack)
     loss, gradients = loss_and_gradients(monkeypatch, name, dtype, dropout, **WAYS[way])
     torch.testing.assert_close(loss, plain[0], rtol=tolerance, atol=0)

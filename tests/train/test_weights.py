@@ -83,7 +83,7 @@ def test_a_training_in_bfloat16_learns_and_leaves_fp32(make, tmp_path):
         return None
 
     whole, losses = run(None, "whole", tmp_path / "a")
-    assert losses[-1] < 0.7 * losses[0]
+    assert losses[-1] < 0.85 * losses[0]
     assert {p.dtype for p in whole.model.parameters()} == {torch.float32}
     assert any(not torch.equal(p, p.to(BF16).float()) for p in whole.model.parameters())
     run(4, "stopped", tmp_path / "b")
