@@ -35,7 +35,7 @@ from warmup_bench.models.costs import BACKWARD, Costs
 from warmup_bench.models.families import DecoderOnly
 from warmup_bench.train.loss import batch_loss
 from warmup_bench.train.objective import Objective
-from warmup_bench.train.optimizer import make_optimizer
+from warmup_bench.train.optimizer import make_optimizer, update
 from warmup_bench.train.weights import Weights
 
 LEARNING_RATE, MAX_NORM = 1e-5, 1.0
@@ -79,10 +79,7 @@ class Ours:
         loss = batch_loss(self.backbone, self.batch, self.objective, uniform)
         (loss.value / self.batch.target.numel()).backward()
         self.weights.collect()
-        torch.nn.utils.clip_grad_norm_(self.weights.masters, MAX_NORM)
-        self.optimizer.step()
-        self.weights.forget_gradients()
-        self.weights.publish()
+        update(self.optimizer, self.weights, loss.value.detach(), MAX_NORM)
         self.flops = float(loss.flops)
         self.tokens.append(int((loss.warmups.lengths + loss.warmups.ended).sum()))
 

@@ -10,15 +10,15 @@ SAMPLES, CAP, SOURCE, TARGET = 4, 16, 24, 24
 """Warmups an input, their cap, and the tokens of every source and target."""
 
 
-def random_batch(size: Size, device: str = "cpu", *, seed: int = 1) -> Batch:
-    """``size.batch`` inputs of plain tokens."""
+def random_batch(size: Size, device: str = "cpu", *, seed: int = 1, length: int = SOURCE) -> Batch:
+    """``size.batch`` inputs of ``length`` plain tokens."""
     generator = torch.Generator().manual_seed(seed)
 
-    def ids(length: int) -> Tensor:
-        drawn = torch.randint(FIRST, size.vocabulary, (size.batch, length), generator=generator)
+    def ids(count: int) -> Tensor:
+        drawn = torch.randint(FIRST, size.vocabulary, (size.batch, count), generator=generator)
         return drawn.to(device)
 
-    source, target = ids(SOURCE), ids(TARGET)
+    source, target = ids(length), ids(TARGET)
     lengths = torch.full((size.batch,), TARGET, device=device)
     return Batch(source, torch.ones_like(source), target, lengths)
 

@@ -22,7 +22,7 @@ from warmup_bench.models.stacks.base import Writer
 from warmup_bench.models.stacks.choose import any_stack
 from warmup_bench.train.loss import batch_loss
 from warmup_bench.train.objective import Objective
-from warmup_bench.train.optimizer import make_optimizer, move
+from warmup_bench.train.optimizer import make_optimizer, update
 from warmup_bench.train.weights import Weights
 
 SIZE = "t5-small"
@@ -114,8 +114,6 @@ def step_reads(backbone: Backbone) -> dict[str, int]:
         loss = batch_loss(backbone, batch, objective, uniform)
         loss.value.backward()
         weights.collect()
-        norm = torch.nn.utils.clip_grad_norm_(weights.masters, 1.0)
-        move(optimizer, norm.isfinite())
-        weights.publish()
+        update(optimizer, weights, loss.value.detach(), 1.0)
     weights.give_back()
     return dict(reads)

@@ -5,18 +5,18 @@ own forward pass scores them. Both sides draw the same warmups with the same cod
 """
 
 import gc
+from collections.abc import Callable
 
 import torch
 
-from benchmarks.inputs import CAP, SAMPLES, draws
-from benchmarks.models import FIRST, SIZES, Size, make_llama
+from benchmarks.inputs import CAP, SAMPLES, draws, random_batch
+from benchmarks.models import SIZES, make_llama
 from benchmarks.process import run_fresh
 from benchmarks.record import Options, Record, judge
 from benchmarks.timing import interleave, timed
 from warmup_bench.baselines import warmup
 from warmup_bench.contracts.settings import Warmup
 from warmup_bench.models.base import Backbone
-from warmup_bench.models.batching import Batch
 from warmup_bench.models.stacks.any_family import AnyDecoderOnly
 from warmup_bench.models.stacks.attention import Keys
 from warmup_bench.models.stacks.base import Writer
@@ -26,7 +26,7 @@ from warmup_bench.train.ledger import peak_memory, reset_peak_memory
 from warmup_bench.train.loss import batch_loss
 from warmup_bench.train.objective import Objective
 
-PROMPT, TARGET = 256, 24
+PROMPT = 256
 MIB = 2**20
 
 
@@ -77,25 +77,14 @@ def _compare(name: str, options: Options) -> list[Record]:
     ]
 
 
-def _batch(size: Size, device: str) -> Batch:
-    generator = torch.Generator().manual_seed(1)
-
-    def ids(length: int) -> torch.Tensor:
-        return torch.randint(FIRST, size.vocabulary, (size.batch, length), generator=generator).to(device)
-
-    source = ids(PROMPT)
-    lengths = torch.full((size.batch,), TARGET, device=device)
-    return Batch(source, torch.ones_like(source), ids(TARGET), lengths)
-
-
-def _step(name: str, kind: str, options: Options):  # type: ignore[no-untyped-def]
+def _step(name: str, kind: str, options: Options) -> Callable[[], float]:
     size = SIZES[name]
     backbone: Backbone = make_llama(size, device=options.device)
     if kind == "copied":
         backbone.stack = Copied(backbone.model, backbone.start)
     backbone.compute_in(options.dtype)
     backbone.model.train()
-    batch = _batch(size, options.device)
+    batch = random_batch(size, options.device, length=PROMPT)
     objective = Objective(warmup.METHOD, Warmup(samples=SAMPLES, max_tokens=CAP))
     uniform = draws(size, torch.Generator().manual_seed(2), options.device)
 

@@ -25,7 +25,7 @@ from warmup_bench.train.fit import Fit, halved
 from warmup_bench.train.ledger import NOTHING, Ledger, Outlay, peak_memory, reset_peak_memory
 from warmup_bench.train.loss import Loss, batch_loss
 from warmup_bench.train.objective import Objective
-from warmup_bench.train.optimizer import make_optimizer, move, rate
+from warmup_bench.train.optimizer import make_optimizer, rate, update
 from warmup_bench.train.rounds import Memory, Turn
 from warmup_bench.train.weights import Weights
 
@@ -241,10 +241,8 @@ class _Training:
         spent = self._gradient(step, keys, tokens)
         group.sum_gradients(self.weights.masters)
         spent = group.sum(spent)
-        norm = torch.nn.utils.clip_grad_norm_(self.weights.masters, settings.max_grad_norm)
-        move(self.optimizer, norm.isfinite() & spent[FIGURES.index("loss")].isfinite())
-        self.weights.forget_gradients()
-        self.weights.publish()
+        loss = spent[FIGURES.index("loss")]
+        norm = update(self.optimizer, self.weights, loss, settings.max_grad_norm)
         self._unread.append(torch.cat([spent, norm.double().view(1), spent.new_full((1,), learning_rate)]))
         ledger.steps, ledger.target_tokens = step, ledger.target_tokens + tokens
         if self.budget.flops is not None or not waits(self.backbone.device):

@@ -9,6 +9,7 @@ from torch.nn import Parameter
 
 from warmup_bench.contracts.settings import Train
 from warmup_bench.models.device import waits
+from warmup_bench.train.weights import Weights
 
 
 def make_optimizer(
@@ -27,7 +28,20 @@ def make_optimizer(
     return torch.optim.AdamW(parameters, betas=(0.9, 0.98), fused=ahead or None, **common)
 
 
-def move(optimizer: torch.optim.Optimizer, finite: Tensor) -> None:
+def update(optimizer: torch.optim.Optimizer, weights: Weights, loss: Tensor, max_norm: float) -> Tensor:
+    """Clip the gradients to ``max_norm``, take a step unless they or the ``loss`` are not finite, drop them.
+
+    Returns:
+        Their norm before, a scalar on the device.
+    """
+    norm = torch.nn.utils.clip_grad_norm_(weights.masters, max_norm)
+    _move(optimizer, norm.isfinite() & loss.isfinite())
+    weights.forget_gradients()
+    weights.publish()
+    return norm
+
+
+def _move(optimizer: torch.optim.Optimizer, finite: Tensor) -> None:
     """Take a step, or none where the gradient is not ``finite``, a truth value on the device."""
     if optimizer.defaults.get("fused"):
         optimizer.found_inf = (~finite).float()  # type: ignore[attr-defined]  # as GradScaler says it

@@ -14,6 +14,7 @@ import torch
 from random_models import model_of, wrapped
 from torch.utils.flop_counter import FlopCounterMode
 
+import spelled_out
 from tiny import ANSWER, EOS, PAD, SEPARATOR, batch_of, draws_of
 from warmup_bench.baselines import sft, warmup
 from warmup_bench.contracts.settings import Lora, Warmup
@@ -32,12 +33,8 @@ PRESETS = {"mini-t5": MINI_T5, "mini-llama": MINI_LLAMA}
 
 @pytest.fixture(autouse=True)
 def attention_spelled_out(monkeypatch):
-    def attention(q, k, v, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None):
-        if is_causal:
-            attn_mask = torch.full((q.shape[2], k.shape[2]), -torch.inf).triu(1)
-        return (q @ k.transpose(2, 3) * scale + attn_mask).softmax(-1) @ v  # pairs that are hidden count too
-
-    monkeypatch.setattr("warmup_bench.models.stacks.attention.scaled_dot_product_attention", attention)
+    where = "warmup_bench.models.stacks.attention.scaled_dot_product_attention"
+    monkeypatch.setattr(where, spelled_out.attention)
     monkeypatch.setattr("warmup_bench.models.stacks.rotary.PACKED", 1)
     monkeypatch.setattr("warmup_bench.models.rollout.TOGETHER", 1)
 

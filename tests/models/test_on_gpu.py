@@ -14,7 +14,7 @@ from warmup_bench.models.rollout import sample_warmups
 from warmup_bench.train.loop import train
 from warmup_bench.train.loss import batch_loss
 from warmup_bench.train.objective import Objective
-from warmup_bench.train.optimizer import make_optimizer, move
+from warmup_bench.train.optimizer import make_optimizer, update
 from warmup_bench.train.weights import Weights
 
 pytestmark = [
@@ -72,10 +72,7 @@ def test_a_step_never_waits_for_the_gpu(pair):
             loss = batch_loss(backbone, batch, objective, draws)
             loss.value.backward()
             weights.collect()
-            norm = torch.nn.utils.clip_grad_norm_(weights.masters, 1.0)
-            move(optimizer, norm.isfinite())
-            weights.forget_gradients()
-            weights.publish()
+            norm = update(optimizer, weights, loss.value.detach(), 1.0)
         finally:
             torch.cuda.set_sync_debug_mode("default")
     assert bool(norm.isfinite())

@@ -6,6 +6,7 @@ import torch
 import transformers
 from random_models import random_backbone
 
+import spelled_out
 from tiny import EOS, PAD
 from warmup_bench.models.stacks import choose, rotary
 from warmup_bench.models.stacks.any_family import AnyStack, AnyWriter
@@ -147,17 +148,7 @@ def test_a_mask_over_too_many_rows_is_cut_into_smaller_ones(packed, monkeypatch)
 @pytest.mark.parametrize("name", ["t5", "mt5"])
 def test_dropout_falls_where_the_model_has_it(name, monkeypatch):
     """With a dropout that scales by the last axis in place of drawing, both ways agree, gradients too."""
-
-    def scaled(x, p=0.5, training=True, inplace=False):
-        return x * torch.linspace(0.5, 1.5, x.shape[-1], dtype=x.dtype) if training and p else x
-
-    def attention(q, k, v, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False):
-        scores = q @ k.transpose(2, 3) * scale
-        return scaled((scores + attn_mask).softmax(-1), dropout_p, dropout_p > 0) @ v
-
-    monkeypatch.setattr(torch.nn.functional, "dropout", scaled)
-    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", attention)
-    monkeypatch.setattr("warmup_bench.models.stacks.attention.scaled_dot_product_attention", attention)
+    spelled_out.instead(monkeypatch)
     backbone = made(name, torch.float64, dropout_rate=0.3)
     backbone.model.train()
     of, tokens = torch.tensor([0, 0, 1, 1, 2, 2]), torch.randint(3, 12, (6, 5))

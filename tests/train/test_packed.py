@@ -8,6 +8,7 @@ import pytest
 import torch
 import transformers
 
+import spelled_out
 from tiny import EOS, draws_of, make, source_of
 from warmup_bench.baselines import warmup
 from warmup_bench.contracts.settings import Warmup
@@ -32,22 +33,6 @@ WAYS = {
     "copied, merged": {"stack": any_stack, "merges": True},
     "copied, part by part": {"stack": any_stack, "at_once": 4},
 }
-
-
-def dropout_without_draws(monkeypatch):
-    """A dropout that scales by the place on the last axis: the same in every way of computing."""
-
-    def scaled(x, p=0.5, training=True, inplace=False):
-        places = torch.arange(x.shape[-1]) % 5  # from the left: padding changes nothing
-        return x * (0.6 + 0.2 * places).to(x.dtype) if training and p else x
-
-    def attention(q, k, v, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False):
-        scores = q @ k.transpose(2, 3) * scale
-        return scaled((scores + attn_mask).softmax(-1), dropout_p, dropout_p > 0) @ v
-
-    monkeypatch.setattr(torch.nn.functional, "dropout", scaled)
-    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", attention)
-    monkeypatch.setattr("warmup_bench.models.stacks.attention.scaled_dot_product_attention", attention)
 
 
 def loss_and_gradients(monkeypatch, name, dtype, dropout, *, stack=None, merges=False, at_once=None, **way):
@@ -80,7 +65,7 @@ def loss_and_gradients(monkeypatch, name, dtype, dropout, *, stack=None, merges=
 @pytest.mark.parametrize("way", WAYS)
 def test_every_way_has_the_same_loss_and_gradients(monkeypatch, way, name, dropout, dtype):
     if dropout:
-        dropout_without_draws(monkeypatch)
+        spelled_out.instead(monkeypatch)
     # transformers 4 takes T5's softmax in fp32.
     rough = dtype == torch.float32 or (name == "t5" and transformers.__version__.startswith("4."))
     tolerance = 1e-5 if rough else 1e-10

@@ -49,6 +49,11 @@ def hidden_from(visible: Tensor, dtype: torch.dtype) -> Tensor:
     return torch.zeros(visible.shape, dtype=dtype, device=visible.device).masked_fill(~visible, -torch.inf)
 
 
+def hidden_padding(source_mask: Tensor, dtype: torch.dtype) -> Tensor:
+    """An additive mask over what inputs have read, [inputs, 1, 1, read]."""
+    return hidden_from(source_mask.bool()[:, None, None], dtype)
+
+
 @dataclass(frozen=True, slots=True)
 class Linear:
     """Weight [out, in] and bias of one or several linear layers, one above the other."""

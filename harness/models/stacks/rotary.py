@@ -14,6 +14,7 @@ from warmup_bench.models.stacks.attention import (
     Pair,
     attend,
     hidden_from,
+    hidden_padding,
     normed,
     split_heads,
 )
@@ -158,9 +159,7 @@ class RotaryWriter(SlotWriter):
         super().__init__(state, width, room)
         self._body = body
         self._position = state.position.repeat_interleave(width)[:, None]
-        self._sight[..., : self._read] = hidden_from(
-            state.source_mask.bool()[:, None, None], self.hidden.dtype
-        )
+        self._sight[..., : self._read] = hidden_padding(state.source_mask, self.hidden.dtype)
         self._weights = [_weights(layer) for layer in body.layers]
 
     def keep(self, inputs: Tensor) -> None:

@@ -14,7 +14,7 @@ from warmup_bench.models.stacks.attention import (
     Linear,
     Pair,
     attend,
-    hidden_from,
+    hidden_padding,
     normed,
     split_heads,
 )
@@ -33,7 +33,7 @@ class T5Stack(Stack):
         """See :meth:`Stack.encode`."""
         encoder, decoder = self.model.get_encoder(), self.model.get_decoder()
         x = encoder.dropout(self.embed(encoder.embed_tokens, source))
-        unseen = hidden_from(mask.bool()[:, None, None], x.dtype)  # [inputs, 1, 1, source]
+        unseen = hidden_padding(mask, x.dtype)
         bias = _bias(encoder, source.shape[1]) + unseen
         every = Rows.regular(source.shape[0], 1, source.device)
         for block in encoder.block:
@@ -70,7 +70,7 @@ class T5Stack(Stack):
         bias = _bias(decoder, past + width)[:, :, past:]
         later = torch.ones(bias.shape[2:], dtype=torch.bool, device=x.device).triu(past + 1)
         bias = bias.masked_fill(later, -torch.inf)
-        unseen = hidden_from(state.source_mask.bool()[:, None, None], x.dtype)
+        unseen = hidden_padding(state.source_mask, x.dtype)
         own = []
         for index, block in enumerate(decoder.block):
             before = keys.own[index] if keys.own else None
@@ -139,7 +139,7 @@ class T5Writer(SlotWriter):
         """See :meth:`warmup_bench.models.base.Backbone.writer`."""
         super().__init__(state, width, room)
         self._decoder, self._encoder = decoder, state.cache.encoder
-        self._unseen = hidden_from(state.source_mask.bool()[:, None, None], self.hidden.dtype)
+        self._unseen = hidden_padding(state.source_mask, self.hidden.dtype)
         self._sight[..., : self._read] = 0.0
         self._weights = [_weights(block) for block in decoder.block]
         # By step and key: of the query that a row then is, on what was read and on the slot of each row.
