@@ -7,9 +7,9 @@ training questions have four). The passage is the group: its questions are resam
 from pathlib import Path
 
 from warmup_bench import Example, LoadRequest, ScaleCard, Splits, Subset, Task, TaskCard
-from warmup_bench.tasks.hub import Repository, gather, missing
-from warmup_bench.tasks.multiple_choice import LETTERS, METRICS, question
-from warmup_bench.tasks.reading import json_list
+from warmup_bench.data.hub import Repository, gather, missing
+from warmup_bench.data.multiple_choice import LETTERS, METRICS, question
+from warmup_bench.data.tables import Row, read_rows
 
 REPOSITORY = Repository(
     "github", "zhongwanjun/AR-LSAT", "41f78ca7be3e24602b694b9d6b78105fc0c8bfc6", "ar-lsat"
@@ -32,16 +32,21 @@ def load(request: LoadRequest) -> Splits:
 
 def _read(path: Path) -> list[Example]:
     return [
-        question(
-            asked["id"],
-            (passage["passage"], asked["question"]),
-            asked["options"],
-            LETTERS.index(asked["answer"]),
-            group=passage["id"],
-        )
-        for passage in json_list(path, ["id", "passage", "questions"])
-        for asked in passage["questions"]
+        _question(passage, asked)
+        for passage in read_rows(path, ["id", "passage", "questions"])
+        for asked in passage.nested("questions", ["id", "question", "options", "answer"])
     ]
+
+
+def _question(passage: Row, asked: Row) -> Example:
+    options = asked.texts("options")
+    return question(
+        asked.text("id"),
+        (passage.text("passage"), asked.text("question")),
+        options,
+        asked.one_of("answer", LETTERS[: len(options)]),
+        group=passage.text("id"),
+    )
 
 
 def _missing(request: LoadRequest) -> list[str]:

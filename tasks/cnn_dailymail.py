@@ -4,8 +4,8 @@ The highlights of an article are lines of one summary; ROUGE-Lsum reads them lin
 """
 
 from warmup_bench import Example, LoadRequest, ScaleCard, Splits, Subset, Task, TaskCard
-from warmup_bench.tasks.hub import Repository, gather, missing
-from warmup_bench.tasks.reading import parquet_rows
+from warmup_bench.data.hub import Repository, gather, missing
+from warmup_bench.data.tables import read_rows
 from warmup_bench.tasks.summarisation import METRICS
 
 REPOSITORY = Repository(
@@ -28,8 +28,10 @@ def load(request: LoadRequest) -> Splits:
     paths = iter(gather(_FILES, request))
     splits = []
     for parts in _PARTS.values():
-        rows = parquet_rows([next(paths) for _ in range(parts)], ["article", "highlights", "id"])
-        texts = ((row["id"], row["article"].strip(), row["highlights"].strip()) for row in rows)
+        rows = read_rows([next(paths) for _ in range(parts)], ["article", "highlights", "id"])
+        texts = (
+            (row.text("id"), row.text("article").strip(), row.text("highlights").strip()) for row in rows
+        )
         splits.append([Example(name, article, lines) for name, article, lines in texts if article and lines])
     return Splits(*splits)
 

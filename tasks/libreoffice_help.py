@@ -14,9 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from warmup_bench import Example, LoadRequest, ScaleCard, Splits, Task, TaskCard
-from warmup_bench.tasks.hub import File, Repository, cache_folder, gather, missing
-from warmup_bench.tasks.reading import json_lines
-from warmup_bench.tasks.splitting import shuffled, without_held_out
+from warmup_bench.data.hub import File, Repository, cache_folder, gather, missing
+from warmup_bench.data.splitting import shuffled, without_held_out
+from warmup_bench.data.tables import read_rows
 from warmup_bench.tasks.translation import METRICS, PAPER_DIRECTIONS, languages, subsets
 
 REPOSITORY = Repository(
@@ -43,9 +43,10 @@ def load(request: LoadRequest) -> Splits:
     source, target = languages(request.subset)
     (path,) = gather(_files(request.subset), request)
     splits: dict[str, list[Example]] = {"train": [], "validation": [], "test": []}
-    for row in json_lines(path, ["id", source, target]):
-        page = row["id"].partition("#")[0]
-        splits[_split_of(page)].append(Example(row["id"], row[source], row[target], group=page))
+    for row in read_rows(path, ["id", source, target]):
+        name = row.text("id")
+        page = name.partition("#")[0]
+        splits[_split_of(page)].append(Example(name, row.text(source), row.text(target), group=page))
     validation, test = splits["validation"], splits["test"]
     validation = without_held_out(validation, test)
     return Splits(shuffled(without_held_out(splits["train"], validation, test), SEED), validation, test)

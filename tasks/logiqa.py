@@ -14,12 +14,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from warmup_bench import Example, LoadRequest, ScaleCard, Splits, Subset, Task, TaskCard, UserError
-from warmup_bench.tasks.hub import Repository, gather, missing
+from warmup_bench.data.hub import Repository, gather, missing
+from warmup_bench.data.lines import text_lines
+from warmup_bench.data.multiple_choice import METRICS, question
 from warmup_bench.tasks.mini import puzzles
 from warmup_bench.tasks.mini.published import published
 from warmup_bench.tasks.mini.puzzles import LETTERS, MAX_CHARS, Puzzle
-from warmup_bench.tasks.multiple_choice import METRICS, question
-from warmup_bench.tasks.reading import text_lines
 
 SEED = 20250218
 REPOSITORY = Repository(

@@ -4,11 +4,11 @@ Where the large training file is not at hand, the subset ``dev-as-train`` trains
 and validates on the rest: a trial of the machinery, named as what it is in every table.
 """
 
-from warmup_bench import LoadRequest, ScaleCard, Splits, Subset, Task, TaskCard, UserError
-from warmup_bench.tasks.hub import File, Repository, gather, missing
-from warmup_bench.tasks.multiple_choice import LETTERS, METRICS, question
-from warmup_bench.tasks.reading import json_lines
-from warmup_bench.tasks.splitting import held_out
+from warmup_bench import Example, LoadRequest, ScaleCard, Splits, Subset, Task, TaskCard, UserError
+from warmup_bench.data.hub import File, Repository, gather, missing
+from warmup_bench.data.multiple_choice import LETTERS, METRICS, question
+from warmup_bench.data.splitting import held_out
+from warmup_bench.data.tables import Row, read_rows
 
 REPOSITORY = Repository("github", "csitfun/LogiQA2.0", "955e1d3df6c59d9bfb44d9913da1e1a27ec14e18", "logiqa2")
 STAND_IN = "dev-as-train"
@@ -37,18 +37,8 @@ def load(request: LoadRequest) -> Splits:
         raise UserError(error.problem, origin=error.origin, hint=hint) from error
     splits = []
     for split, path in zip(_names(request.subset), paths, strict=True):
-        rows = json_lines(path, ["id", "answer", "text", "question", "options"])
-        splits.append(
-            [
-                question(
-                    f"{split}-{i:05d}",
-                    (row["text"], row["question"]),
-                    row["options"],
-                    int(row["answer"]),
-                )
-                for i, row in enumerate(rows)
-            ]
-        )
+        rows = read_rows(path, ["answer", "text", "question", "options"], format="json")
+        splits.append([_question(f"{split}-{i:05d}", row) for i, row in enumerate(rows)])
     if request.subset != STAND_IN:
         return Splits(*splits)
     dev, test = splits
@@ -56,6 +46,12 @@ def load(request: LoadRequest) -> Splits:
     tested = {(example.source, example.target) for example in test}
     fresh = [example for example in dev if (example.source, example.target) not in tested]
     return Splits(*held_out(fresh, HELD_OUT, SEED), test)
+
+
+def _question(name: str, row: Row) -> Example:
+    options = row.texts("options")
+    answer = row.number_in("answer", len(options))
+    return question(name, (row.text("text"), row.text("question")), options, answer)
 
 
 def _names(subset: str) -> tuple[str, ...]:

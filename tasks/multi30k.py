@@ -8,8 +8,8 @@ The files are those of the repository ``multi30k/dataset`` (``train.de.gz``, one
 """
 
 from warmup_bench import Example, LoadRequest, ScaleCard, Splits, Subset, Task, TaskCard
-from warmup_bench.tasks.hub import File, Repository, gather, missing
-from warmup_bench.tasks.reading import paired_lines
+from warmup_bench.data.hub import File, Repository, gather, missing
+from warmup_bench.data.lines import paired_lines
 from warmup_bench.tasks.translation import METRICS, languages, subsets
 
 REPOSITORY = Repository("github", "multi30k/dataset", "a3d2e0d26b56f3846f66a952536ffed4e401d05a", "multi30k")

@@ -6,9 +6,9 @@ sentences of one article as what they are.
 """
 
 from warmup_bench import Example, LoadRequest, ScaleCard, Splits, Task, TaskCard, UserError
-from warmup_bench.tasks.hub import File, Repository, gather, missing
-from warmup_bench.tasks.reading import paired_lines, text_lines
-from warmup_bench.tasks.splitting import held_out, without_held_out
+from warmup_bench.data.hub import File, Repository, gather, missing
+from warmup_bench.data.lines import paired_lines, text_lines
+from warmup_bench.data.splitting import held_out, without_held_out
 from warmup_bench.tasks.translation import METRICS, PAPER_DIRECTIONS, languages, subsets
 from warmup_bench.tasks.wmt import NEWS, news_commentary, news_files
 

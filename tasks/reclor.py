@@ -5,11 +5,11 @@ test set, and 500 questions of the published training set, drawn once, validate.
 the authors' terms (non-commercial research), so nothing is fetched: it comes through ``--data-dir``.
 """
 
-from warmup_bench import LoadRequest, ScaleCard, Splits, Subset, Task, TaskCard
-from warmup_bench.tasks.hub import Repository, gather, missing
-from warmup_bench.tasks.multiple_choice import LETTERS, METRICS, question
-from warmup_bench.tasks.reading import json_list
-from warmup_bench.tasks.splitting import held_out
+from warmup_bench import Example, LoadRequest, ScaleCard, Splits, Subset, Task, TaskCard
+from warmup_bench.data.hub import Repository, gather, missing
+from warmup_bench.data.multiple_choice import LETTERS, METRICS, question
+from warmup_bench.data.splitting import held_out
+from warmup_bench.data.tables import Row, read_rows
 
 REPOSITORY = Repository(
     "local",
@@ -34,17 +34,17 @@ def load(request: LoadRequest) -> Splits:
     Raises:
         UserError: Files are missing or damaged.
     """
-    found = []
-    for path in gather(_FILES, request):
-        rows = json_list(path, ["id_string", "context", "question", "answers", "label"])
-        found.append(
-            [
-                question(row["id_string"], (row["context"], row["question"]), row["answers"], row["label"])
-                for row in rows
-            ]
-        )
-    published_train, test = found
+    columns = ["id_string", "context", "question", "answers", "label"]
+    published_train, test = (
+        [_question(row) for row in read_rows(path, columns)] for path in gather(_FILES, request)
+    )
     return Splits(*held_out(published_train, HELD_OUT, SEED), test)
+
+
+def _question(row: Row) -> Example:
+    options = row.texts("answers")
+    answer = row.number_in("label", len(options))
+    return question(row.text("id_string"), (row.text("context"), row.text("question")), options, answer)
 
 
 def _missing(request: LoadRequest) -> list[str]:

@@ -7,8 +7,8 @@ reference of each measure: ROUGE-1 is the same, the others may be slightly highe
 """
 
 from warmup_bench import Example, LoadRequest, ScaleCard, Splits, Subset, Task, TaskCard
-from warmup_bench.tasks.hub import Repository, gather, missing
-from warmup_bench.tasks.reading import json_lines
+from warmup_bench.data.hub import Repository, gather, missing
+from warmup_bench.data.tables import read_rows
 from warmup_bench.tasks.summarisation import METRICS
 
 REPOSITORY = Repository("github", "allenai/scitldr", "5ccad9c00a60ad75c9e04abf7f27d0f53f983b20", "scitldr")
@@ -29,11 +29,12 @@ def load(request: LoadRequest) -> Splits:
     splits = []
     for path in gather(_FILES, request):
         examples = []
-        for row in json_lines(path, ["source", "target", "paper_id"]):
-            source = " ".join(" ".join(row["source"]).split())
-            golds = tuple(text for text in (" ".join(summary.split()) for summary in row["target"]) if text)
+        for row in read_rows(path, ["source", "target", "paper_id"]):
+            source = " ".join(" ".join(row.texts("source")).split())
+            summaries = (" ".join(summary.split()) for summary in row.texts("target"))
+            golds = tuple(filter(None, summaries))
             if source and golds:
-                examples.append(Example(row["paper_id"], source, golds[0], golds))
+                examples.append(Example(row.name("paper_id"), source, golds[0], golds))
         splits.append(examples)
     return Splits(*splits)
 

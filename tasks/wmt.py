@@ -14,11 +14,11 @@ from functools import cache
 from pathlib import Path
 
 from warmup_bench import Example, LoadRequest, ScaleCard, Splits, Task, TaskCard, numbered
-from warmup_bench.tasks.hub import File, Repository, gather, missing
+from warmup_bench.data.hub import File, Repository, gather, missing
+from warmup_bench.data.splitting import shuffled, without_held_out
+from warmup_bench.data.tables import Row, read_rows
 from warmup_bench.tasks.mini import cldr
 from warmup_bench.tasks.mini.published import published
-from warmup_bench.tasks.reading import json_lines, parquet_rows
-from warmup_bench.tasks.splitting import shuffled, without_held_out
 from warmup_bench.tasks.translation import METRICS, PAPER_DIRECTIONS, languages, subsets
 
 TRAIN, VALIDATION, TEST = 8000, 500, 600
@@ -77,12 +77,17 @@ def news_commentary(request: LoadRequest) -> list[Example]:
         UserError: The file is missing or damaged.
     """
     source, target = languages(request.subset)
-    rows = parquet_rows(gather(news_files(request.subset), request), ["translation"])
-    pairs = (
-        (i, (row["translation"].get(source) or "").strip(), (row["translation"].get(target) or "").strip())
-        for i, row in enumerate(rows)
-    )
-    return shuffled((Example(f"news-{i:06d}", a, b) for i, a, b in pairs if a and b and a != b), SEED)
+    rows = read_rows(gather(news_files(request.subset), request), ["translation"])
+    pairs = enumerate(_sides(row, source, target) for row in rows)
+    return shuffled((Example(f"news-{i:06d}", a, b) for i, (a, b) in pairs if a and b and a != b), SEED)
+
+
+def _sides(row: Row, source: str, target: str) -> tuple[str, str]:
+    """Texts of a pair; what is not there is empty."""
+    pair = row.values["translation"]
+    if not isinstance(pair, dict):
+        raise row.damaged("column translation holds no pair of texts")
+    return (pair.get(source) or "").strip(), (pair.get(target) or "").strip()
 
 
 def _missing(request: LoadRequest) -> list[str]:
@@ -98,12 +103,13 @@ def _flores_files(subset: str) -> list[File]:
 
 def _flores(split: str, source: Path, target: Path) -> list[Example]:
     """Sentences with one id in both languages, by id; the article (its address) is the group."""
-    texts = {row["id"]: row["text"].strip() for row in json_lines(target, ["id", "text"])}
-    rows = sorted(json_lines(source, ["id", "text", "url"]), key=lambda row: int(row["id"]))
+    texts = {int(row.name("id")): row.text("text").strip() for row in read_rows(target, ["id", "text"])}
+    rows = sorted(read_rows(source, ["id", "text", "url"]), key=lambda row: int(row.name("id")))
+    numbered_rows = ((int(row.name("id")), row) for row in rows)
     return [
-        Example(f"{split}-{int(row['id']):04d}", row["text"].strip(), texts[row["id"]], group=row["url"])
-        for row in rows
-        if row["id"] in texts
+        Example(f"{split}-{i:04d}", row.text("text").strip(), texts[i], group=row.text("url"))
+        for i, row in numbered_rows
+        if i in texts
     ]
 
 

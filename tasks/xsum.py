@@ -13,11 +13,11 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from warmup_bench import Example, LoadRequest, ScaleCard, Splits, Subset, Task, TaskCard
-from warmup_bench.tasks.hub import Repository, gather, missing
+from warmup_bench.data.hub import Repository, gather, missing
+from warmup_bench.data.tables import read_rows
 from warmup_bench.tasks.mini import docstrings
 from warmup_bench.tasks.mini.docstrings import Documented
 from warmup_bench.tasks.mini.published import published
-from warmup_bench.tasks.reading import parquet_rows
 from warmup_bench.tasks.summarisation import METRICS
 
 REPOSITORY = Repository("hub", "EdinburghNLP/xsum", "7d4d486c2f8ef850b1a11aead99b894ff3dd7da9", "xsum")
@@ -68,8 +68,8 @@ def load(request: LoadRequest) -> Splits:
         return _mini()
     splits = []
     for path in gather(_FILES, request):
-        rows = parquet_rows([path], ["document", "summary", "id"])
-        texts = ((row["id"], row["document"].strip(), row["summary"].strip()) for row in rows)
+        rows = read_rows(path, ["document", "summary", "id"])
+        texts = ((row.text("id"), row.text("document").strip(), row.text("summary").strip()) for row in rows)
         splits.append(
             [Example(name, document, summary) for name, document, summary in texts if document and summary]
         )

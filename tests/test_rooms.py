@@ -14,7 +14,7 @@ import warmup_bench
 
 PACKAGE = Path(warmup_bench.__file__).parent
 ROOMS = (
-    *("contracts", "spec", "store", "models", "score", "train", "decode", "comparison", "plan"),
+    *("contracts", "data", "spec", "store", "models", "score", "train", "decode", "comparison", "plan"),
     *("execution", "report", "check", "api", "cli"),
 )
 """From the lowest to the highest: a room imports from itself and from those before it."""

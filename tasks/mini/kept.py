@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from warmup_bench.tasks.hub import cache_folder
+from warmup_bench.data.hub import cache_folder
 
 
 def kept(name: str, packages: Iterable[str], make: Callable[[], list[Any]], *given: Any) -> list[Any]:

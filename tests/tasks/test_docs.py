@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from warmup_bench.tasks.hub import Repository
+from warmup_bench.data.hub import Repository
 
 ROOT = Path(__file__).resolve().parents[2]
 TASKS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["warmup_bench.tasks"]

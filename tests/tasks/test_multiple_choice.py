@@ -7,8 +7,8 @@ import pytest
 from layouts import SIZES, load, options, words, write
 
 from warmup_bench.contracts.errors import UserError
+from warmup_bench.data.multiple_choice import question
 from warmup_bench.tasks import logiqa2
-from warmup_bench.tasks.multiple_choice import question
 
 
 def lettered(texts: list[str]) -> str:

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from warmup_bench import LoadRequest, UserError
+from warmup_bench.contracts.errors import UserError
+from warmup_bench.contracts.task import LoadRequest
 
 
 @dataclass(frozen=True, slots=True)

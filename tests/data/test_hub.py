@@ -5,8 +5,8 @@ import pytest
 
 from warmup_bench.contracts.errors import UserError
 from warmup_bench.contracts.task import LoadRequest
-from warmup_bench.tasks import hub
-from warmup_bench.tasks.hub import Repository, cache_folder, gather, git_blob, missing, wanted
+from warmup_bench.data import hub
+from warmup_bench.data.hub import Repository, cache_folder, gather, git_blob, missing, wanted
 
 REVISION, OTHER = "0123456789abcdef0123456789abcdef01234567", "f" * 40
 HUB = Repository("hub", "someone/something", REVISION, "some")

@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from warmup_bench.contracts.task import Example, numbered
-from warmup_bench.tasks.splitting import held_out, shuffled, without_held_out
+from warmup_bench.data.splitting import held_out, shuffled, without_held_out
 
 
 @given(st.integers(0, 50), st.integers(0, 30), st.integers(0, 2**31))

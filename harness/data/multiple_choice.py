@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from warmup_bench import Example, UserError
+from warmup_bench.contracts.errors import UserError
+from warmup_bench.contracts.task import Example
 
 LETTERS = ("A", "B", "C", "D", "E")
 METRICS = ("accuracy", "macro-f1", "ranked-accuracy", "ranked-macro-f1", "unparsed")

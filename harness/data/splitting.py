@@ -3,7 +3,7 @@
 import random
 from collections.abc import Iterable, Sequence
 
-from warmup_bench import Example
+from warmup_bench.contracts.task import Example
 
 
 def shuffled(examples: Iterable[Example], seed: int) -> list[Example]:
