@@ -79,7 +79,7 @@ def plan(out: Path, seeds: int) -> Plan:
 
 
 def _subsets(task: str) -> Any:
-    from warmup_bench.contracts.registry import tasks
+    from warmup_bench.data.registry import tasks
 
     return tasks().load(task).value.card.subsets
 

@@ -8,6 +8,7 @@ A spec goes down the rooms of this package, and no import climbs back (``tests/t
 
 ===============  ==================================================================================
 ``contracts``    what the author of a plugin meets, and how plugins are found
+``data``         files at one commit or on disk, their rows, and tasks that a YAML file declares
 ``spec``         a request, and what a cell is
 ``store``        what a results folder or a published study holds, whole or absent
 ``models``       backbones, batches, rollouts, token log-probabilities
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
         TaskCard,
         numbered,
     )
+    from warmup_bench.data.declared import read_task
 
 __all__ = [
     "Coefficients",
@@ -79,6 +81,7 @@ __all__ = [
     "load",
     "numbered",
     "power",
+    "read_task",
     "run",
 ]
 
@@ -92,6 +95,7 @@ _PLACES = {
     "contracts.task": (
         *("Example", "LoadRequest", "ScaleCard", "Splits", "Subset", "Task", "TaskCard", "numbered"),
     ),
+    "data.declared": ("read_task",),
 }
 
 

@@ -67,7 +67,7 @@ TASK = Task(
             "Reasoning of Text, arXiv 2104.06598"
         ),
         metrics=METRICS,
-        labels=LETTERS,
+        labels=LETTERS[:5],
         subsets={"en": Subset()},
         scales={
             "small": ScaleCard(

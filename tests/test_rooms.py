@@ -81,7 +81,7 @@ def test_what_stands_in_the_working_folder_is_not_imported(tmp_path: Path) -> No
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").write_text("raise SystemExit('the user's own')\n")
     code = (
-        "import warmup_bench as wb; from warmup_bench.contracts.registry import KINDS;"
+        "import warmup_bench as wb; from warmup_bench.data.registry import KINDS;"
         "print([KINDS[kind]().load(name).name for kind, name in (('tasks', 'wmt'), ('methods', 'sft'))])"
     )
     environment = os.environ | {"PYTHONPATH": str(PACKAGE.parent)}

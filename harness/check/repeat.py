@@ -9,9 +9,9 @@ from pathlib import Path
 
 from warmup_bench.check.finding import CheckResult
 from warmup_bench.check.subject import Subject
-from warmup_bench.contracts.registry import tasks
 from warmup_bench.contracts.settings import Limit
 from warmup_bench.contracts.task import LoadRequest
+from warmup_bench.data.registry import tasks
 from warmup_bench.store.examples import limited
 
 

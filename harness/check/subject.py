@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from warmup_bench.check.finding import CheckResult
 from warmup_bench.contracts.errors import UserError
 from warmup_bench.contracts.preset import Preset
-from warmup_bench.contracts.registry import Entry, tasks
+from warmup_bench.contracts.registry import Entry
 from warmup_bench.contracts.settings import Settings
 from warmup_bench.contracts.task import Example, LoadRequest, Splits, Task, TaskCard
+from warmup_bench.data.registry import tasks
 from warmup_bench.spec.spec import make_settings
 
 

@@ -13,8 +13,9 @@ from warmup_bench.check.scoring import check_scores
 from warmup_bench.check.subject import Subject, load_splits, make_subject
 from warmup_bench.check.trial import check_trial
 from warmup_bench.contracts.errors import UserError
-from warmup_bench.contracts.registry import Entry, tasks
+from warmup_bench.contracts.registry import Entry
 from warmup_bench.contracts.task import LoadRequest, Scale, Splits, Task
+from warmup_bench.data.registry import tasks
 
 Check = Callable[[Subject], Iterator[CheckResult]]
 

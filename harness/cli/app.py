@@ -22,6 +22,12 @@ Seeds = Annotated[str | None, typer.Option(help="How many seeds (3), or which (0
 DataDir = Annotated[
     Path | None, typer.Option(help="Folder with the task's files.", envvar="WARMUP_BENCH_DATA")
 ]
+Source = Annotated[
+    str | None, typer.Option(help="Column that the model reads, of --task hf:OWNER/NAME.", show_default=False)
+]
+Target = Annotated[
+    str | None, typer.Option(help="Column that it is to write, of --task hf:OWNER/NAME.", show_default=False)
+]
 Offline = Annotated[bool | None, typer.Option("--offline", help="Fetch nothing; use what is cached.")]
 Device = Annotated[str | None, typer.Option(help="auto, cpu or cuda.")]
 Workers = Annotated[int | None, typer.Option(help="Cells at once. Default: one a core, one a GPU.")]
@@ -61,7 +67,11 @@ Documents = Annotated[Path | None, typer.Option(help="Document of each line: swa
 
 @app.command()
 def run(
-    task: Annotated[str | None, typer.Option(help="Task name, or path of a task file.")] = None,
+    task: Annotated[
+        str | None, typer.Option(help="Task name, path of a .yaml or .py file, or hf:OWNER/NAME.")
+    ] = None,
+    source: Source = None,
+    target: Target = None,
     scale: Annotated[str | None, typer.Option(help="mini, small or paper; else the task's first.")] = None,
     direction: Annotated[
         Names,
@@ -111,6 +121,8 @@ def run(
     with staying():
         from warmup_bench.execution.executors.local import led
 
+    if task is not None:
+        task = _with_columns(task, source, target)
     study = {"task": task, "scale": scale, "subsets": direction, "backbones": backbone, "methods": method}
     amounts = {"seeds": seeds, "budget": budget, "match": match, "limit": limit}
     machine = {"data_dir": data_dir, "offline": offline, "device": device, "devices": devices}
@@ -412,17 +424,22 @@ def new(
     kind: Annotated[str, typer.Argument(help="task, method or metric.")],
     name: Annotated[str, typer.Argument(help="Lowercase letters and digits, e.g. my-task.")],
     into: Annotated[Path, typer.Option(help="Where the folder is made.")] = Path(),
+    yaml: Annotated[
+        bool, typer.Option("--yaml", help="A task without Python: YAML and three files.")
+    ] = False,
 ) -> None:
     """Make a folder with a working plugin, its test, a pyproject.toml and a README."""
     from warmup_bench.cli.new import new_command
 
-    new_command(kind, name, into)
+    new_command(kind, name, into, yaml=yaml)
 
 
 @app.command()
 def check(
     kind: Annotated[str, typer.Argument(help="task.")],
-    name: Annotated[str, typer.Argument(help="Name, or path of a task file.")],
+    name: Annotated[str, typer.Argument(help="Name, path of a .yaml or .py file, or hf:OWNER/NAME.")],
+    source: Source = None,
+    target: Target = None,
     scale: Annotated[str | None, typer.Option(help="Default: the task's first.")] = None,
     subset: Annotated[
         Names,
@@ -434,7 +451,17 @@ def check(
     """Check a task: card, examples, overlap of train and test, metrics, a short run; exit code 1: failed."""
     from warmup_bench.cli.check import check_command
 
+    name = _with_columns(name, source, target)
     raise typer.Exit(check_command(kind, name, scale, subset or [], data_dir, offline=offline))
+
+
+def _with_columns(task: str, source: str | None, target: str | None) -> str:
+    """The task with the columns that were named."""
+    if source is None and target is None:
+        return task
+    from warmup_bench.data.declared import with_columns
+
+    return with_columns(task, source, target)
 
 
 @app.command()

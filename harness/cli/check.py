@@ -10,7 +10,7 @@ from rich.text import Text
 
 from warmup_bench.check.finding import CheckResult, State
 from warmup_bench.contracts.errors import UserError
-from warmup_bench.contracts.registry import tasks
+from warmup_bench.data.registry import tasks
 
 STYLES: dict[State, str] = {"ok": "green", "warning": "yellow", "failed": "bold red"}
 

@@ -5,8 +5,8 @@ from pathlib import Path
 from rich.console import Console
 
 from warmup_bench.contracts.errors import UserError
-from warmup_bench.contracts.registry import tasks
 from warmup_bench.contracts.task import Task
+from warmup_bench.data.registry import tasks
 
 
 def build_command(name: str, out: Path | None) -> None:

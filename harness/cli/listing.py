@@ -13,8 +13,9 @@ from rich.text import Text
 from warmup_bench.cli.plugins import answer
 from warmup_bench.contracts.errors import UserError
 from warmup_bench.contracts.method import Method
-from warmup_bench.contracts.registry import KINDS, Entry
+from warmup_bench.contracts.registry import Entry
 from warmup_bench.contracts.resolve import resolve_method
+from warmup_bench.data.registry import KINDS
 
 
 def list_command(kind: str, data_dir: Path | None = None) -> None:

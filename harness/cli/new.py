@@ -1,10 +1,12 @@
 """``warmup-bench new``: a folder with a plugin that works as it stands, its test and its packaging."""
 
 import difflib
+import random
 import re
 import tempfile
 from importlib.metadata import version
 from importlib.resources import files
+from itertools import islice
 from pathlib import Path
 from string import Template
 
@@ -12,15 +14,21 @@ from rich.console import Console
 from rich.markup import escape
 
 from warmup_bench.contracts.errors import UserError
-from warmup_bench.contracts.registry import KINDS
+from warmup_bench.data.registry import KINDS
 
 PLUGINS = ("task", "method", "metric")
 NAME = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*")
+ROWS = {"train": 1000, "validation": 60, "test": 200}
+WORDS = (
+    *("apple", "banana", "cherry", "date", "fig", "grape", "kiwi", "lemon"),
+    *("lime", "mango", "melon", "olive", "orange", "peach", "pear", "plum"),
+)
+"""Of the data of a new task without Python."""
 MOST = 40
 """Longest name, so that every line that has it stays a line."""
 
 
-def new_command(kind: str, name: str, into: Path) -> None:
+def new_command(kind: str, name: str, into: Path, *, yaml: bool = False) -> None:
     """Make the folder ``into/name`` whole or not at all, and say what to do with it.
 
     Raises:
@@ -30,6 +38,8 @@ def new_command(kind: str, name: str, into: Path) -> None:
         near = difflib.get_close_matches(kind, PLUGINS, n=1)
         hint = f"Did you mean {near[0]}?" if near else f"Kinds: {', '.join(PLUGINS)}."
         raise UserError(f"no plugin of the kind '{kind}' can be made", origin="warmup-bench new", hint=hint)
+    if yaml and kind != "task":
+        raise UserError(f"a {kind} is written in Python", origin="--yaml", hint="Leave --yaml out.")
     _check_name(kind, name)
     folder = into / name
     if folder.exists() or folder.is_symlink():
@@ -38,12 +48,16 @@ def new_command(kind: str, name: str, into: Path) -> None:
             origin="warmup-bench new",
             hint="Choose another name, or another place with --into.",
         )
-    texts = plugin_files(kind, name)
+    texts = declared_files(name) if yaml else plugin_files(kind, name)
     _write(folder, texts)
     module = next(iter(texts))
     say = Console(highlight=False, soft_wrap=True).print
     place, named = escape(str(folder)), "[bold]pip install -e .[/] gives it its name"
     say(f"Made [bold]{place}[/] with {', '.join(texts)}.")
+    if yaml:
+        say(f"Next: [bold]cd {place}[/], [bold]warmup-bench check task {module}[/], and make it your own.")
+        say(f"Then: [bold]warmup-bench run --task {module}[/].")
+        return
     say(f"Next: [bold]cd {place}[/], [bold]python -m pytest[/], and change {module} to your own.")
     if kind == "task":
         say(f"Then: [bold]warmup-bench check task ./{module}[/]; {named}.")
@@ -73,6 +87,22 @@ def plugin_files(kind: str, name: str) -> dict[str, str]:
         path: Template(template.read_text(encoding="utf-8")).substitute(values)
         for path, template in sources.items()
     }
+
+
+def declared_files(name: str) -> dict[str, str]:
+    """The files of a new task without Python, path to text, its YAML first: words to be sorted, as CSV."""
+    template = files(__package__) / "templates" / "task" / "declared.yaml.tmpl"
+    texts = {f"{name}.yaml": Template(template.read_text(encoding="utf-8")).substitute(name=name)}
+    rng = random.Random(1)
+    chosen: dict[tuple[str, ...], list[str]] = {}
+    while len(chosen) < sum(ROWS.values()):
+        words = rng.sample(WORDS, 4)
+        chosen.setdefault(tuple(sorted(words)), words)
+    pairs = iter(chosen.items())
+    for split, count in ROWS.items():
+        rows = [f"{' '.join(words)},{' '.join(ordered)}\n" for ordered, words in islice(pairs, count)]
+        texts[f"{split}.csv"] = "".join(["words,sorted\n", *rows])
+    return texts
 
 
 def _check_name(kind: str, name: str) -> None:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from warmup_bench.comparison.power import PowerModel, Variances, power, smallest_effect, standard_error
 from warmup_bench.contracts.errors import UserError
-from warmup_bench.spec.plain_yaml import read_yaml
+from warmup_bench.data.plain_yaml import read_yaml
 
 PUBLISHED = Path(__file__).parents[1] / "published"
 

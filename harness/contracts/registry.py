@@ -215,13 +215,6 @@ def _distribution(entry: EntryPoint) -> tuple[str, str]:
     return (dist.name, dist.version) if dist is not None else ("an unknown distribution", "0")
 
 
-def tasks() -> Registry[Any]:
-    """Tasks: :class:`~warmup_bench.Task`, variable ``TASK``."""
-    from warmup_bench.contracts.task import Task
-
-    return Registry("task", "TASK", "warmup_bench.Task", lambda value: isinstance(value, Task))
-
-
 def methods() -> Registry[Any]:
     """Methods: :class:`~warmup_bench.Method`, or a function that makes one; variable ``METHOD``."""
     return Registry(
@@ -242,12 +235,3 @@ def backbones() -> Registry[Any]:
 def samplers() -> Registry[Any]:
     """Samplers: a function with keyword defaults that makes a :class:`~warmup_bench.Sampler`."""
     return Registry("sampler", "SAMPLER", "function that makes a warmup_bench.Sampler", callable)
-
-
-KINDS = {
-    "tasks": tasks,
-    "methods": methods,
-    "samplers": samplers,
-    "backbones": backbones,
-    "metrics": metrics,
-}

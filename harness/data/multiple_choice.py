@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from warmup_bench.contracts.errors import UserError
 from warmup_bench.contracts.task import Example
 
-LETTERS = ("A", "B", "C", "D", "E")
+LETTERS = tuple("ABCDEFGHIJ")
 METRICS = ("accuracy", "macro-f1", "ranked-accuracy", "ranked-macro-f1", "unparsed")
 
 
@@ -17,7 +17,7 @@ def question(
     Args:
         name: Id of the example.
         parts: Context and question, each on a line of its own; empty ones are left out.
-        options: Texts of the options, two to five.
+        options: Texts of the options, two to ten.
         answer: Index of the right one.
         group: Document that the question belongs to.
 

@@ -20,6 +20,31 @@ def held_out(examples: Iterable[Example], size: int, seed: int) -> tuple[list[Ex
     return mixed[size:], mixed[:size]
 
 
+def drawn(examples: Iterable[Example], amount: float, seed: int) -> tuple[list[Example], list[Example]]:
+    """The examples without some drawn ones, and those: whole groups, where there are some, in random order.
+
+    Args:
+        examples: All of them.
+        amount: How many examples are drawn, or below 1 their share; with groups no fewer. At most half.
+        seed: Of the draw.
+    """
+    everyone = list(examples)
+    size = round(amount * len(everyone)) if amount < 1 else int(amount)
+    size = min(max(size, 1), len(everyone) // 2)
+    groups: dict[str, list[Example]] = {}
+    for number, example in enumerate(everyone):
+        groups.setdefault(f"row {number}" if example.group is None else f"group {example.group}", []).append(
+            example
+        )
+    order = list(groups)
+    random.Random(seed).shuffle(order)
+    taken: list[Example] = []
+    rest: list[Example] = []
+    for name in order:
+        (taken if len(taken) < size else rest).extend(groups[name])
+    return rest, taken
+
+
 def without_held_out(train: Sequence[Example], *others: Sequence[Example]) -> list[Example]:
     """The training pairs of which neither text stands in another split, letter case and spaces aside."""
     sources = {_bare(ex.source) for split in others for ex in split}

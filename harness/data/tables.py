@@ -55,7 +55,7 @@ class Row:
         """
         value = self.values[column]
         if not isinstance(value, str):
-            raise self.damaged(f"column {column} holds {_kind(value)} and not a text")
+            raise self.not_a("text", column, value)
         return value
 
     def name(self, column: str) -> str:
@@ -66,7 +66,7 @@ class Row:
         """
         value = self.values[column]
         if isinstance(value, bool) or not isinstance(value, str | int):
-            raise self.damaged(f"column {column} holds {_kind(value)} and not a text or a whole number")
+            raise self.not_a("text or a whole number", column, value)
         return str(value)
 
     def number_in(self, column: str, count: int) -> int:
@@ -88,7 +88,7 @@ class Row:
         """
         value = self.values[column]
         if not isinstance(value, list):
-            raise self.damaged(f"column {column} holds {_kind(value)} and not a list of texts")
+            raise self.not_a("list of texts", column, value)
         for i, item in enumerate(value, 1):
             if not isinstance(item, str):
                 raise self.damaged(f"item {i} of column {column} is {_kind(item)} and not a text")
@@ -113,11 +113,15 @@ class Row:
         """
         value = self.values[column]
         if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-            raise self.damaged(f"column {column} holds {_kind(value)} and not a list of objects")
+            raise self.not_a("list of objects", column, value)
         for item in value:
             if absent := [name for name in columns if name not in item]:
                 raise self.damaged(f"an object of column {column} has no {' or '.join(absent)}")
         return [Row(item, self.path, self.number) for item in value]
+
+    def not_a(self, wanted: str, column: str, value: object) -> UserError:
+        """The error of a value that is something else than it should be."""
+        return self.damaged(f"column {column} holds {_kind(value)} and not a {wanted}")
 
     def damaged(self, problem: str, hint: str = "Fetch the file again, or mend that row.") -> UserError:
         """The error of this row."""

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from warmup_bench.contracts.method import Giving, Method, likelihood
-from warmup_bench.contracts.registry import tasks
 from warmup_bench.contracts.resolve import resolve_method
 from warmup_bench.contracts.settings import Budget, Lora
 from warmup_bench.contracts.task import Example
+from warmup_bench.data.registry import tasks
 from warmup_bench.models.parallel import ALONE, RankGroup
 from warmup_bench.plan.jobs import Job
 from warmup_bench.score.cells import score_cell, task_facts

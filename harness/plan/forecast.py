@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from warmup_bench.comparison.paper import Lengths
 from warmup_bench.contracts.errors import UserError
 from warmup_bench.contracts.method import Method
-from warmup_bench.contracts.registry import tasks
 from warmup_bench.contracts.resolve import resolve_method
 from warmup_bench.contracts.settings import Settings
+from warmup_bench.data.registry import tasks
 from warmup_bench.models.costs import Costs
 from warmup_bench.models.load import resolve_preset
 from warmup_bench.models.shapes import shape_costs

@@ -8,10 +8,11 @@ from warmup_bench.contracts.learned_metric import is_learned
 from warmup_bench.contracts.method import Method
 from warmup_bench.contracts.metric import MetricContext
 from warmup_bench.contracts.preset import Preset
-from warmup_bench.contracts.registry import Entry, metrics, tasks
+from warmup_bench.contracts.registry import Entry, metrics
 from warmup_bench.contracts.resolve import resolve_method
 from warmup_bench.contracts.settings import Score
 from warmup_bench.contracts.task import Scale, ScaleCard, Task, TaskCard
+from warmup_bench.data.registry import tasks
 from warmup_bench.models.load import resolve_preset
 from warmup_bench.plan.selection import choose_scale, choose_subsets
 from warmup_bench.spec.spec import RunSpec

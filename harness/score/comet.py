@@ -19,9 +19,9 @@ from warmup_bench.contracts.errors import UserError
 from warmup_bench.contracts.learned_metric import Segment, best_of_each, mean_percent, score_all
 from warmup_bench.contracts.metric import FloatArray, MetricContext
 from warmup_bench.contracts.settings import CometOptions
+from warmup_bench.data.plain_yaml import read_yaml
 from warmup_bench.score.checkpoints import TOKENIZER, fetch, find_model, matching, short_name
 from warmup_bench.score.inputs import check_inputs
-from warmup_bench.spec.plain_yaml import read_yaml
 from warmup_bench.store.hashes import hash_files
 
 VARIABLE = "WARMUP_BENCH_COMET_PYTHON"

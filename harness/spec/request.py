@@ -6,6 +6,7 @@ from typing import Any
 
 from warmup_bench.contracts.errors import UserError
 from warmup_bench.contracts.settings import Stats
+from warmup_bench.data.registry import is_declared
 from warmup_bench.spec.spec import RunSpec, make_spec, merge, overruled, parse_assignment, read_spec
 
 
@@ -25,6 +26,10 @@ def collect_spec(options: Mapping[str, Any], spec_file: Path | None, assignments
     origins = [name for name, layer in sources.items() if layer]
     if "task" not in content:
         raise UserError("no task was named", origin="--task", hint="Try 'warmup-bench list tasks'.")
+    if is_declared(str(content["task"])):
+        from warmup_bench.data.declared import pinned
+
+        content["task"] = pinned(str(content["task"]), offline=bool(content.get("offline")))
     return make_spec(content, " and ".join(origins))
 
 

@@ -7,17 +7,15 @@ error.
 """
 
 import copy
-import difflib
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    ValidationError,
     field_serializer,
     field_validator,
     model_validator,
@@ -38,10 +36,10 @@ from warmup_bench.contracts.settings import (
     names,
 )
 from warmup_bench.contracts.task import Scale
-from warmup_bench.spec.plain_yaml import DEEPEST, read_yaml
+from warmup_bench.contracts.validation import known_keys, shortened, validated
+from warmup_bench.data.plain_yaml import DEEPEST, read_yaml
 
 MOST_SEEDS = 10_000
-Model = TypeVar("Model", bound=BaseModel)
 
 
 class RunSpec(BaseModel):
@@ -234,7 +232,7 @@ def parse_assignment(text: str) -> dict[str, Any]:
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
         raise UserError(
-            f"'{_short(text)}' is not of the form KEY=VALUE",
+            f"'{shortened(text)}' is not of the form KEY=VALUE",
             origin="--set",
             hint="Example: --set train.batch_size=32",
         )
@@ -242,13 +240,13 @@ def parse_assignment(text: str) -> dict[str, Any]:
         parsed = read_yaml(value)
     except ValueError as error:
         raise UserError(
-            f"'{_short(value)}' is not a YAML value: {error}", origin=f"--set {_short(key)}"
+            f"'{shortened(value)}' is not a YAML value: {error}", origin=f"--set {shortened(key)}"
         ) from error
     if isinstance(parsed, str):
         with suppress(ValueError):
             parsed = float(parsed)  # YAML 1.1 reads 1e-3 as a string
     if key.count(".") > DEEPEST:
-        raise UserError(f"'{_short(key)}' is not a key", origin="--set")
+        raise UserError(f"'{shortened(key)}' is not a key", origin="--set")
     return nested({key.strip(): parsed})
 
 
@@ -269,9 +267,9 @@ def make_spec(content: Mapping[str, Any], origin: str) -> RunSpec:
     Raises:
         UserError: An unknown key (the nearest one is told), a value out of its range, or a secret.
     """
-    _known_keys(content, RunSpec, "", origin)
+    known_keys(content, RunSpec, origin, sections=Settings)
     _no_secrets(content, origin)
-    spec = _validated(RunSpec, content, origin)
+    spec = validated(RunSpec, content, origin)
     make_settings(origin, spec.sections())
     for kind, named in (("backbones", spec.backbones), ("methods", spec.methods)):
         for name, section in named.items():
@@ -293,41 +291,8 @@ def make_settings(origin: str, *layers: Mapping[str, Any]) -> Settings:
         UserError: As :func:`make_spec`.
     """
     for layer in layers:
-        _known_keys(layer, Settings, "", origin)
-    return _validated(Settings, merge(*layers), origin)
-
-
-def _known_keys(content: Mapping[str, Any], model: type[BaseModel], prefix: str, origin: str) -> None:
-    fields = model.model_fields
-    for key, value in content.items():
-        if key not in fields:
-            near = difflib.get_close_matches(str(key), list(fields), n=2, cutoff=0.5)
-            meant = f"Did you mean {' or '.join(prefix + n for n in near)}?" if near else ""
-            raise UserError(
-                f"unknown key '{prefix}{_short(str(key))}'",
-                origin=origin,
-                hint=meant or f"Known: {', '.join(fields)}.",
-            )
-        inner = Settings.model_fields.get(key) if model is RunSpec else None
-        kind = (inner or fields[key]).annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            if not isinstance(value, Mapping | BaseModel):
-                problem = f"'{prefix}{key}' must hold keys of its own, not {_short(repr(value))}"
-                raise UserError(problem, origin=origin)
-            if isinstance(value, Mapping):
-                _known_keys(value, kind, f"{prefix}{key}.", origin)
-
-
-def _validated(model: type[Model], content: Mapping[str, Any], origin: str) -> Model:
-    try:
-        return model.model_validate(dict(content))
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise UserError(
-            f"'{where}' = {_short(repr(first['input']))} is not valid: {_short(first['msg'])}",
-            origin=origin,
-        ) from error
+        known_keys(layer, Settings, origin)
+    return validated(Settings, merge(*layers), origin)
 
 
 def _no_secrets(content: Any, origin: str) -> None:
@@ -347,8 +312,3 @@ def _no_secrets(content: Any, origin: str) -> None:
             origin=origin,
             hint="Log in with 'hf auth login' or set HF_TOKEN; a spec needs neither.",
         )
-
-
-def _short(text: str) -> str:
-    """A value in an error message, not longer than a line."""
-    return text if len(text) <= 200 else f"{text[:200]}…"

@@ -18,7 +18,6 @@ from warmup_bench.check.scoring import check_scores
 from warmup_bench.check.subject import Subject, load_splits
 from warmup_bench.check.task import check_task
 from warmup_bench.check.trial import check_trial
-from warmup_bench.contracts import registry
 from warmup_bench.contracts.errors import UserError
 from warmup_bench.contracts.preset import Preset
 from warmup_bench.contracts.registry import Entry
@@ -32,6 +31,7 @@ from warmup_bench.contracts.task import (
     TaskCard,
     numbered,
 )
+from warmup_bench.data import registry
 from warmup_bench.models.presets import MINI_T5
 from warmup_bench.spec.spec import make_settings
 

@@ -426,7 +426,7 @@ def test_bad_input_gets_one_clear_line(
 @pytest.mark.parametrize("kind", ["tasks", "methods", "backbones", "metrics"])
 def test_list_shows_every_plugin_with_its_origin(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
     from warmup_bench.cli.listing import list_command
-    from warmup_bench.contracts.registry import KINDS
+    from warmup_bench.data.registry import KINDS
 
     list_command(kind)
     shown = capsys.readouterr().out

@@ -12,7 +12,7 @@ import pytest
 
 from command import invoke
 from warmup_bench.cli.new import MOST, PLUGINS, plugin_files
-from warmup_bench.contracts.registry import KINDS
+from warmup_bench.data.registry import KINDS
 
 ROOT = Path(__file__).parents[2]
 NAMES = {"task": "sort-words", "method": "warmup-power", "metric": "exact.match"}

@@ -19,8 +19,8 @@ from warmup_bench.comparison.paper import (
     read_paper_table,
 )
 from warmup_bench.contracts.errors import UserError
-from warmup_bench.contracts.registry import tasks
 from warmup_bench.contracts.settings import Lora
+from warmup_bench.data.registry import tasks
 from warmup_bench.models.presets import T5_BASE
 from warmup_bench.models.shapes import shape_costs
 from warmup_bench.plan.costs import WRITING, Device

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from warmup_bench.contracts.registry import KINDS, Entry
+from warmup_bench.contracts.registry import Entry
+from warmup_bench.data.registry import KINDS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "methods.md").read_text(encoding="utf-8")
 

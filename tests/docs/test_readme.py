@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 import warmup_bench as wb
-from warmup_bench.contracts.registry import KINDS, tasks
 from warmup_bench.contracts.task import LoadRequest
+from warmup_bench.data.registry import KINDS, tasks
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 

@@ -8,8 +8,8 @@ from layouts import write
 
 from warmup_bench.check.card import check_card
 from warmup_bench.check.task import CHECKS, check_splits
-from warmup_bench.contracts.registry import tasks
 from warmup_bench.contracts.task import LoadRequest, Splits
+from warmup_bench.data.registry import tasks
 
 
 @pytest.mark.parametrize("name", tasks().names())

@@ -98,8 +98,8 @@ def _require_same_code(step: Step) -> None:
     Raises:
         UserError: It has others, or lacks one.
     """
-    from warmup_bench.contracts.registry import tasks
     from warmup_bench.contracts.resolve import resolve_method
+    from warmup_bench.data.registry import tasks
     from warmup_bench.models.load import resolve_preset
 
     job = step.job

@@ -3,7 +3,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from warmup_bench.spec.plain_yaml import DEEPEST, MOST, read_yaml
+from warmup_bench.data.plain_yaml import DEEPEST, MOST, read_yaml
 
 plain = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
