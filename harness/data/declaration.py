@@ -114,7 +114,7 @@ class Columns(_Section):
             raise ValueError("name a target, references, or options and answer")
         if self.labels and (not self.target or self.references):
             raise ValueError("labels are of the target")
-        if len(set(self.label_names)) < len(self.label_names) and isinstance(self.labels, list):
+        if isinstance(self.labels, list) and len(set(self.labels)) < len(self.labels):
             raise ValueError("labels repeat a value")
         for field in self.fields():
             list(columns_of(field))

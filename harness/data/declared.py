@@ -240,6 +240,12 @@ def _load(parts: Mapping[str, Declaration], base: Path, request: LoadRequest) ->
         if split not in found and amount is not None:
             train, found[split] = drawn(train, amount, part.split.seed)
             train = without_held_out(train, found[split])
+            if not (train and found[split]):
+                raise UserError(
+                    f"drawing the split {split} leaves nothing to train on: its groups or texts are too alike",
+                    origin=part.data.place or str(base),
+                    hint="Draw less under split, or name the splits yourself.",
+                )
     if absent := [split for split in ("validation", "test") if split not in found]:
         raise UserError(
             f"the data have no {' and no '.join(absent)} split, only {', '.join(paths)}",

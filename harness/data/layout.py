@@ -24,14 +24,18 @@ def resolve_revision(name: str, revision: str, *, offline: bool) -> str:
     hint = "Name the commit of the data: revision: and 40 hex digits, as the hub shows it under Files."
     if offline:
         raise UserError(f"{what} of data set {name} can't be looked up offline", origin=name, hint=hint)
+    return _commit(name, revision, what, hint)
+
+
+def _commit(name: str, revision: str, what: str, hint: str) -> str:
+    """The commit of a revision; one try, where the library by itself retries for half a minute."""
     from huggingface_hub import HfApi
 
     try:
         return str(HfApi().dataset_info(name, revision=revision or None, timeout=20).sha)
     except Exception as error:  # the hub's client raises errors of several HTTP libraries
-        raise UserError(
-            f"{what} of data set {name} can't be looked up: {_reason(error)}", hint=hint
-        ) from error
+        problem = f"{what} of data set {name} is not available: {_reason(error)}"
+        raise UserError(problem, origin=name, hint=hint) from error
 
 
 def hub_layout(name: str, revision: str, config: str, *, offline: bool) -> Layout:
@@ -48,6 +52,7 @@ def hub_layout(name: str, revision: str, config: str, *, offline: bool) -> Layou
     if offline:
         problem = f"which files of data set {name} are which split is not known on this machine"
         raise UserError(problem, origin=f"revision {revision[:12]}", hint=hint)
+    _commit(name, revision, f"revision {revision[:12]}", hint)
     start = f"hf://datasets/{name}@{revision}/"
     found = _found(name, config, revision)
     if any(not path.startswith(start) for paths in found.values() for path in paths):

@@ -50,7 +50,9 @@ class RunSpec(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    task: str = Field(description="name, or the file of a plugin")
+    task: str = Field(
+        description="name, a .yaml or .py file, or hf:OWNER/NAME@COMMIT?source=COLUMN&target=COLUMN"
+    )
     scale: Scale | None = Field(default=None, description="None: the task's first")
     subsets: tuple[str, ...] = Field(
         default=(), description="e.g. translation directions; (): the task's first"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from warmup_bench.contracts.errors import UserError
 from warmup_bench.contracts.settings import Settings
+from warmup_bench.data.registry import is_declared
 from warmup_bench.spec.spec import RunSpec, make_settings, make_spec, read_spec
 from warmup_bench.store.study import is_published, read_index
 
@@ -131,5 +132,5 @@ def backbone_name(reference: str) -> str:
 
 
 def is_file(reference: str) -> bool:
-    """Whether a method or task is named by its file, so that its name stands in its code alone."""
-    return ".py" in reference
+    """Whether a method or task is named by its file or data, so that its name stands there alone."""
+    return ".py" in reference or is_declared(reference)

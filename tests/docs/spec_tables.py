@@ -9,6 +9,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from warmup_bench.contracts.settings import Resources, Score, Settings, Stats, Store, Tune
+from warmup_bench.data.declaration import Declaration
 from warmup_bench.spec.spec import RunSpec
 
 OWN = {"score": Score, "stats": Stats, "tune": Tune, "resources": Resources, "store": Store}
@@ -24,6 +25,11 @@ def tables() -> dict[str, str]:
         assert isinstance(model, type) and issubclass(model, BaseModel)
         made[f"`{name}`"] = _table(_flat(model, f"{name}."))
     return made
+
+
+def declared() -> str:
+    """The table of docs/task-without-python.md."""
+    return _table(_flat(Declaration, ""))
 
 
 def _flat(model: type[BaseModel], prefix: str) -> dict[str, FieldInfo]:
@@ -58,7 +64,7 @@ def _default(field: FieldInfo) -> str:
     value = field.get_default(call_default_factory=True)
     if value is PydanticUndefined:
         return "must be given"
-    if value is None or value in ((), {}):
+    if value is None or value in ((), {}, [], ""):
         return "none"
     if isinstance(value, dict | tuple):
         return f"`[{', '.join(map(str, value))}]`"
@@ -70,3 +76,4 @@ def _default(field: FieldInfo) -> str:
 if __name__ == "__main__":
     for heading, table in tables().items():
         sys.stdout.write(f"## {heading}\n\n{table}\n\n")
+    sys.stdout.write(f"## Every key of a declared task\n\n{declared()}\n")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from spec_tables import tables
+from spec_tables import declared, tables
 
 from warmup_bench.spec.spec import make_spec, parse_assignment
 
@@ -16,6 +16,11 @@ PAGE = (Path(__file__).parents[2] / "docs" / "spec.md").read_text(encoding="utf-
 def test_every_key_is_told_as_it_is(heading: str) -> None:
     section = PAGE.split(f"\n## {heading}\n", 1)[1].split("\n## ", 1)[0]
     assert section.strip() == tables()[heading], "python tests/docs/spec_tables.py prints the tables"
+
+
+def test_every_key_of_a_declared_task_is_told() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "task-without-python.md").read_text(encoding="utf-8")
+    assert f"\n{declared()}\n" in page
 
 
 def test_the_example_is_a_spec() -> None:
