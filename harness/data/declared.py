@@ -242,7 +242,7 @@ def _load(parts: Mapping[str, Declaration], base: Path, request: LoadRequest) ->
             train = without_held_out(train, found[split])
             if not (train and found[split]):
                 raise UserError(
-                    f"drawing the split {split} leaves nothing to train on: its groups or texts are too alike",
+                    f"drawing the split {split} leaves nothing to train on: groups or texts are too alike",
                     origin=part.data.place or str(base),
                     hint="Draw less under split, or name the splits yourself.",
                 )

@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 from warmup_bench.contracts.errors import UserError
 from warmup_bench.data.hub import cache_folder
@@ -73,23 +74,42 @@ def is_known(name: str, revision: str, config: str) -> bool:
 
 
 def folder_layout(folder: Path, config: str) -> dict[str, list[Path]]:
-    """The files of a copy of a hub data set.
+    """The files of a copy of a hub data set, which may have those of this configuration alone.
 
     Raises:
         UserError: It has no such configuration, or no files of data.
     """
-    return {split: [Path(path) for path in paths] for split, paths in _found(str(folder), config).items()}
+    patterns = _patterns(folder, config)
+    found = _found(str(folder), config if patterns is None else "", data_files=patterns)
+    return {split: [Path(path) for path in paths] for split, paths in found.items()}
+
+
+def _patterns(folder: Path, config: str) -> Any:
+    """What the README says of a configuration's files, as the library takes it; None: nothing."""
+    readme = folder / "README.md"
+    if not config or not readme.is_file():
+        return None
+    from huggingface_hub import DatasetCard
+
+    for entry in DatasetCard.load(readme).data.to_dict().get("configs") or ():
+        if entry.get("config_name") == config and (files := entry.get("data_files")):
+            if isinstance(files, list) and all(isinstance(part, dict) for part in files):
+                return {part["split"]: part["path"] for part in files}
+            return files
+    return None
 
 
 def _kept(name: str, revision: str, config: str) -> Path:
     return cache_folder() / "layouts" / name / revision / f"{config or '-'}.json"
 
 
-def _found(where: str, config: str, revision: str | None = None) -> Layout:
+def _found(where: str, config: str, revision: str | None = None, data_files: Any = None) -> Layout:
     import datasets
 
     try:
-        builder = datasets.load_dataset_builder(where, name=config or None, revision=revision)
+        builder = datasets.load_dataset_builder(
+            where, name=config or None, revision=revision, data_files=data_files
+        )
     except Exception as error:  # the hub's client raises errors of several HTTP libraries
         told = str(error)
         known = re.search(r"(?:configs: |Available: )\[(.*?)\]", told)

@@ -46,9 +46,12 @@ def drawn(examples: Iterable[Example], amount: float, seed: int) -> tuple[list[E
 
 
 def without_held_out(train: Sequence[Example], *others: Sequence[Example]) -> list[Example]:
-    """The training pairs of which neither text stands in another split, letter case and spaces aside."""
+    """The training pairs of which neither text stands in another split, letter case and spaces aside.
+
+    A target that is one of some options is no text: every split has it.
+    """
     sources = {_bare(ex.source) for split in others for ex in split}
-    targets = {_bare(ex.target) for split in others for ex in split}
+    targets = {_bare(ex.target) for split in others for ex in split if not ex.options}
     return [ex for ex in train if _bare(ex.source) not in sources and _bare(ex.target) not in targets]
 
 

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+import warmup_bench
 from command import invoke
+from warmup_bench.check.task import check_task
 from warmup_bench.cli.new import MOST, PLUGINS, plugin_files
 from warmup_bench.data.registry import KINDS
 
@@ -153,5 +155,32 @@ def test_the_wheel_carries_the_templates(tmp_path: Path) -> None:
     files = {file.distribution_path for file in WheelBuilder(str(ROOT)).recurse_included_files()}
     package = ROOT / "src" / "warmup_bench"
     here = {f"warmup_bench/{p.relative_to(package)}" for p in (package / "cli" / "templates").rglob("*.tmpl")}
-    assert len(here) == 10
+    assert len(here) == 11
     assert here | {"warmup_bench/py.typed"} <= files
+
+
+def test_a_task_without_python_works_as_it_stands(tmp_path: Path) -> None:
+    done = invoke("new", "task", "in-order", "--yaml", cwd=tmp_path)
+    assert done.returncode == 0 and "warmup-bench check task in-order.yaml" in done.words
+    folder = tmp_path / "in-order"
+    assert {path.name for path in folder.iterdir()} == {
+        *("in-order.yaml", "train.csv", "validation.csv", "test.csv")
+    }
+    task = warmup_bench.read_task(folder / "in-order.yaml")
+    splits = task.load(warmup_bench.LoadRequest("en", "mini"))
+    assert [len(split) for split in splits.named().values()] == [1000, 60, 200]
+    assert all(example.target.split() == sorted(example.source.split()) for example in splits.test)
+    findings = list(check_task(str(folder / "in-order.yaml")))
+    assert [finding for finding in findings if finding.state != "ok"] == []
+
+
+def test_only_a_task_can_be_without_python(tmp_path: Path) -> None:
+    done = invoke("new", "metric", "mine", "--yaml", cwd=tmp_path)
+    assert done.returncode == 2 and "--yaml" in done.stderr and not (tmp_path / "mine").exists()
+
+
+def test_columns_belong_to_a_hub_data_set(tmp_path: Path) -> None:
+    done = invoke("run", "--task", "wmt", "--source", "text", cwd=tmp_path)
+    assert done.returncode == 2 and "knows its columns" in done.stderr and "Traceback" not in done.stderr
+    done = invoke("check", "task", "hf:someone/tiny", "--source", "text", cwd=tmp_path)
+    assert done.returncode == 2 and "Add --source COLUMN and --target COLUMN" in done.stderr
