@@ -54,6 +54,7 @@ if TYPE_CHECKING:
         numbered,
     )
     from warmup_bench.data.declared import read_task
+    from warmup_bench.data.tables import read_rows
 
 __all__ = [
     "Coefficients",
@@ -81,6 +82,7 @@ __all__ = [
     "load",
     "numbered",
     "power",
+    "read_rows",
     "read_task",
     "run",
 ]
@@ -96,6 +98,7 @@ _PLACES = {
         *("Example", "LoadRequest", "ScaleCard", "Splits", "Subset", "Task", "TaskCard", "numbered"),
     ),
     "data.declared": ("read_task",),
+    "data.tables": ("read_rows",),
 }
 
 

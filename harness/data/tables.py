@@ -53,7 +53,7 @@ class Row:
         Raises:
             UserError: It is null, or something else than text.
         """
-        value = self.values[column]
+        value = self.values.get(column)
         if not isinstance(value, str):
             raise self.not_a("text", column, value)
         return value
@@ -64,7 +64,7 @@ class Row:
         Raises:
             UserError: It is null, or something else.
         """
-        value = self.values[column]
+        value = self.values.get(column)
         if isinstance(value, bool) or not isinstance(value, str | int):
             raise self.not_a("text or a whole number", column, value)
         return str(value)
@@ -86,7 +86,7 @@ class Row:
         Raises:
             UserError: It is null, or something else than a list of texts.
         """
-        value = self.values[column]
+        value = self.values.get(column)
         if not isinstance(value, list):
             raise self.not_a("list of texts", column, value)
         for i, item in enumerate(value, 1):
@@ -111,7 +111,7 @@ class Row:
         Raises:
             UserError: It is null, or something else than a list of such objects.
         """
-        value = self.values[column]
+        value = self.values.get(column)
         if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
             raise self.not_a("list of objects", column, value)
         for item in value:
@@ -143,7 +143,7 @@ def table_format(path: Path) -> Format | None:
 
 def read_rows(
     paths: Path | Sequence[Path],
-    columns: Sequence[str],
+    columns: Sequence[str] = (),
     *,
     format: Format | None = None,  # noqa: A002 - what everybody calls it
     field: str = "",

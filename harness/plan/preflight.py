@@ -207,7 +207,7 @@ def tracker_state(name: str, otherwise: State = "missing") -> Need:
 def machine(out: Path) -> Iterator[Need]:
     """Everything that this program can use on this machine; nothing is fetched."""
     yield Need("python", "ok", f"{platform.python_version()}, {platform.platform()}")
-    for package in ("warmup-bench", "torch", "transformers", "accelerate", "sacrebleu"):
+    for package in ("warmup-bench", "torch", "transformers", "datasets", "accelerate", "sacrebleu"):
         yield _package(package)
     yield _device()
     yield from _extras()
