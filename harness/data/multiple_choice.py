@@ -1,5 +1,6 @@
 """What the multiple-choice tasks share: how a question is written, and by which metrics it is judged."""
 
+import re
 from collections.abc import Sequence
 
 from warmup_bench.contracts.errors import UserError
@@ -7,6 +8,28 @@ from warmup_bench.contracts.task import Example
 
 LETTERS = tuple("ABCDEFGHIJ")
 METRICS = ("accuracy", "macro-f1", "ranked-accuracy", "ranked-macro-f1", "unparsed")
+_PRINTED = re.compile(r"([A-Ea-e])[.)?]\s*")
+
+
+def in_printed_order(options: Sequence[str]) -> list[str]:
+    """Options in the order of the letters that are printed before them ("B.", "b)", "B?"), without these.
+
+    A gold letter names a printed letter, wherever its option stands. An option without a letter has one of
+    those that are left, in order. Where one letter is printed twice, the places count for all.
+    """
+    letters = LETTERS[: len(options)]
+    printed, texts = [], []
+    for option in options:
+        found = _PRINTED.match(option)
+        letter = found[1].upper() if found else ""
+        printed.append(letter if letter in letters else "")
+        texts.append(option[found.end() :] if found and letter in letters else option)
+    stated = [letter for letter in printed if letter]
+    if len(set(stated)) < len(stated):
+        return texts
+    free = iter([letter for letter in letters if letter not in stated])
+    places = [letter or next(free) for letter in printed]
+    return [text for _, text in sorted(zip(places, texts, strict=True))]
 
 
 def question(

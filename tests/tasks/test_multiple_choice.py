@@ -7,7 +7,7 @@ import pytest
 from layouts import SIZES, load, options, words, write
 
 from warmup_bench.contracts.errors import UserError
-from warmup_bench.data.multiple_choice import question
+from warmup_bench.data.multiple_choice import in_printed_order, question
 from warmup_bench.tasks import logiqa2
 
 
@@ -24,6 +24,47 @@ def test_a_question() -> None:
             question("q", ("x",), texts, answer)
 
 
+@pytest.mark.parametrize(
+    ("options", "right"),
+    [
+        (["A.w", "B.x", "C.y", "D.z"], "wxyz"),
+        (["A.w", "C.y", "B.x", "D.z"], "wxyz"),
+        (["d) z", "c)y", "b? x", "A.  w"], "wxyz"),
+        (
+            ["A.w", "B.x", "The y of C.y", "D.z"],
+            ["w", "x", "The y of C.y", "z"],
+        ),  # it has the letter left over
+        (["x", "A.w", "D.z", "y"], "wxyz"),
+        (["w", "x", "y", "z"], "wxyz"),
+        (["A.w", "B.x", "B.y", "D.z"], "wxyz"),  # a misprint: places count
+        (["A.A is a doctor", "B.w"], ["A is a doctor", "w"]),
+        (["E.coli", "A.w"], ["w", "E.coli"]),  # no fifth option: no letter
+    ],
+)
+def test_options_stand_in_the_order_of_their_printed_letters(
+    options: list[str], right: list[str] | str
+) -> None:
+    assert in_printed_order(options) == list(right)
+
+
+def test_logiqa_labels_name_printed_letters(tmp_path: Path) -> None:
+    path = write("logiqa", tmp_path) / "logiqa" / "Test.txt"
+    blocks = ["", "c", "x < y < z", "Which is last?", "A.x", "C.z", "B.y", "D.none"]
+    path.write_text("\n".join(blocks), encoding="utf-8")
+    (example,) = load("logiqa", tmp_path).test
+    assert example.source.endswith("\nA) x\nB) y\nC) z\nD) none")
+    assert example.target == "C"
+
+
+@pytest.mark.parametrize("kept", range(1, 8))
+def test_a_logiqa_file_that_ends_within_a_question_is_refused(tmp_path: Path, kept: int) -> None:
+    path = write("logiqa", tmp_path) / "logiqa" / "Test.txt"
+    lines = path.read_text(encoding="utf-8").split("\n")
+    path.write_text("\n".join([*lines[:8], *lines[8 : 8 + kept], "x" * (kept == 1)]), encoding="utf-8")
+    with pytest.raises(UserError, match=r"Test\.txt lines 9 to 16 are not an empty line, a letter"):
+        load("logiqa", tmp_path)
+
+
 def test_logiqa(tmp_path: Path) -> None:
     splits = load("logiqa", write("logiqa", tmp_path))
     assert [len(s) for s in (splits.train, splits.validation, splits.test)] == list(SIZES.values())
@@ -38,7 +79,7 @@ def test_logiqa_blocks_that_are_shifted_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "logiqa" / "Eval.txt"
     lines = path.read_text().split("\n")
     path.write_text("\n".join([*lines[:10], *lines[11:]]))
-    with pytest.raises(UserError, match=r"lines 9 to 16 of Eval\.txt are not an empty line, a letter"):
+    with pytest.raises(UserError, match=r"Eval\.txt lines 9 to 16 are not an empty line, a letter"):
         load("logiqa", tmp_path)
 
 
@@ -98,5 +139,5 @@ def test_an_answer_that_is_no_option_is_refused(tmp_path: Path) -> None:
     rows = json.loads(path.read_text())
     rows[2]["label"] = 4
     path.write_text(json.dumps(rows))
-    with pytest.raises(UserError, match="example val_2 has 4 options and the answer number 5"):
+    with pytest.raises(UserError, match=r"val\.json row 3: column label holds .4. and not a number"):
         load("reclor", tmp_path)
