@@ -7,7 +7,7 @@ training questions have four). The passage is the group: its questions are resam
 from pathlib import Path
 
 from warmup_bench import Example, LoadRequest, ScaleCard, Splits, Subset, Task, TaskCard
-from warmup_bench.data.hub import Repository, gather, missing
+from warmup_bench.data.hub import Repository, gather, missing, unlike
 from warmup_bench.data.multiple_choice import LETTERS, METRICS, question
 from warmup_bench.data.tables import Row, read_rows
 
@@ -27,7 +27,8 @@ def load(request: LoadRequest) -> Splits:
     Raises:
         UserError: Files are missing or damaged.
     """
-    return Splits(*map(_read, gather(_FILES, request)))
+    paths = gather(_FILES, request)
+    return Splits(*map(_read, paths), notes=unlike(_FILES, paths))
 
 
 def _read(path: Path) -> list[Example]:

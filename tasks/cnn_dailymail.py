@@ -4,7 +4,7 @@ The highlights of an article are lines of one summary; ROUGE-Lsum reads them lin
 """
 
 from warmup_bench import Example, LoadRequest, ScaleCard, Splits, Subset, Task, TaskCard
-from warmup_bench.data.hub import Repository, gather, missing
+from warmup_bench.data.hub import Repository, gather, missing, unlike
 from warmup_bench.data.tables import read_rows
 from warmup_bench.tasks.summarisation import METRICS
 
@@ -25,15 +25,16 @@ def load(request: LoadRequest) -> Splits:
     Raises:
         UserError: Files are missing or damaged.
     """
-    paths = iter(gather(_FILES, request))
+    paths = gather(_FILES, request)
+    parts_of = iter(paths)
     splits = []
     for parts in _PARTS.values():
-        rows = read_rows([next(paths) for _ in range(parts)], ["article", "highlights", "id"])
+        rows = read_rows([next(parts_of) for _ in range(parts)], ["article", "highlights", "id"])
         texts = (
             (row.text("id"), row.text("article").strip(), row.text("highlights").strip()) for row in rows
         )
         splits.append([Example(name, article, lines) for name, article, lines in texts if article and lines])
-    return Splits(*splits)
+    return Splits(*splits, notes=unlike(_FILES, paths))
 
 
 def _missing(request: LoadRequest) -> list[str]:

@@ -5,7 +5,7 @@ and validates on the rest: a trial of the machinery, named as what it is in ever
 """
 
 from warmup_bench import Example, LoadRequest, ScaleCard, Splits, Subset, Task, TaskCard, UserError
-from warmup_bench.data.hub import File, Repository, gather, missing
+from warmup_bench.data.hub import File, Repository, gather, missing, unlike
 from warmup_bench.data.multiple_choice import LETTERS, METRICS, question
 from warmup_bench.data.splitting import held_out
 from warmup_bench.data.tables import Row, read_rows
@@ -28,8 +28,9 @@ def load(request: LoadRequest) -> Splits:
     Raises:
         UserError: Files are missing or damaged.
     """
+    files = _files(request.subset)
     try:
-        paths = gather(_files(request.subset), request)
+        paths = gather(files, request)
     except UserError as error:
         if request.subset == STAND_IN or missing(_files(STAND_IN), request):
             raise
@@ -39,13 +40,14 @@ def load(request: LoadRequest) -> Splits:
     for split, path in zip(_names(request.subset), paths, strict=True):
         rows = read_rows(path, ["answer", "text", "question", "options"], format="json")
         splits.append([_question(f"{split}-{i:05d}", row) for i, row in enumerate(rows)])
+    notes = unlike(files, paths)
     if request.subset != STAND_IN:
-        return Splits(*splits)
+        return Splits(*splits, notes=notes)
     dev, test = splits
     # Some questions stand in both published files: none of them may be learned from here.
     tested = {(example.source, example.target) for example in test}
     fresh = [example for example in dev if (example.source, example.target) not in tested]
-    return Splits(*held_out(fresh, HELD_OUT, SEED), test)
+    return Splits(*held_out(fresh, HELD_OUT, SEED), test, notes=notes)
 
 
 def _question(name: str, row: Row) -> Example:

@@ -7,7 +7,7 @@ reference of each measure: ROUGE-1 is the same, the others may be slightly highe
 """
 
 from warmup_bench import Example, LoadRequest, ScaleCard, Splits, Subset, Task, TaskCard
-from warmup_bench.data.hub import Repository, gather, missing
+from warmup_bench.data.hub import Repository, gather, missing, unlike
 from warmup_bench.data.tables import read_rows
 from warmup_bench.tasks.summarisation import METRICS
 
@@ -26,8 +26,9 @@ def load(request: LoadRequest) -> Splits:
     Raises:
         UserError: Files are missing or damaged.
     """
+    paths = gather(_FILES, request)
     splits = []
-    for path in gather(_FILES, request):
+    for path in paths:
         examples = []
         for row in read_rows(path, ["source", "target", "paper_id"]):
             source = " ".join(" ".join(row.texts("source")).split())
@@ -36,7 +37,7 @@ def load(request: LoadRequest) -> Splits:
             if source and golds:
                 examples.append(Example(row.name("paper_id"), source, golds[0], golds))
         splits.append(examples)
-    return Splits(*splits)
+    return Splits(*splits, notes=unlike(_FILES, paths))
 
 
 def _missing(request: LoadRequest) -> list[str]:

@@ -13,7 +13,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from warmup_bench import Example, LoadRequest, ScaleCard, Splits, Subset, Task, TaskCard
-from warmup_bench.data.hub import Repository, gather, missing
+from warmup_bench.data.hub import Repository, gather, missing, unlike
 from warmup_bench.data.tables import read_rows
 from warmup_bench.tasks.mini import docstrings
 from warmup_bench.tasks.mini.docstrings import Documented
@@ -66,14 +66,15 @@ def load(request: LoadRequest) -> Splits:
     """
     if request.scale == "mini":
         return _mini()
+    paths = gather(_FILES, request)
     splits = []
-    for path in gather(_FILES, request):
+    for path in paths:
         rows = read_rows(path, ["document", "summary", "id"])
         texts = ((row.text("id"), row.text("document").strip(), row.text("summary").strip()) for row in rows)
         splits.append(
             [Example(name, document, summary) for name, document, summary in texts if document and summary]
         )
-    return Splits(*splits)
+    return Splits(*splits, notes=unlike(_FILES, paths))
 
 
 def _missing(request: LoadRequest) -> list[str]:

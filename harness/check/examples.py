@@ -23,7 +23,11 @@ def check_sizes(subject: Subject) -> CheckResult:
             f"no example in {', '.join(empty)} ({shown})",
             "Training reads train, choices read validation, tables read test: each needs examples.",
         )
-    return CheckResult("data", "ok", f"{shown}; fingerprint {subject.splits.fingerprint()}")
+    message = f"{shown}; fingerprint {subject.splits.fingerprint()}"
+    if subject.splits.notes:
+        advice = "Every report of results on these data will say so."
+        return CheckResult("data", "warning", f"{message}. {' '.join(subject.splits.notes)}", advice)
+    return CheckResult("data", "ok", message)
 
 
 def check_ids(subject: Subject) -> Iterator[CheckResult]:

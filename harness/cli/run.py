@@ -93,7 +93,7 @@ def _announce(console: Console, plan: "Plan", of_shard: Sequence[str]) -> None:
     console.print(Text(spec_text(plan), style="dim"), end="")
     # Of a model from scratch on made sentences a learned metric says nothing: at scale mini it isn't missed.
     missed = () if plan.spec.scale == "mini" else plan.left_out
-    for sentence in (*missed, *filter(None, [plan.other_data])):
+    for sentence in (*missed, *filter(None, [plan.other_data]), *plan.data_notes):
         console.print(Text(sentence, style="yellow"))
     for sentence in of_shard:
         console.print(Text(sentence))

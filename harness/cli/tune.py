@@ -63,6 +63,8 @@ def tune_command(
         work = outstanding(sweep.plan)
     for number, point in enumerate(sweep.points, 1):
         console.print(Text(f"point {number}: {name_of(point)}", style="dim"))
+    for sentence in sweep.plan.data_notes:
+        console.print(Text(sentence, style="yellow"))
     if dry_run:
         print_plan(console, sweep.plan, work)
         return 0

@@ -7,7 +7,7 @@ A task module holds one :class:`Task` in a variable. It is found by an entry poi
 import hashlib
 import platform
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -48,11 +48,19 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Splits:
-    """The three splits of a task. Training reads ``train``, choices read ``validation``, tables ``test``."""
+    """The three splits of a task. Training reads ``train``, choices read ``validation``, tables ``test``.
+
+    Attributes:
+        train, validation, test: The examples.
+        notes: What a reader of results must know of these data, a sentence each, such as that a file is not
+            the published one. The plan, the stored results and every report tell them; no fingerprint reads
+            them.
+    """
 
     train: Sequence[Example]
     validation: Sequence[Example]
     test: Sequence[Example]
+    notes: tuple[str, ...] = field(default=(), kw_only=True)
 
     def named(self) -> dict[str, Sequence[Example]]:
         """The three by their names."""

@@ -2,9 +2,11 @@
 
 Without ``--data-dir`` a file is fetched once from exactly the pinned commit and kept: the hub's in the hub's
 own cache, GitHub's in :func:`cache_folder`, where built data sets are too. With it, nothing but that folder
-is read. ``load_dataset(repo)``
-would be shorter, but where the hub can't be reached it falls back to whatever copy of the repository its
-cache holds, of any revision: silently another data set.
+is read. ``load_dataset(repo)`` would be shorter, but where the hub can't be reached it falls back to whatever
+copy of the repository its cache holds, of any revision: silently another data set.
+
+Files are what they say: one that stands for two is refused, and so is one with the contents of another; one
+that is not as published is used, and told (:func:`unlike`).
 """
 
 import hashlib
@@ -16,6 +18,7 @@ from typing import Literal
 
 from warmup_bench.contracts.errors import UserError
 from warmup_bench.contracts.task import LoadRequest
+from warmup_bench.data.lines import OPENERS, content_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +45,14 @@ class Repository:
         """``name@revision``, short, as cards tell it."""
         return f"{self.name}@{self.revision[:12]}"
 
-    def file(self, path: str, *names: str, blob: str = "") -> "File":
+    @property
+    def place(self) -> str:
+        """Host and name, in words."""
+        return {"hub": "hub data set ", "github": "GitHub repository ", "local": ""}[self.host] + self.name
+
+    def file(self, path: str, *names: str, blob: str = "", sha256: str = "", unpacked: str = "") -> "File":
         """One of its files; see :class:`File`."""
-        return File(self, path, names, blob)
+        return File(self, path, names, blob, sha256, unpacked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,20 +63,42 @@ class File:
         repository: Where it is.
         path: Its path there.
         names: Other names that it may have on disk.
-        blob: Git's object id of its contents (GitHub; the hub's client checks what it fetches itself).
+        blob: Git's object id of it (GitHub; the hub's client checks what it fetches itself).
+        sha256: Of it, as the hub tells it of large files.
+        unpacked: Git's object id of what is in it, where it is packed: a packer may pack it otherwise.
     """
 
     repository: Repository
     path: str
     names: tuple[str, ...] = ()
     blob: str = ""
+    sha256: str = ""
+    unpacked: str = ""
+
+    @property
+    def known(self) -> str:
+        """Hash of its unpacked contents, of SHA-256 or Git's (40 hex digits); "" where nobody has told it."""
+        packed = Path(self.path).suffix in OPENERS
+        return self.sha256 or self.unpacked or ("" if packed else self.blob)
+
+    def holds(self, content: bytes) -> bool:
+        """Whether these unpacked contents are known to be its own."""
+        own = hashlib.sha256(content).hexdigest() if len(self.known) == 64 else git_blob(content)
+        return own == self.known
 
 
-def gather(files: Sequence[File], request: LoadRequest) -> list[Path]:
+def gather(files: Sequence[File], request: LoadRequest, others: Sequence[File] = ()) -> list[Path]:
     """Paths of the files, in order: from the data folder if there is one, else fetched where need be.
 
+    Args:
+        files: The files.
+        request: Where to look for them.
+        others: More files of the data set, such as those of other languages: one of them is refused in the
+            place of any of ``files``.
+
     Raises:
-        UserError: Files are missing: every one is named, with what to do.
+        UserError: Files are missing: every one is named, with what to do. Or one stands for two, or is
+            another of the data set.
     """
     if request.data_dir is None:
         return [_fetch(file, request.offline) for file in files]
@@ -80,7 +110,48 @@ def gather(files: Sequence[File], request: LoadRequest) -> list[Path]:
             origin=str(request.data_dir),
             hint=wanted(files),
         )
-    return [path for path in paths if path is not None]
+    found = [path for path in paths if path is not None]
+    _require_own_contents(files, found, others)
+    return found
+
+
+def unlike(files: Sequence[File], paths: Sequence[Path]) -> tuple[str, ...]:
+    """A sentence a repository that names the files whose contents are known not to be the published ones."""
+    by_repository: dict[Repository, list[str]] = {}
+    for file, path in zip(files, paths, strict=True):
+        if file.known and not file.holds(content_of(path)):
+            by_repository.setdefault(file.repository, []).append(_short(file))
+    return tuple(
+        f"{', '.join(names)}: not as published in {repository.place}, commit {repository.revision[:12]} "
+        "(a part, or changed)."
+        for repository, names in by_repository.items()
+    )
+
+
+def _require_own_contents(files: Sequence[File], paths: Sequence[Path], others: Sequence[File]) -> None:
+    """See that every file of a data folder is one of its own, and none that is known to be another.
+
+    Raises:
+        UserError: One is not.
+    """
+    first: dict[str, tuple[File, Path]] = {}
+    for file, path in zip(files, paths, strict=True):
+        content = content_of(path)
+        twin, same = first.setdefault(hashlib.sha256(content).hexdigest(), (file, path))
+        if twin != file:
+            what = path.name if same == path else f"{same.name} and {path.name} hold the same: one file"
+            raise UserError(
+                f"{what} stands for {twin.path} and for {file.path}, which are two files",
+                origin=str(path),
+                hint=wanted([twin, file]),
+            )
+        for other in others if not file.holds(content) else ():
+            if other.holds(content):
+                raise UserError(
+                    f"{path.name} holds {_short(other)}, and {_short(file)} is wanted there",
+                    origin=str(path),
+                    hint=wanted([file]),
+                )
 
 
 def missing(files: Sequence[File], request: LoadRequest) -> list[str]:
@@ -91,20 +162,22 @@ def missing(files: Sequence[File], request: LoadRequest) -> list[str]:
 
 
 def wanted(files: Sequence[File]) -> str:
-    """One sentence a repository that says which files are needed, and how they come."""
+    """One sentence a repository that says which files are needed, and how they come.
+
+    How to log in is told where something is fetched, and not here, where only a folder is read.
+    """
     by_repository: dict[Repository, list[File]] = {}
     for file in files:
         by_repository.setdefault(file.repository, []).append(file)
     parts = []
     for repository, of_repository in by_repository.items():
         names = ", ".join(file.path for file in of_repository)
-        place = {"hub": "hub data set ", "github": "GitHub repository ", "local": ""}[repository.host]
         commit = f", commit {repository.revision[:12]}" if repository.revision else ""
-        where = f"({place}{repository.name}{commit})"
+        where = f"({repository.place}{commit})"
         parts.append(f"Wanted, in the folder or below {repository.folder}/: {names} {where}.")
-        if repository.access:
+        if repository.host == "local" and repository.access:
             parts.append(repository.access)
-    if all(not file.repository.access for file in files):
+    if all(repository.host != "local" for repository in by_repository):
         parts.append("Without --data-dir (and WARMUP_BENCH_DATA) they are fetched.")
     return " ".join(parts)
 

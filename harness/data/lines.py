@@ -22,8 +22,8 @@ def damaged(path: Path, problem: str, hint: str = "Fetch it again.") -> UserErro
     return UserError(f"{path.name} {problem}", origin=str(path), hint=hint)
 
 
-def text_of(path: Path) -> str:
-    """The UTF-8 text of a file, without a byte order mark.
+def content_of(path: Path) -> bytes:
+    """The bytes of a file, unpacked.
 
     Raises:
         UserError: It can't be read.
@@ -33,6 +33,16 @@ def text_of(path: Path) -> str:
             content: bytes = file.read()
     except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
         raise damaged(path, f"can't be read: {getattr(error, 'strerror', None) or error}") from error
+    return content
+
+
+def text_of(path: Path) -> str:
+    """The UTF-8 text of a file, without a byte order mark.
+
+    Raises:
+        UserError: It can't be read.
+    """
+    content = content_of(path)
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

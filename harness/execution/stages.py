@@ -288,7 +288,7 @@ def _decode(job: Job, report: Report, group: RankGroup) -> None:
         write_json(folder / "ledger.json", spent)
         write_json(folder / "cell.json", cell.model_dump(mode="json"))
         card = tasks().load(job.task).value.card
-        write_json(folder / "task.json", task_facts(card, cell.subset, examples))
+        write_json(folder / "task.json", task_facts(card, cell.subset, examples, job.notes))
 
 
 def _budget(job: Job) -> Budget:

@@ -54,6 +54,7 @@ class Job:
         devices: Processes that share its batches, one a device.
         models: Which models stay, as ``store.models`` says.
         branches: Trainings of the plan that start from its warm start, its own among them.
+        notes: What the task tells of the data.
     """
 
     cell: Cell
@@ -71,6 +72,7 @@ class Job:
     devices: int = 1
     models: str = "all"
     branches: tuple[Branch, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def folder(self) -> Path:
@@ -286,6 +288,7 @@ def jobs_of(plan: Plan) -> list[Job]:
             devices=plan.devices,
             models=plan.spec.store.models,
             branches=branches[cell.warm_start_id],
+            notes=plan.data[cell.subset].notes,
         )
         for cell in plan.cells
     ]

@@ -59,6 +59,11 @@ class Plan:
     devices: int = 1
     whole: tuple[Cell, ...] = ()
 
+    @property
+    def data_notes(self) -> list[str]:
+        """What the task tells of its data, each sentence once."""
+        return list(dict.fromkeys(note for splits in self.data.values() for note in splits.notes))
+
     def data_folder(self, subset: str) -> Path:
         """Where the examples of a subset are kept."""
         name = self.task.value.card.name

@@ -11,7 +11,14 @@ from warmup_bench.comparison.align import Comparer, matched_seeds
 from warmup_bench.comparison.paper import paper_tables, smaller_tables
 from warmup_bench.contracts.errors import UserError
 from warmup_bench.contracts.settings import Stats
-from warmup_bench.report.columns import make_columns, said_by_metrics, score_entry, stored_metrics, subsets_of
+from warmup_bench.report.columns import (
+    make_columns,
+    said_by_metrics,
+    said_of_data,
+    score_entry,
+    stored_metrics,
+    subsets_of,
+)
 from warmup_bench.report.costs import row_cost
 from warmup_bench.report.layouts import LAYOUTS, Layout
 from warmup_bench.report.planned import Planned
@@ -99,6 +106,7 @@ def _table(
     title = f"{sheet.task}, {what}" if by_subset else f"{sheet.task} {what}"
     part = () if sheet.split == "test" else (sheet.split,)
     blocks = [block for block, _ in drafts]
+    said = [*said_of_data(sheet.results, columns), *said_by_metrics(sheet.results, columns)]
     table = Table(
         name=slug(sheet.task, sheet.scale, *part, columns[0].metric if by_subset else str(what)),
         title=f"{title}, {groups[0].name}" if len(groups) == 1 else title,
@@ -110,7 +118,7 @@ def _table(
         confidence=stats.confidence,
         findings=findings(groups, columns, stats),
         scope=scope(groups, columns, sheet.scale),
-        notes=notes(groups, columns, stats, blocks, said_by_metrics(sheet.results, columns)),
+        notes=notes(groups, columns, stats, blocks, said),
         split=sheet.split,
     )
     return with_published(table, paper_tables(), smaller_tables(), [block.settings for block in blocks])

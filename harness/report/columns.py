@@ -73,6 +73,17 @@ def said_by_metrics(results: Sequence[Result], columns: Sequence[Column]) -> lis
     return [f"{note} (in {cells} of {len(results)} cells)." for note, cells in counts.items()]
 
 
+def said_of_data(results: Sequence[Result], columns: Sequence[Column]) -> list[str]:
+    """What tasks told of the data of a table, with the subsets that it holds for."""
+    shown = {column.subset for column in columns}
+    subsets: dict[str, dict[str, None]] = {}
+    for result in results:
+        if result.cell.subset in shown:
+            for note in result.data_notes:
+                subsets.setdefault(note, {})[result.cell.subset] = None
+    return [f"Data of {', '.join(of)}: {note}" for note, of in subsets.items()]
+
+
 def subsets_of(column: Column, columns: Sequence[Column]) -> list[str]:
     """The subset of a column, or those that its average is over."""
     if column.subset is not None:

@@ -111,7 +111,7 @@ def notes(
     columns: Sequence[Column],
     stats: Stats,
     blocks: "Sequence[Block]",
-    said_by_metrics: Sequence[str],
+    said: Sequence[str],
 ) -> Footnotes:
     """The footnotes of a table."""
     return Footnotes(
@@ -121,7 +121,7 @@ def notes(
             *_apart(blocks),
             *_warmups(blocks),
             *_cut(groups),
-            *said_by_metrics,
+            *said,
         ),
         tests=_tests(groups, columns, stats),
         missing=tuple(_missing(groups, columns)),

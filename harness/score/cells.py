@@ -86,14 +86,19 @@ class Tally:
     notes: tuple[str, ...] = ()
 
 
-def task_facts(card: TaskCard, subset: str, examples: Sequence[Example]) -> dict[str, Any]:
-    """What scoring needs to know of a task, stored beside the predictions so that the task is not needed."""
+def task_facts(
+    card: TaskCard, subset: str, examples: Sequence[Example], notes: Sequence[str] = ()
+) -> dict[str, Any]:
+    """What scoring and reports need to know of a task and its data, stored beside the predictions so that the
+    task is not needed.
+    """
     counts = {len(example.golds) for example in examples}
     return {
         "target_language": card.subsets[subset].target_language,
         "labels": list(card.labels),
         "metrics": list(card.metrics),
         "references": counts.pop() if len(counts) == 1 else -1,
+        **({"notes": list(notes)} if notes else {}),
     }
 
 

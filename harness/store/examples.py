@@ -11,7 +11,7 @@ NAMES = ("train", "validation", "test")
 
 def limited(splits: Splits, limit: Limit) -> Splits:
     """The first examples of each split, as many as the limits allow."""
-    return Splits(*(getattr(splits, name)[: getattr(limit, name)] for name in NAMES))
+    return Splits(*(getattr(splits, name)[: getattr(limit, name)] for name in NAMES), notes=splits.notes)
 
 
 def write_examples(folder: Path, splits: Splits) -> None:

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -25,11 +25,11 @@ from warmup_bench.store.stored import (
     counted,
     is_scored_at_all,
     misshapen,
-    read_facts,
     references_digest,
     shaped,
     statistics,
     stored_scores,
+    task_facts_of,
 )
 from warmup_bench.store.study import StudyFiles, is_published
 from warmup_bench.store.training_log import checked_lines, read_log
@@ -60,6 +60,7 @@ class Result(ABC):
         context: What its metrics were made with.
         provenance: Machine and versions.
         compared: What the specs of its folder compare although training settings differ.
+        data_notes: What its task told of the data, a sentence each.
     """
 
     has_texts: ClassVar[bool]
@@ -70,6 +71,7 @@ class Result(ABC):
     context: MetricContext
     provenance: dict[str, Any]
     compared: tuple[ComparedRows, ...]
+    data_notes: tuple[str, ...] = field(default=(), kw_only=True)
 
     @abstractmethod
     def table(self) -> tuple[Any, Path]:
@@ -221,14 +223,15 @@ def read_result(folder: Path, compared: tuple[ComparedRows, ...] = ()) -> Result
         CorruptError: A stored file is damaged; it is named, not used and not deleted.
     """
     check(folder / "decode")
-    context, order = read_facts(folder)
+    facts = task_facts_of(folder)
     cell = read_cell(folder)
     training = check(training_folder(folder, cell), only=RECORDS)
     trained, decoded = (read_json(of / "ledger.json") for of in (training, folder / "decode"))
     ledger = _ledger(trained, decoded, training / "ledger.json")
-    scores = _in_order(stored_scores(folder), order)
+    scores = _in_order(stored_scores(folder), facts.metrics)
     provenance = read_json(training / "provenance.json")
-    return RunResult(folder, cell, ledger, scores, context, provenance, compared)
+    told = tuple(facts.notes)
+    return RunResult(folder, cell, ledger, scores, facts.context(), provenance, compared, data_notes=told)
 
 
 def read_cell(folder: Path) -> Cell:
@@ -285,7 +288,10 @@ def _read_published(out: Path, wanted: set[str] | None) -> list[Result]:
         provenance = training.get("provenance", {})
         place = out / "cells" / name
         results.append(
-            StudyResult(place, cell, ledger, ordered, facts.context(), provenance, compared, study)
+            StudyResult(
+                *(place, cell, ledger, ordered, facts.context(), provenance, compared, study),
+                data_notes=tuple(facts.notes),
+            )
         )
     if not study.cells:
         raise misshapen(path, "it holds no cell")

@@ -38,12 +38,13 @@ class _Shape(BaseModel):
 
 
 class Facts(_Shape):
-    """``task.json``: what scoring needs to know of a task."""
+    """``task.json``: what scoring and reports need to know of a task and its data."""
 
     target_language: str
     labels: list[str]
     references: int
     metrics: list[str]
+    notes: list[str] = []
 
     def context(self, settings: Score | None = None) -> MetricContext:
         """What the metrics of the task are made with."""
@@ -106,9 +107,18 @@ def read_facts(cell: Path, settings: Score | None = None) -> tuple[MetricContext
     Raises:
         CorruptError: They can't be read.
     """
-    path = cell / "decode" / "task.json"
-    facts = shaped(read_json(path), Facts, path)
+    facts = task_facts_of(cell)
     return facts.context(settings), tuple(facts.metrics)
+
+
+def task_facts_of(cell: Path) -> Facts:
+    """What is stored of a cell's task.
+
+    Raises:
+        CorruptError: It can't be read.
+    """
+    path = cell / "decode" / "task.json"
+    return shaped(read_json(path), Facts, path)
 
 
 def stored_scores(cell: Path) -> list[dict[str, Any]]:

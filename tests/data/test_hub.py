@@ -1,3 +1,6 @@
+import gzip
+import hashlib
+import re
 import subprocess
 from pathlib import Path
 
@@ -6,7 +9,7 @@ import pytest
 from warmup_bench.contracts.errors import UserError
 from warmup_bench.contracts.task import LoadRequest
 from warmup_bench.data import hub
-from warmup_bench.data.hub import Repository, cache_folder, gather, git_blob, missing, wanted
+from warmup_bench.data.hub import File, Repository, cache_folder, gather, git_blob, missing, unlike
 
 REVISION, OTHER = "0123456789abcdef0123456789abcdef01234567", "f" * 40
 HUB = Repository("hub", "someone/something", REVISION, "some")
@@ -51,7 +54,7 @@ def in_hub_cache(caches: Path, revision: str) -> Path:
 def test_a_file_on_disk_under_any_of_its_names(tmp_path: Path, below: str, name: str) -> None:
     path = tmp_path / below / name
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(CONTENT)
+    path.write_bytes(gzip.compress(CONTENT) if name.endswith(".gz") else CONTENT)
     file = HUB.file("data/train.jsonl", "t.txt")
     assert gather([file], on_disk(tmp_path)) == [path]
     assert missing([file], on_disk(tmp_path)) == []
@@ -116,7 +119,6 @@ def test_a_gated_data_set_gives_the_steps(caches: Path, monkeypatch: pytest.Monk
     with pytest.raises(UserError, match="someone/locked is gated, and this machine has no access") as caught:
         gather([GATED.file("dev.jsonl")], ONLINE)
     assert caught.value.hint == GATED.access
-    assert GATED.access in wanted([GATED.file("dev.jsonl")])
 
 
 def test_github_files_are_fetched_once_and_checked(caches: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,3 +172,67 @@ def test_the_cache_is_the_users(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     monkeypatch.delenv("WARMUP_BENCH_CACHE", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert cache_folder() == tmp_path / "warmup-bench"
+
+
+def test_one_file_can_not_stand_for_two(tmp_path: Path) -> None:
+    (tmp_path / "deu.jsonl").write_bytes(CONTENT)
+    files = [HUB.file("dev/deu.jsonl"), HUB.file("devtest/deu.jsonl")]
+    message = r"^deu\.jsonl stands for dev/deu\.jsonl and for devtest/deu\.jsonl, which are two files"
+    with pytest.raises(UserError, match=message) as caught:
+        gather(files, on_disk(tmp_path))
+    assert caught.value.origin == str(tmp_path / "deu.jsonl")
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_two_files_can_not_hold_the_same(tmp_path: Path, packed: bool) -> None:
+    (tmp_path / "a.txt").write_bytes(CONTENT)
+    name, content = ("b.txt.gz", gzip.compress(CONTENT)) if packed else ("b.txt", CONTENT)
+    (tmp_path / name).write_bytes(content)
+    message = rf"^a\.txt and {re.escape(name)} hold the same: one file stands for a\.txt and for b\.txt"
+    with pytest.raises(UserError, match=message):
+        gather([HUB.file("a.txt"), HUB.file("b.txt")], on_disk(tmp_path))
+
+
+def test_another_file_of_the_data_set_is_refused_by_its_hash(tmp_path: Path) -> None:
+    german = GITHUB.file("train.de", blob=git_blob(CONTENT))
+    french = GITHUB.file("train.fr", blob=git_blob(b"un\ndeux\n"))
+    (tmp_path / "train.fr").write_bytes(CONTENT)
+    with pytest.raises(UserError, match=r"^train\.fr holds train\.de, and train\.fr is wanted there"):
+        gather([french], on_disk(tmp_path), [german, french])
+    assert gather([french], on_disk(tmp_path)) == [tmp_path / "train.fr"]
+
+
+def _unlike(tmp_path: Path, file: File, content: bytes, name: str) -> tuple[str, ...]:
+    (tmp_path / name).write_bytes(content)
+    return unlike([file], [tmp_path / name])
+
+
+def test_a_file_that_is_not_as_published_is_named(tmp_path: Path) -> None:
+    digest, packed = hashlib.sha256(CONTENT).hexdigest(), gzip.compress(CONTENT, mtime=1)
+    plain = GITHUB.file("a/train.txt", blob=git_blob(CONTENT))
+    on_hub = HUB.file("a/train.jsonl", sha256=digest)
+    zipped = GITHUB.file("a/train.txt.gz", blob=git_blob(packed), unpacked=git_blob(CONTENT))
+    for file in (plain, on_hub, zipped):
+        for content, name in ((CONTENT, "f"), (packed, "f.gz"), (gzip.compress(CONTENT, 1), "g.gz")):
+            assert _unlike(tmp_path, file, content, name) == ()
+    (told,) = _unlike(tmp_path, plain, b"eins\n", "f")
+    commit = REVISION[:12]
+    assert told == (
+        f"a/train.txt: not as published in GitHub repository someone/texts, commit {commit} "
+        "(a part, or changed)."
+    )
+    assert _unlike(tmp_path, on_hub, b"eins\n", "f")[0].startswith("a/train.jsonl: not as published in hub")
+    assert _unlike(tmp_path, zipped, b"eins\n", "f")[0].startswith("a/train.txt.gz: not as published")
+    # What nobody has told the hash of can't be compared; a packed file's own hash says nothing of others.
+    assert _unlike(tmp_path, HUB.file("a/train.jsonl"), b"eins\n", "f") == ()
+    assert _unlike(tmp_path, GITHUB.file("t.gz", blob="0" * 40), b"eins\n", "f") == ()
+
+
+def test_where_a_folder_is_read_nobody_is_told_to_log_in(tmp_path: Path) -> None:
+    with pytest.raises(UserError) as caught:
+        gather([GATED.file("dev.jsonl")], on_disk(tmp_path))
+    assert GATED.access not in caught.value.hint
+    assert caught.value.hint.endswith("Without --data-dir (and WARMUP_BENCH_DATA) they are fetched.")
+    with pytest.raises(UserError) as caught:
+        gather([LOCAL.file("pairs.jsonl")], on_disk(tmp_path))
+    assert caught.value.hint.endswith(LOCAL.access)
