@@ -17,7 +17,7 @@ from warmup_bench import Example, LoadRequest, ScaleCard, Splits, Task, TaskCard
 from warmup_bench.data.hub import File, Repository, cache_folder, gather, missing
 from warmup_bench.data.splitting import shuffled, without_held_out
 from warmup_bench.data.tables import read_rows
-from warmup_bench.tasks.translation import METRICS, PAPER_DIRECTIONS, languages, subsets
+from warmup_bench.tasks.translation import METRICS, PAPER_DIRECTIONS, languages, require_scripts, subsets
 
 REPOSITORY = Repository(
     "local",
@@ -43,10 +43,16 @@ def load(request: LoadRequest) -> Splits:
     source, target = languages(request.subset)
     (path,) = gather(_files(request.subset), request)
     splits: dict[str, list[Example]] = {"train": [], "validation": [], "test": []}
+    pairs = []
     for row in read_rows(path, ["id", source, target]):
         name = row.text("id")
         page = name.partition("#")[0]
-        splits[_split_of(page)].append(Example(name, row.text(source), row.text(target), group=page))
+        pair = row.text(source), row.text(target)
+        if not all(pair) or pair[0] == pair[1]:
+            raise row.damaged("it has no translation")
+        pairs.append(pair)
+        splits[_split_of(page)].append(Example(name, *pair, group=page))
+    require_scripts(pairs, (path, path), request.subset)
     validation, test = splits["validation"], splits["test"]
     validation = without_held_out(validation, test)
     return Splits(shuffled(without_held_out(splits["train"], validation, test), SEED), validation, test)

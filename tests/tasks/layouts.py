@@ -54,7 +54,7 @@ def news_commentary(folder: Path) -> None:
             for i in range(SIZES["train"])
         ]
         columns = {"id": [str(i) for i in range(len(rows))], "translation": rows}
-        parquet(folder / "news_commentary" / pair / "train" / "0000.parquet", columns)
+        parquet(folder / "news_commentary" / pair / "train-00000-of-00001.parquet", columns)
 
 
 def flores(folder: Path) -> None:
@@ -80,6 +80,20 @@ def flores(folder: Path) -> None:
             json_lines(folder / "flores_plus" / split / f"{code}.jsonl", rows)
 
 
+def flores_200(folder: Path) -> None:
+    """The plain texts that FLORES+ comes from."""
+    codes = {"en": "eng_Latn", "de": "deu_Latn", "fr": "fra_Latn", "ru": "rus_Cyrl", "zh": "zho_Hans"}
+    root = folder / "flores200_dataset"
+    for split, size in (("dev", SIZES["validation"]), ("devtest", SIZES["test"])):
+        (root / split).mkdir(parents=True)
+        for language, code in codes.items():
+            lines = "".join(f"{sentence(language, split, i)}\n" for i in range(size))
+            (root / split / f"{code}.{split}").write_text(lines, encoding="utf-8")
+        rows = [f"https://en.wikinews.org/wiki/{split}_{i // 3}\twikinews\tsports\t0\t1" for i in range(size)]
+        header = "URL\tdomain\ttopic\thas_image\thas_hyperlink"
+        (root / f"metadata_{split}.tsv").write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
+
+
 def wmt(folder: Path) -> None:
     news_commentary(folder)
     flores(folder)
@@ -102,7 +116,7 @@ def multi30k(folder: Path) -> None:
     stems |= {f"test_{name}": "test" for name in ("2016_flickr", "2017_flickr", "2017_mscoco", "2018_flickr")}
     (folder / "multi30k").mkdir(parents=True, exist_ok=True)
     for stem, split in stems.items():
-        for language in ("de", "en", "fr"):
+        for language in ("de", "en", "fr", *(["cs"] if "2017" not in stem else [])):
             lines = "".join(f"{sentence(language, stem, i)}\n" for i in range(SIZES[split]))
             (folder / "multi30k" / f"{stem}.{language}.gz").write_bytes(gzip.compress(lines.encode()))
 
