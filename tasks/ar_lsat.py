@@ -7,7 +7,7 @@ training questions have four). The passage is the group: its questions are resam
 from pathlib import Path
 
 from warmup_bench import Example, LoadRequest, ScaleCard, Splits, Subset, Task, TaskCard
-from warmup_bench.data.hub import Repository, gather, missing, unlike
+from warmup_bench.data.hub import Repository, check_contents, gather, missing
 from warmup_bench.data.multiple_choice import LETTERS, METRICS, question
 from warmup_bench.data.tables import Row, read_rows
 
@@ -28,7 +28,8 @@ def load(request: LoadRequest) -> Splits:
         UserError: Files are missing or damaged.
     """
     paths = gather(_FILES, request)
-    return Splits(*map(_read, paths), notes=unlike(_FILES, paths))
+    splits = [_read(path) for path in paths]
+    return Splits(*splits, notes=check_contents(_FILES, paths))
 
 
 def _read(path: Path) -> list[Example]:

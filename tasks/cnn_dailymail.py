@@ -4,7 +4,7 @@ The highlights of an article are lines of one summary; ROUGE-Lsum reads them lin
 """
 
 from warmup_bench import Example, LoadRequest, ScaleCard, Splits, Subset, Task, TaskCard
-from warmup_bench.data.hub import Repository, gather, missing, unlike
+from warmup_bench.data.hub import Repository, check_contents, gather, missing
 from warmup_bench.data.tables import read_rows
 from warmup_bench.tasks.summarisation import METRICS
 
@@ -34,7 +34,7 @@ def load(request: LoadRequest) -> Splits:
             (row.text("id"), row.text("article").strip(), row.text("highlights").strip()) for row in rows
         )
         splits.append([Example(name, article, lines) for name, article, lines in texts if article and lines])
-    return Splits(*splits, notes=unlike(_FILES, paths))
+    return Splits(*splits, notes=check_contents(_FILES, paths))
 
 
 def _missing(request: LoadRequest) -> list[str]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from warmup_bench import Example, LoadRequest
-from warmup_bench.data.hub import File, Repository, gather, missing
+from warmup_bench.data.hub import File, Repository, check_contents, gather, missing
 from warmup_bench.data.lines import damaged, paired_lines
 from warmup_bench.data.tables import Row, column_names, read_rows
 from warmup_bench.tasks.translation import languages, require_scripts
@@ -53,14 +53,13 @@ def held_out(request: LoadRequest) -> tuple[list[Example], list[Example], tuple[
     """
     wanted = files(request)
     paths = gather(wanted, request)
-    half = len(paths) // 2
-    if wanted[0].repository is FLORES_200:
-        dev, devtest = (
-            _plain("dev", paths[:half], request.subset),
-            _plain("devtest", paths[half:], request.subset),
-        )
-        return dev, devtest, ("FLORES-200's plain texts stand in the place of FLORES+ 4.6.",)
-    return _plus("dev", paths[:half], request.subset), _plus("devtest", paths[half:], request.subset), ()
+    plain = wanted[0].repository is FLORES_200
+    read, half = _plain if plain else _plus, len(paths) // 2
+    dev = read("dev", paths[:half], request.subset)
+    devtest = read("devtest", paths[half:], request.subset)
+    notes = check_contents(wanted, paths)
+    stand_in = ("FLORES-200's plain texts stand in the place of FLORES+ 4.6.",) if plain else ()
+    return dev, devtest, (*stand_in, *notes)
 
 
 def _plus_files(subset: str) -> list[File]:

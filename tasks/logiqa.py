@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from warmup_bench import Example, LoadRequest, ScaleCard, Splits, Subset, Task, TaskCard
-from warmup_bench.data.hub import Repository, gather, missing, unlike
+from warmup_bench.data.hub import Repository, check_contents, gather, missing
 from warmup_bench.data.lines import damaged, text_lines
 from warmup_bench.data.multiple_choice import METRICS, in_printed_order, question
 from warmup_bench.tasks.mini import puzzles
@@ -69,8 +69,8 @@ def load(request: LoadRequest) -> Splits:
     if request.scale == "mini":
         return _mini()
     paths = gather(_FILES, request)
-    splits = (_read(split, path) for split, path in zip(("train", "eval", "test"), paths, strict=True))
-    return Splits(*splits, notes=unlike(_FILES, paths))
+    splits = [_read(split, path) for split, path in zip(("train", "eval", "test"), paths, strict=True)]
+    return Splits(*splits, notes=check_contents(_FILES, paths))
 
 
 def _missing(request: LoadRequest) -> list[str]:

@@ -5,7 +5,7 @@ and validates on the rest: a trial of the machinery, named as what it is in ever
 """
 
 from warmup_bench import Example, LoadRequest, ScaleCard, Splits, Subset, Task, TaskCard, UserError
-from warmup_bench.data.hub import File, Repository, gather, missing, unlike
+from warmup_bench.data.hub import File, Repository, check_contents, gather, missing
 from warmup_bench.data.multiple_choice import LETTERS, METRICS, question
 from warmup_bench.data.splitting import held_out
 from warmup_bench.data.tables import Row, read_rows
@@ -40,7 +40,7 @@ def load(request: LoadRequest) -> Splits:
     for split, path in zip(_names(request.subset), paths, strict=True):
         rows = read_rows(path, ["answer", "text", "question", "options"], format="json")
         splits.append([_question(f"{split}-{i:05d}", row) for i, row in enumerate(rows)])
-    notes = unlike(files, paths)
+    notes = check_contents(files, paths)
     if request.subset != STAND_IN:
         return Splits(*splits, notes=notes)
     dev, test = splits

@@ -9,7 +9,7 @@ The files are those of the repository ``multi30k/dataset`` (``train.de.gz``, one
 """
 
 from warmup_bench import Example, LoadRequest, ScaleCard, Splits, Subset, Task, TaskCard
-from warmup_bench.data.hub import File, Repository, gather, missing, unlike
+from warmup_bench.data.hub import File, Repository, check_contents, gather, missing
 from warmup_bench.data.lines import paired_lines
 from warmup_bench.tasks.translation import METRICS, languages, require_scripts, subsets
 
@@ -98,13 +98,13 @@ def load(request: LoadRequest) -> Splits:
         UserError: Files are missing, damaged or don't match.
     """
     files = _files(request.subset)
-    paths = gather(files, request, [_file(name) for name in _IDS])
+    paths = gather(files, request)
     splits = []
     for stem, source, target in zip(_stems(request.subset), paths[::2], paths[1::2], strict=True):
         pairs = paired_lines(source, target)
         require_scripts(pairs, (source, target), request.subset)
         splits.append([Example(f"{stem}-{i:05d}", a, b) for i, (a, b) in enumerate(pairs)])
-    return Splits(*splits, notes=unlike(files, paths))
+    return Splits(*splits, notes=check_contents(files, paths, [_file(name) for name in _IDS]))
 
 
 def _stems(subset: str) -> tuple[str, str, str]:

@@ -6,7 +6,7 @@ sentences of one article as what they are.
 """
 
 from warmup_bench import Example, LoadRequest, ScaleCard, Splits, Task, TaskCard, UserError
-from warmup_bench.data.hub import File, Repository, gather, missing, unlike
+from warmup_bench.data.hub import File, Repository, check_contents, gather, missing
 from warmup_bench.data.lines import damaged, paired_lines, text_lines
 from warmup_bench.data.splitting import held_out, without_held_out
 from warmup_bench.tasks.translation import METRICS, PAPER_DIRECTIONS, languages, require_scripts, subsets
@@ -36,7 +36,7 @@ def load(request: LoadRequest) -> Splits:
         UserError: Files are missing or damaged.
     """
     files = _files(request.subset)
-    paths = gather(files, request, _ALL)
+    paths = gather(files, request)
     documents, source, target = paths
     groups, pairs = text_lines(documents), paired_lines(source, target)
     require_scripts(pairs, (source, target), request.subset)
@@ -54,7 +54,7 @@ def load(request: LoadRequest) -> Splits:
     ]
     news, notes = news_commentary(request)
     train, validation = held_out(without_held_out(news, test), HELD_OUT, SEED)
-    notes = (*unlike(files, paths), *notes)
+    notes = (*check_contents(files, paths, _ALL), *notes)
     return Splits(without_held_out(train, validation), validation, test, notes=notes)
 
 

@@ -6,7 +6,7 @@ the authors' terms (non-commercial research), so nothing is fetched: it comes th
 """
 
 from warmup_bench import Example, LoadRequest, ScaleCard, Splits, Subset, Task, TaskCard
-from warmup_bench.data.hub import Repository, gather, missing
+from warmup_bench.data.hub import Repository, check_contents, gather, missing
 from warmup_bench.data.multiple_choice import LETTERS, METRICS, question
 from warmup_bench.data.splitting import held_out
 from warmup_bench.data.tables import Row, read_rows
@@ -35,10 +35,10 @@ def load(request: LoadRequest) -> Splits:
         UserError: Files are missing or damaged.
     """
     columns = ["id_string", "context", "question", "answers", "label"]
-    published_train, test = (
-        [_question(row) for row in read_rows(path, columns)] for path in gather(_FILES, request)
-    )
-    return Splits(*held_out(published_train, HELD_OUT, SEED), test)
+    paths = gather(_FILES, request)
+    published_train, test = ([_question(row) for row in read_rows(path, columns)] for path in paths)
+    notes = check_contents(_FILES, paths)
+    return Splits(*held_out(published_train, HELD_OUT, SEED), test, notes=notes)
 
 
 def _question(row: Row) -> Example:

@@ -7,7 +7,7 @@ reference of each measure: ROUGE-1 is the same, the others may be slightly highe
 """
 
 from warmup_bench import Example, LoadRequest, ScaleCard, Splits, Subset, Task, TaskCard
-from warmup_bench.data.hub import Repository, gather, missing, unlike
+from warmup_bench.data.hub import Repository, check_contents, gather, missing
 from warmup_bench.data.tables import read_rows
 from warmup_bench.tasks.summarisation import METRICS
 
@@ -37,7 +37,7 @@ def load(request: LoadRequest) -> Splits:
             if source and golds:
                 examples.append(Example(row.name("paper_id"), source, golds[0], golds))
         splits.append(examples)
-    return Splits(*splits, notes=unlike(_FILES, paths))
+    return Splits(*splits, notes=check_contents(_FILES, paths))
 
 
 def _missing(request: LoadRequest) -> list[str]:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from functools import cache
 
 from warmup_bench import Example, LoadRequest, ScaleCard, Splits, Task, TaskCard, numbered
-from warmup_bench.data.hub import File, Repository, gather, missing, unlike
+from warmup_bench.data.hub import File, Repository, check_contents, gather, missing
 from warmup_bench.data.splitting import shuffled, without_held_out
 from warmup_bench.data.tables import Row, read_rows
 from warmup_bench.tasks import flores
@@ -69,7 +69,7 @@ def news_commentary(request: LoadRequest) -> tuple[list[Example], tuple[str, ...
     pairs = [_sides(row, *languages(request.subset)) for row in read_rows(path, ["translation"])]
     require_scripts(pairs, (path, path), request.subset)
     examples = (Example(f"news-{i:06d}", a, b) for i, (a, b) in enumerate(pairs) if a and b and a != b)
-    return shuffled(examples, SEED), unlike(files, paths)
+    return shuffled(examples, SEED), check_contents(files, paths)
 
 
 def _sides(row: Row, source: str, target: str) -> tuple[str, str]:

@@ -13,7 +13,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from warmup_bench import Example, LoadRequest, ScaleCard, Splits, Subset, Task, TaskCard
-from warmup_bench.data.hub import Repository, gather, missing, unlike
+from warmup_bench.data.hub import Repository, check_contents, gather, missing
 from warmup_bench.data.tables import read_rows
 from warmup_bench.tasks.mini import docstrings
 from warmup_bench.tasks.mini.docstrings import Documented
@@ -74,7 +74,7 @@ def load(request: LoadRequest) -> Splits:
         splits.append(
             [Example(name, document, summary) for name, document, summary in texts if document and summary]
         )
-    return Splits(*splits, notes=unlike(_FILES, paths))
+    return Splits(*splits, notes=check_contents(_FILES, paths))
 
 
 def _missing(request: LoadRequest) -> list[str]:

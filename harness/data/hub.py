@@ -6,7 +6,7 @@ is read. ``load_dataset(repo)`` would be shorter, but where the hub can't be rea
 copy of the repository its cache holds, of any revision: silently another data set.
 
 Files are what they say: one that stands for two is refused, and so is one with the contents of another; one
-that is not as published is used, and told (:func:`unlike`).
+that is not as published is used, and told (:func:`check_contents`).
 """
 
 import hashlib
@@ -87,18 +87,11 @@ class File:
         return own == self.known
 
 
-def gather(files: Sequence[File], request: LoadRequest, others: Sequence[File] = ()) -> list[Path]:
+def gather(files: Sequence[File], request: LoadRequest) -> list[Path]:
     """Paths of the files, in order: from the data folder if there is one, else fetched where need be.
 
-    Args:
-        files: The files.
-        request: Where to look for them.
-        others: More files of the data set, such as those of other languages: one of them is refused in the
-            place of any of ``files``.
-
     Raises:
-        UserError: Files are missing: every one is named, with what to do. Or one stands for two, or is
-            another of the data set.
+        UserError: Files are missing: every one is named, with what to do. Or one stands for two.
     """
     if request.data_dir is None:
         return [_fetch(file, request.offline) for file in files]
@@ -111,47 +104,57 @@ def gather(files: Sequence[File], request: LoadRequest, others: Sequence[File] =
             hint=wanted(files),
         )
     found = [path for path in paths if path is not None]
-    _require_own_contents(files, found, others)
+    first: dict[Path, File] = {}
+    for file, path in zip(files, found, strict=True):
+        if (twin := first.setdefault(path, file)) != file:
+            raise _one_for_two(path, f"{path.name} stands", twin, file)
     return found
 
 
-def unlike(files: Sequence[File], paths: Sequence[Path]) -> tuple[str, ...]:
-    """A sentence a repository that names the files whose contents are known not to be the published ones."""
-    by_repository: dict[Repository, list[str]] = {}
-    for file, path in zip(files, paths, strict=True):
-        if file.known and not file.holds(content_of(path)):
-            by_repository.setdefault(file.repository, []).append(_short(file))
-    return tuple(
-        f"{', '.join(names)}: not as published in {repository.place}, commit {repository.revision[:12]} "
-        "(a part, or changed)."
-        for repository, names in by_repository.items()
-    )
+def check_contents(
+    files: Sequence[File], paths: Sequence[Path], others: Sequence[File] = ()
+) -> tuple[str, ...]:
+    """See that every file is its own, once they are read: damage is better told by its row.
 
+    Args:
+        files: The files.
+        paths: Where they are.
+        others: More files of the data set, such as those of other languages.
 
-def _require_own_contents(files: Sequence[File], paths: Sequence[Path], others: Sequence[File]) -> None:
-    """See that every file of a data folder is one of its own, and none that is known to be another.
+    Returns:
+        What a reader of results must know: a sentence a repository that names the files whose contents are
+        known not to be the published ones.
 
     Raises:
-        UserError: One is not.
+        UserError: Two hold the same, or one is known to hold another of the data set.
     """
     first: dict[str, tuple[File, Path]] = {}
+    changed: dict[Repository, list[str]] = {}
     for file, path in zip(files, paths, strict=True):
         content = content_of(path)
         twin, same = first.setdefault(hashlib.sha256(content).hexdigest(), (file, path))
         if twin != file:
-            what = path.name if same == path else f"{same.name} and {path.name} hold the same: one file"
-            raise UserError(
-                f"{what} stands for {twin.path} and for {file.path}, which are two files",
-                origin=str(path),
-                hint=wanted([twin, file]),
-            )
-        for other in others if not file.holds(content) else ():
+            raise _one_for_two(path, f"{same.name} and {path.name} hold the same: one stands", twin, file)
+        if not file.known or file.holds(content):
+            continue
+        for other in others:
             if other.holds(content):
                 raise UserError(
                     f"{path.name} holds {_short(other)}, and {_short(file)} is wanted there",
                     origin=str(path),
                     hint=wanted([file]),
                 )
+        changed.setdefault(file.repository, []).append(_short(file))
+    return tuple(
+        f"{', '.join(names)}: not as published in {repository.place}, commit {repository.revision[:12]} "
+        "(a part, or changed)."
+        for repository, names in changed.items()
+    )
+
+
+def _one_for_two(path: Path, what: str, first: File, second: File) -> UserError:
+    problem = f"{what} for {first.path} and for {second.path}, which are two files"
+    return UserError(problem, origin=str(path), hint=wanted([first, second]))
 
 
 def missing(files: Sequence[File], request: LoadRequest) -> list[str]:

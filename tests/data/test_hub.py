@@ -9,7 +9,7 @@ import pytest
 from warmup_bench.contracts.errors import UserError
 from warmup_bench.contracts.task import LoadRequest
 from warmup_bench.data import hub
-from warmup_bench.data.hub import File, Repository, cache_folder, gather, git_blob, missing, unlike
+from warmup_bench.data.hub import File, Repository, cache_folder, check_contents, gather, git_blob, missing
 
 REVISION, OTHER = "0123456789abcdef0123456789abcdef01234567", "f" * 40
 HUB = Repository("hub", "someone/something", REVISION, "some")
@@ -188,9 +188,10 @@ def test_two_files_can_not_hold_the_same(tmp_path: Path, packed: bool) -> None:
     (tmp_path / "a.txt").write_bytes(CONTENT)
     name, content = ("b.txt.gz", gzip.compress(CONTENT)) if packed else ("b.txt", CONTENT)
     (tmp_path / name).write_bytes(content)
-    message = rf"^a\.txt and {re.escape(name)} hold the same: one file stands for a\.txt and for b\.txt"
+    message = rf"^a\.txt and {re.escape(name)} hold the same: one stands for a\.txt and for b\.txt"
+    files = [HUB.file("a.txt"), HUB.file("b.txt")]
     with pytest.raises(UserError, match=message):
-        gather([HUB.file("a.txt"), HUB.file("b.txt")], on_disk(tmp_path))
+        check_contents(files, gather(files, on_disk(tmp_path)))
 
 
 def test_another_file_of_the_data_set_is_refused_by_its_hash(tmp_path: Path) -> None:
@@ -198,13 +199,13 @@ def test_another_file_of_the_data_set_is_refused_by_its_hash(tmp_path: Path) -> 
     french = GITHUB.file("train.fr", blob=git_blob(b"un\ndeux\n"))
     (tmp_path / "train.fr").write_bytes(CONTENT)
     with pytest.raises(UserError, match=r"^train\.fr holds train\.de, and train\.fr is wanted there"):
-        gather([french], on_disk(tmp_path), [german, french])
-    assert gather([french], on_disk(tmp_path)) == [tmp_path / "train.fr"]
+        check_contents([french], [tmp_path / "train.fr"], [german, french])
+    assert len(check_contents([french], [tmp_path / "train.fr"])) == 1
 
 
 def _unlike(tmp_path: Path, file: File, content: bytes, name: str) -> tuple[str, ...]:
     (tmp_path / name).write_bytes(content)
-    return unlike([file], [tmp_path / name])
+    return check_contents([file], [tmp_path / name])
 
 
 def test_a_file_that_is_not_as_published_is_named(tmp_path: Path) -> None:

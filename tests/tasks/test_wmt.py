@@ -147,7 +147,7 @@ def test_dev_and_devtest_are_two_files(tmp_path: Path) -> None:
     (tmp_path / "devtest").mkdir()
     for code in ("deu_Latn", "eng_Latn"):
         (tmp_path / "devtest" / f"{code}.jsonl").write_bytes((tmp_path / f"{code}.jsonl").read_bytes())
-    with pytest.raises(UserError, match="hold the same: one file stands for dev/deu_Latn"):
+    with pytest.raises(UserError, match="hold the same: one stands for dev/deu_Latn"):
         load("wmt", tmp_path, "de-en")
 
 
