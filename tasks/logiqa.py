@@ -82,6 +82,8 @@ def _read(split: str, path: Path) -> list[Example]:
     lines = text_lines(path)
     while lines and not lines[-1]:
         lines.pop()
+    if not lines:
+        raise damaged(path, "is empty")
     examples = []
     for start in range(0, len(lines), _BLOCK):
         block = lines[start : start + _BLOCK]

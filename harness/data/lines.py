@@ -43,6 +43,9 @@ def text_of(path: Path) -> str:
         UserError: It can't be read.
     """
     content = content_of(path)
+    if (zero := content.find(b"\0")) >= 0:
+        line = content.count(b"\n", 0, zero) + 1
+        raise damaged(path, f"can't be read: line {line} holds a zero byte")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -65,6 +65,8 @@ class Row:
             UserError: It is null, or something else.
         """
         value = self.values.get(column)
+        if isinstance(value, float) and value.is_integer():  # one fraction makes a whole column floats
+            value = int(value)
         if isinstance(value, bool) or not isinstance(value, str | int):
             raise self.not_a("text or a whole number", column, value)
         return str(value)
