@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from layouts import load, write
+from layouts import json_lines, load, write
 
 from warmup_bench.contracts.errors import UserError
 from warmup_bench.contracts.task import LoadRequest
@@ -169,3 +169,25 @@ def test_a_machine_without_apt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(UserError, match="'apt-get' is not on this machine") as caught:
         build_files(tmp_path / "built", lambda step: None)
     assert "--data-dir" in caught.value.hint
+
+
+def test_the_file_of_another_language_is_refused(tmp_path: Path) -> None:
+    write("libreoffice-help", tmp_path)
+    folder = tmp_path / "lohelp"
+    german = gzip.decompress((folder / "en-de.jsonl.gz").read_bytes())
+    (folder / "en-fr.jsonl.gz").write_bytes(gzip.compress(german))
+    with pytest.raises(UserError, match=r"en-fr\.jsonl\.gz has no column fr, only id, tag, en, de"):
+        load("libreoffice-help", tmp_path, "fr-en")
+    (folder / "en-zh.jsonl.gz").write_bytes(gzip.compress(german.replace(b'"de":', b'"zh":')))
+    with pytest.raises(UserError, match=r"is not zh: 0 of 120 texts hold Chinese letters"):
+        load("libreoffice-help", tmp_path, "en-zh")
+
+
+def test_a_paragraph_that_is_not_translated_is_refused(tmp_path: Path) -> None:
+    write("libreoffice-help", tmp_path)
+    path = tmp_path / "lohelp" / "en-de.jsonl.gz"
+    rows = [json.loads(line) for line in gzip.decompress(path.read_bytes()).decode().splitlines()]
+    rows[3]["de"] = rows[3]["en"]
+    json_lines(path, rows)
+    with pytest.raises(UserError, match=r"en-de\.jsonl\.gz row 4: it has no translation"):
+        load("libreoffice-help", tmp_path, "de-en")
