@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 
 from warmup_bench.check.finding import CheckResult
+from warmup_bench.contracts.language import known_language
 from warmup_bench.contracts.task import Scale, TaskCard
 
 NOTHING = ("", "-", "?", "n/a", "na", "none", "nil", "tba", "tbd", "todo", "fixme", "unknown", "x", "xxx")
@@ -31,20 +32,17 @@ def check_card(card: TaskCard, scale: Scale) -> Iterator[CheckResult]:
 
 def _languages(card: TaskCard) -> CheckResult:
     """Codes that CLDR knows, and a direction's name that says what its languages are."""
-    from babel.core import get_global
-
-    known = {str(tag).split("_")[0] for tag in get_global("likely_subtags")}
     for name, subset in card.subsets.items():
         codes = (subset.source_language, subset.target_language)
-        if strange := [code for code in codes if code not in known]:
+        if strange := [code for code in codes if known_language(code) is None]:
             return CheckResult(
                 "languages",
                 "failed",
                 f"subset {name} has the language '{strange[0]}', which CLDR does not know",
                 "Use ISO 639-1 codes, such as en, de, zh: metrics choose their tokenizers by them.",
             )
-        parts = tuple(name.split("-"))
-        if len(parts) == 2 and set(parts) <= known and parts != codes:
+        parts = [known_language(part) for part in name.split("-")]
+        if len(parts) == 2 and None not in parts and parts != [known_language(code) for code in codes]:
             return CheckResult(
                 "languages",
                 "failed",

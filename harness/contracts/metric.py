@@ -21,7 +21,7 @@ class MetricContext:
     """What a metric may need to know of a task and its test set.
 
     Attributes:
-        target_language: ISO 639-1 code.
+        target_language: Code of a language that :func:`warmup_bench.contracts.language.language_code` knows.
         labels: The closed label set of a classification task.
         references: References of every example, -1 where the number varies, None where it is not known; the
             signatures of sacreBLEU's metrics tell it.

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from warmup_bench.contracts.errors import UserError
+from warmup_bench.contracts.language import language_code
 from warmup_bench.contracts.learned_metric import is_learned
 from warmup_bench.contracts.method import Method
 from warmup_bench.contracts.metric import MetricContext
@@ -85,9 +86,11 @@ def _choose_metrics(
     """Plain metrics, learned ones that can score here, and why others of the card can't.
 
     Raises:
-        UserError: An unknown metric, or a learned one that was asked for and can't score here: better said
-            now than after the training.
+        UserError: An unknown metric or language, or a learned metric that was asked for and can't score here:
+            better said now than after the training.
     """
+    for subset in subsets:
+        language_code(card.subsets[subset].target_language, f"the task's card, subset {subset}")
     plain, learned, left_out = [], [], []
     for reference in dict.fromkeys((*card.metrics, *settings.metrics)):
         entry = metrics().load(reference)

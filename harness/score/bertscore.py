@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from warmup_bench.contracts.errors import UserError
+from warmup_bench.contracts.language import known_language
 from warmup_bench.contracts.learned_metric import Segment, best_of_each, mean_percent, score_all
 from warmup_bench.contracts.metric import FloatArray, MetricContext
 from warmup_bench.score.checkpoints import TOKENIZER, fetch, find_model, matching, short_name
@@ -197,7 +198,8 @@ class BERTScore:
             return given
         import bert_score
 
-        root = Path(bert_score.__file__).parent / "rescale_baseline" / self.context.target_language
+        language = known_language(self.context.target_language) or self.context.target_language
+        root = Path(bert_score.__file__).parent / "rescale_baseline" / language
         return root / f"{self.model}.tsv"
 
 
@@ -242,7 +244,7 @@ def _version() -> str | None:
 def _language_model(language: str) -> str:
     """The package's choice of an encoder for a language (its table, without importing it)."""
     return {"en": "roberta-large", "zh": "bert-base-chinese", "tr": "dbmdz/bert-base-turkish-cased"}.get(
-        language, "bert-base-multilingual-cased"
+        known_language(language) or "", "bert-base-multilingual-cased"
     )
 
 

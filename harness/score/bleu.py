@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import chain
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
+from warmup_bench.contracts.language import known_language
 from warmup_bench.contracts.metric import FloatArray, MetricContext
 from warmup_bench.score.inputs import check_inputs, reference_streams
 from warmup_bench.score.ngrams import Vocabulary, counted_in_blocks, ngram_counts, tokens, words
@@ -16,10 +18,18 @@ from warmup_bench.score.ngrams import Vocabulary, counted_in_blocks, ngram_count
 ORDER = 4
 """Longest n-gram."""
 
-TOKENIZERS = {"zh": ("zh",), "ja": ("ja-mecab", "char"), "ko": ("ko-mecab", "char")}
-"""Tokenizers by target language, best first; the next one serves where MeCab is not installed.
+_CHINESE, _UNSPACED = ("zh",), ("flores200", "char")
+TOKENIZERS = {
+    **dict.fromkeys(("zh", "yue", "lzh", "wuu"), _CHINESE),
+    "ja": ("ja-mecab", "char"),
+    "ko": ("ko-mecab", "char"),
+    **dict.fromkeys(("th", "lo", "km", "my", "shn", "bo", "dz"), _UNSPACED),
+}
+"""Tokenizers by target language, best first; the next one serves where MeCab is not installed, or where
+sacreBLEU's cache does not hold the model of FLORES-200: no score fetches anything.
 
-Falling back on characters is our choice: 13a takes a Japanese sentence for one word. The signature tells.
+Falling back on characters is our choice: 13a takes a Thai or Japanese sentence for one word. The signature
+tells.
 """
 
 _LETTERS = re.compile(r"[^\W\d_]+")
@@ -116,13 +126,23 @@ def _cut_by_13a(stretches: list[str]) -> list[list[str]]:
 
 @lru_cache(maxsize=8)
 def _scorer(language: str) -> Any:
-    """SacreBLEU's scorer with the first tokenizer of the language that is installed."""
+    """SacreBLEU's scorer with the first tokenizer of the language that can be had here."""
     import sacrebleu.metrics
 
-    *wanted, last = TOKENIZERS.get(language, ("13a",))
+    *wanted, last = TOKENIZERS.get(known_language(language) or "", ("13a",))
     for tokenizer in wanted:
+        if tokenizer == "flores200" and not _has_flores_model():
+            continue
         try:
             return sacrebleu.metrics.BLEU(tokenize=tokenizer)
         except RuntimeError:  # what sacreBLEU raises when MeCab is missing
             continue
     return sacrebleu.metrics.BLEU(tokenize=last)
+
+
+def _has_flores_model() -> bool:
+    from sacrebleu.tokenizers.tokenizer_spm import SPM_MODELS
+    from sacrebleu.utils import SACREBLEU_DIR
+
+    name = SPM_MODELS["flores200"]["url"].rsplit("/", 1)[-1]
+    return (Path(SACREBLEU_DIR) / "models" / name).is_file()

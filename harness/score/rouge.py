@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from warmup_bench.contracts.language import known_language
 from warmup_bench.contracts.metric import FloatArray, MetricContext
 from warmup_bench.score.inputs import check_inputs
 
@@ -21,8 +22,9 @@ _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])\s*")
 class Rouge:
     """Mean ROUGE F-measure in 0..100, of the best reference where there are several.
 
-    A target language in Latin script gets rouge-score's own tokeniser and Porter stemmer, as the field
-    reports it. That tokeniser keeps only a-z and 0-9, so any other script gets :func:`unicode_tokens`.
+    English gets rouge-score's own tokeniser and Porter stemmer, as the field reports it. That tokeniser keeps
+    only a-z and 0-9, so that "Größe" is two words to it, and the stemmer's rules are those of English:
+    any other language gets :func:`unicode_tokens`, and no stemmer.
 
     Attributes:
         context: Its target language chooses the tokeniser.
@@ -102,11 +104,8 @@ def spaced(char: str) -> str:
 
 
 def _tokenizer_name(language: str) -> str:
-    """``rouge-score`` where the language's usual script (CLDR) is Latin, else ``unicode``."""
-    from babel.core import get_global
-
-    tag = str(get_global("likely_subtags").get(language, ""))
-    return "rouge-score" if "_Latn" in tag else "unicode"
+    """``rouge-score`` for English, else ``unicode``."""
+    return "rouge-score" if known_language(language) == "en" else "unicode"
 
 
 class _CachedStemmer:

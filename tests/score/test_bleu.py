@@ -98,6 +98,31 @@ def test_tokenizer_follows_the_target_language():
     assert "tok:zh" in BLEU(MetricContext(target_language="zh")).signature()
 
 
+def test_the_tokenizer_goes_by_the_language_and_not_by_how_it_is_spelled():
+    hypothesis, gold = "今天天气很好", "今天天气真好"
+    scores = [
+        score(BLEU(MetricContext(target_language=language)), [hypothesis], [[gold]])
+        for language in ("zh", "zh-CN", "zh_TW", "zho", "cmn_Hans")
+    ]
+    assert scores[0] > 20
+    assert scores == [scores[0]] * 5
+
+
+@pytest.mark.parametrize("language", ["th", "tha_Thai", "lo", "km", "my"])
+def test_scripts_without_spaces_are_not_one_word(language):
+    metric = BLEU(MetricContext(target_language=language))
+    assert "tok:char" in metric.signature()  # the model of FLORES-200 is not in the cache
+    assert score(metric, ["ฉันรักแมวตัวนี้"], [["ฉันรักแมวตัวนั้น"]]) > 50
+
+
+def test_the_model_of_flores_serves_where_it_is(monkeypatch, tmp_path):
+    monkeypatch.setattr("sacrebleu.utils.SACREBLEU_DIR", str(tmp_path))
+    assert not bleu._has_flores_model()
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "flores200sacrebleuspm").touch()
+    assert bleu._has_flores_model()
+
+
 def test_japanese_without_mecab_falls_back_on_characters(monkeypatch):
     real = sacrebleu.metrics.BLEU
 
