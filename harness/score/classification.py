@@ -18,7 +18,7 @@ from warmup_bench.contracts.learned_metric import mean_percent
 from warmup_bench.contracts.metric import FloatArray, MetricContext
 from warmup_bench.score.inputs import check_inputs
 
-_PARSER = "strict-v1"
+_PARSER = "strict-v2"
 """Name of the rules of :func:`parse_label` in signatures; raise it when they change."""
 GENERATED, RANKED = "hypothesis", "ranked"
 """Columns of the stored predictions: what was written, and the likeliest option."""
@@ -27,17 +27,25 @@ GENERATED, RANKED = "hypothesis", "ranked"
 def parse_label(text: str, labels: Sequence[str]) -> str | None:
     """Return the label that a generated text states, or None (our choice of rules).
 
-    In this order: the text, stripped, is a label; it begins with ``(label)``; it begins with a label and
-    then something that is not part of a word, the longest label first (a single letter must not be followed
-    by a space: "A dog" states no label, "A) a dog" does); it is one letter that is a label in the other case.
+    In this order, first of the text as it stands, then with parentheses in place of the marks of Markdown
+    and LaTeX around a label (``**A**``, ``$B$``, ``\\boxed{C}``): the text, stripped, is a label; it begins
+    with ``(label)``; it begins with a label and then something that is not part of a word, the longest label
+    first (a single letter must not be followed by a space, unless by one and a reason: "A dog" states no
+    label, "A) a dog" and "A because" do); it is one letter that is a label in the other case. At last: it
+    says somewhere which label the answer is, and not two of them ("The answer is A", "Answer: B").
     """
     answer = text.strip()
-    if answer in labels:
-        return answer
-    if opening := _opening(tuple(labels)).match(answer):
-        return opening["bracketed"] or opening["plain"]
-    other_case = [label for label in labels if len(label) == 1 and label.lower() == answer.lower()]
-    return other_case[0] if len(other_case) == 1 else None
+    bracketed = _bracketed(answer, tuple(labels))
+    for read in (answer, bracketed):
+        if read in labels:
+            return read
+        if opening := _opening(tuple(labels)).match(read):
+            return opening["bracketed"] or opening["plain"]
+        other_case = [label for label in labels if len(label) == 1 and label.lower() == read.lower()]
+        if len(other_case) == 1:
+            return other_case[0]
+    stated = {found["stated"] for found in _statement(tuple(labels)).finditer(bracketed)}
+    return stated.pop() if len(stated) == 1 else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +76,16 @@ class _LabelMetric(ABC):
     def name(self) -> str:
         """Column name."""
         return self.title if self.reads == GENERATED else f"ranked {self.title}"
+
+    def notes(self, hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> list[str]:
+        """How many texts state no label: they are wrong answers here, and may be right ones."""
+        if self.reads != GENERATED:
+            return []
+        unread = [text for text in hypotheses if parse_label(text, self.context.labels) is None]
+        if not unread:
+            return []
+        share = f"{len(unread)} of {len(hypotheses)} outputs ({len(unread) / len(hypotheses):.0%})"
+        return [f"{share} state no label and count as wrong, such as '{unread[0].strip()[:40]}'"]
 
     @abstractmethod
     def segment_statistics(
@@ -169,14 +187,49 @@ def _one_hot(
     return predicted, true
 
 
+_REASON = r"(?:because|since|is (?:the )?(?:correct|right|best|answer))\b"
+"""What may follow a single letter at the start of a text, which would be an article or a name else."""
+
+
+def _bracketed(text: str, labels: tuple[str, ...]) -> str:
+    """The text with parentheses in place of other marks around its labels."""
+    return _marked(labels).sub(lambda found: f"({found['label']})", text).strip()
+
+
+def _alternatives(labels: Sequence[str]) -> str:
+    """A pattern of the labels, the longest first."""
+    return "|".join(map(re.escape, sorted(labels, key=len, reverse=True)))
+
+
+@lru_cache(maxsize=64)
+def _marked(labels: tuple[str, ...]) -> re.Pattern[str]:
+    r"""A label between the marks of Markdown or LaTeX: ``**A**``, ``$\boxed{\text{A}}$``, ```A```."""
+    opened = r"(?:[*_$`\"“'\[{]|\\(?:boxed|text|textbf|mathbf|mathrm)\s*(?={)|\\[(\[])+"
+    closed = r"(?:[*_$`\"”'\]}]|\\[)\]])+"
+    label = rf"\(?(?P<label>{_alternatives(labels)})[.):]?"
+    return re.compile(rf"(?<!\w){opened}{label}{closed}(?!\w)")
+
+
+@lru_cache(maxsize=64)
+def _statement(labels: tuple[str, ...]) -> re.Pattern[str]:
+    """Where a text says which label the answer is; a letter before a word is none ("the answer is a dog")."""
+    every = _alternatives(labels)
+    end = rf"(?!\w)(?![.,]\d)(?!\)?\s*(?:,|/|&|\bor\b|\band\b)\s*\(?(?:{every})(?!\w))"
+    letters = [label for label in labels if len(label) == 1]
+    words = [label for label in labels if len(label) > 1]
+    kinds = [f"(?:{_alternatives(words)}){end}"] if words else []
+    kinds += [rf"(?:{_alternatives(letters)}){end}(?!\s+(?!{_REASON})\w)"] if letters else []
+    said = r"(?i:\b(?:answer|choice|option)(?:\s+(?:is|would be|should be)\b\s*:?|\s*[:=])\s*(?:option\s+)?)"
+    return re.compile(rf"{said}\(?(?P<stated>{'|'.join(kinds)})")
+
+
 @lru_cache(maxsize=64)
 def _opening(labels: tuple[str, ...]) -> re.Pattern[str]:
     """A label at the start of a text, bracketed or plain, the longest first."""
     longest_first = sorted(labels, key=len, reverse=True)
-    bracketed = "|".join(map(re.escape, longest_first))
     # Its last part: the label "1" is not what "1.5" states.
     plain = "|".join(
-        re.escape(label) + (r"(?=[^\w\s])" if len(label) == 1 else r"(?!\w)") + r"(?![.,]\d)"
+        re.escape(label) + (rf"(?=[^\w\s]|\s+{_REASON})" if len(label) == 1 else r"(?!\w)") + r"(?![.,]\d)"
         for label in longest_first
     )
-    return re.compile(rf"\((?P<bracketed>{bracketed})\)|(?P<plain>{plain})")
+    return re.compile(rf"\((?P<bracketed>{_alternatives(labels)})\)|(?P<plain>{plain})")

@@ -35,7 +35,30 @@ CONTEXT = MetricContext(labels=LETTERS)
         ("A dog barks", None),
         ("AB", None),
         ("E", None),
-        ("The answer is A", None),
+        ("The answer is A", "A"),
+        ("**A**", "A"),
+        ("**A** It follows", "A"),
+        ("$B$", "B"),
+        ("$\\boxed{\\text{C}}$", "C"),
+        ("`d`", None),
+        ("'D'.", "D"),
+        ("[A]", "A"),
+        ("__B)__ it rains", "B"),
+        ("D because it rains", "D"),
+        ("A is the correct one", "A"),
+        ("A is correct", "A"),
+        ("A dog because of it", None),
+        ("Let's see. The answer is (C), as it rains.", "C"),
+        ("Therefore, the correct answer is: **D**.", "D"),
+        ("Final answer: B", "B"),
+        ("The correct option is A. The answer is A.", "A"),
+        ("The answer is A. No, the answer is B.", None),
+        ("The answer is A or B", None),
+        ("The answer is A, B", None),
+        ("The answer is not A", None),
+        ("The answer is A dog", None),
+        ("The answer is a", None),
+        ("option A or the like", None),
         ("", None),
         ("Ä", None),
     ],
@@ -58,6 +81,11 @@ def test_reading_a_letter(text, label):
         ("1. It follows", ("0", "1"), "1"),
         ("*", ("*", "+"), "*"),
         ("+) plus", ("*", "+"), "+"),
+        ("The answer is yes, it does", ("yes", "no"), "yes"),
+        ("The answer is yes or no", ("yes", "no"), None),
+        ("The answer is not entailed.", ("not", "not entailed"), "not entailed"),
+        ("The answer is 1.5", ("0", "1"), None),
+        ("**no**", ("yes", "no"), "no"),
     ],
 )
 def test_reading_other_label_sets(text, labels, label):
@@ -70,6 +98,15 @@ def test_unparsed_texts_are_counted():
     assert statistics.tolist() == [[0, 1], [1, 1], [0, 1], [1, 1]]
     assert float(metric.aggregate(statistics.sum(axis=0))) == 50.0
     assert (metric.name, metric.higher_is_better, metric.best) == ("unparsed", False, 0.0)
+
+
+def test_what_states_no_label_is_told_beside_the_score():
+    written = ["A", "dunno", "(C)", ""]
+    (note,) = Accuracy(CONTEXT).notes(written, [["A"]] * 4)
+    assert note == "2 of 4 outputs (50%) state no label and count as wrong, such as 'dunno'"
+    assert (
+        Accuracy(CONTEXT).notes(["A"], [["B"]]) == RankedAccuracy(CONTEXT).notes(written, [["A"]] * 4) == []
+    )
 
 
 def test_ranked_metrics_read_the_likeliest_option():
@@ -143,6 +180,6 @@ def test_bad_input_is_refused():
 
 
 def test_signatures_name_what_changes_the_number():
-    assert Accuracy(CONTEXT).signature() == Unparsed(CONTEXT).signature() == "labels:4|parse:strict-v1"
+    assert Accuracy(CONTEXT).signature() == Unparsed(CONTEXT).signature() == "labels:4|parse:strict-v2"
     assert RankedAccuracy(CONTEXT).signature() == "labels:4|rank:log-probability"
-    assert MacroF1(CONTEXT).signature() == "average:macro|zero_division:0|labels:4|parse:strict-v1"
+    assert MacroF1(CONTEXT).signature() == "average:macro|zero_division:0|labels:4|parse:strict-v2"
