@@ -7,6 +7,7 @@ from typing import Any
 from warmup_bench.check.finding import CheckResult, by_share, percent, sample, some, unless_any
 from warmup_bench.check.subject import Subject
 from warmup_bench.contracts.settings import flattened
+from warmup_bench.data.texts import damaged_text, outside, without_text
 
 CUT_WARNS, CUT_FAILS = 0.01, 0.5
 """Shares of texts over a limit (our choice): a warning, and more than half of them."""
@@ -48,32 +49,40 @@ def check_ids(subject: Subject) -> Iterator[CheckResult]:
 
 
 def check_fields(subject: Subject) -> Iterator[CheckResult]:
-    """Finding ``fields``: no source, target or reference is empty; labels are the card's."""
+    """Findings ``fields``, ``characters``, ``labels``: every text is whole, and labels are the card's."""
     examples = [
         (f"{name}: {example.id}", example)
         for name, split in subject.splits.named().items()
         for example in split
     ]
-    empty = [
-        place
+    texts = [
+        (place, text)
         for place, example in examples
-        if not all(text.strip() for text in (example.source, example.target, *example.references))
+        for text in (example.source, example.target, *example.references)
     ]
     yield unless_any(
         "fields",
-        empty,
+        list(dict.fromkeys(without_text(texts))),
         "examples have an empty source, target or reference",
         "Drop them in the loader, or find out why the text is missing.",
         ok="no source, target or reference is empty",
     )
+    if lost := list(dict.fromkeys(damaged_text(texts))):
+        yield CheckResult(
+            "characters",
+            "warning",
+            f"{len(lost):,} examples hold U+FFFD ({some(lost)})",
+            "Read the file under its own encoding: that character stands for one that was lost.",
+        )
     labels = subject.card.labels
     if not labels:
         return
     strange = [
-        f"{place} has '{gold}'"
+        wrong
         for place, example in examples
-        for gold in {example.target, *example.golds}
-        if gold not in (example.options or labels)
+        for wrong in outside(
+            ((place, gold) for gold in {example.target, *example.golds}), example.options or labels
+        )
     ]
     counts = Counter(example.target for example in subject.splits.test)
     yield unless_any(

@@ -14,10 +14,11 @@ from typing import Any
 
 from warmup_bench.contracts.errors import UserError
 
+AGAIN = "Fetch it again."
 OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 
 
-def damaged(path: Path, problem: str, hint: str = "Fetch it again.") -> UserError:
+def damaged(path: Path, problem: str, hint: str = AGAIN) -> UserError:
     """The error of a file that holds something else than it should."""
     return UserError(f"{path.name} {problem}", origin=str(path), hint=hint)
 

@@ -178,6 +178,11 @@ class TestExamples:
         train = [Example("good", "x", "y"), example]
         expect(check_fields(subject(train=train)), "fields", "failed", "1 examples", "train: bad")
 
+    def test_a_character_that_was_lost(self) -> None:
+        train = [*numbered("train", pairs(0, 3)), Example("bad", "Gr\ufffdn", "green")]
+        found = one(check_fields(subject(train=train)), "characters")
+        assert (found.state, found.message) == ("warning", "1 examples hold U+FFFD (train: bad)")
+
     def test_labels(self) -> None:
         test = [Example("1", "x", "A"), Example("2", "x", "B"), Example("3", "x", "A")]
         made = subject(train=test, validation=test, test=test, labels=("A", "B"))
