@@ -238,7 +238,7 @@ def compare(
         metric: By key; (): BLEU and chrF++ of texts, of stored systems all that are stored.
         sources, groups: Input and document of each example; a document is swapped and resampled whole.
         labels: Of a classification.
-        language: Target language (ISO 639-1).
+        language: Target language, such as ``de`` or ``zh-TW``.
         where: ``KEY=VALUE`` of the stored cells that are meant.
         intersect: Compare stored systems on their common examples.
         stats: ``randomizations``, ``resamples``, ``seed``, ``confidence``.
@@ -250,7 +250,9 @@ def compare(
         UserError: Fewer than two systems, or some that can't be paired.
     """
     from warmup_bench.comparison.pairwise import compare_systems
-    from warmup_bench.comparison.systems import TEXT_METRICS, make_metrics, read_systems
+    from warmup_bench.comparison.reading import read_systems
+    from warmup_bench.comparison.systems import TEXT_METRICS, make_metrics
+    from warmup_bench.contracts.language import language_code
     from warmup_bench.contracts.settings import Stats
     from warmup_bench.report.comparison import flat
 
@@ -263,7 +265,8 @@ def compare(
         golds = [[gold] if isinstance(gold, str) else list(gold) for gold in references]
         counts = {len(gold) for gold in golds}
         count = counts.pop() if len(counts) == 1 else -1
-        loaded = make_metrics(keys or TEXT_METRICS, language, labels, count)
+        code = language_code(language, "language")
+        loaded = make_metrics(keys or TEXT_METRICS, code, labels, count)
         read = [
             _of_lists(str(name), texts, golds, loaded, sources, groups) for name, texts in systems.items()
         ]
@@ -306,7 +309,7 @@ def power(
     from dataclasses import asdict
 
     from warmup_bench.comparison import design
-    from warmup_bench.comparison.systems import read_systems
+    from warmup_bench.comparison.reading import read_systems
 
     if bool(pilot) + (sd is not None) + (accuracy is not None) != 1:
         raise UserError("one variance is needed", hint="Give pilot, sd or accuracy.")

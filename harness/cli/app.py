@@ -57,12 +57,15 @@ Results = Annotated[Path, typer.Argument(help="Results folder of a run.")]
 Baseline = Annotated[str | None, typer.Option(help="Method that the others are compared with.")]
 Format = Annotated[str, typer.Option("--format", help="text, md, csv or json.")]
 # Of text files that are compared, or are the pilot of a study.
-References = Annotated[list[Path] | None, typer.Option(help="Reference text, a line a segment; repeatable.")]
+References = Annotated[
+    Names, typer.Option(help="Reference text: a file, - or a column, as the systems; repeatable.")
+]
 Language = Annotated[
-    str, typer.Option(help="Target language of text files (ISO 639-1): it chooses tokenisers.")
+    str | None,
+    typer.Option(help="Target language of texts, e.g. de, zh-TW: it chooses tokenisers. Default: en."),
 ]
 Labels = Annotated[str | None, typer.Option(help="Labels of classification, e.g. A,B,C,D.")]
-Documents = Annotated[Path | None, typer.Option(help="Document of each line: swapped and resampled whole.")]
+Documents = Annotated[str | None, typer.Option(help="Document of each line: swapped and resampled whole.")]
 
 
 @app.command()
@@ -238,16 +241,17 @@ def compare(
         list[str],
         typer.Argument(
             help="The baseline, then the others: DIR:METHOD (all its seeds), cell folders or, with --ref, "
-            "text files. Commas join runs of one system.",
+            "text files, - for standard input, columns of tables (base.jsonl:prediction). NAME= before one "
+            "names it, commas join runs of one system.",
             show_default=False,
         ),
     ],
     ref: References = None,
-    src: Annotated[Path | None, typer.Option(help="Source text, shown with the examples.")] = None,
+    src: Annotated[str | None, typer.Option(help="Source text, shown with the examples.")] = None,
     metric: Annotated[
         Names, typer.Option(help="Metric; repeatable. Default: all stored ones; BLEU and chrF++ for text.")
     ] = None,
-    language: Language = "en",
+    language: Language = None,
     labels: Labels = None,
     groups: Documents = None,
     where: Where = None,
@@ -259,7 +263,7 @@ def compare(
     examples: Annotated[int, typer.Option(min=0, help="Examples shown that moved most, each way.")] = 3,
     format_: Format = "text",
 ) -> None:
-    """Compare systems on the same examples: stored cells or your own text files; nothing is trained."""
+    """Compare systems on the same examples: stored cells, your own texts or logs; nothing is trained."""
     from warmup_bench.cli.compare import compare_command
 
     texts = _texts(metric, where, ref, groups, labels, language) | {"source": src}
@@ -293,7 +297,7 @@ def power(
     ] = None,
     metric: Annotated[Names, typer.Option(help="Metric of the pilot. Default: its first.")] = None,
     ref: References = None,
-    language: Language = "en",
+    language: Language = None,
     labels: Labels = None,
     groups: Documents = None,
     where: Where = None,
@@ -322,12 +326,12 @@ def power(
 def _texts(
     metric: Names,
     where: Names,
-    references: list[Path] | None,
-    groups: Path | None,
+    references: Names,
+    groups: str | None,
     labels: str | None,
-    language: str,
+    language: str | None,
 ) -> dict[str, Any]:
-    """What :func:`warmup_bench.comparison.systems.read_systems` reads beside the names of systems."""
+    """What :func:`warmup_bench.comparison.reading.read_systems` reads beside the names of systems."""
     return {
         "metrics": listed(metric or []),
         "where": where or [],
@@ -353,10 +357,17 @@ def view(
 
 @app.command()
 def score(
-    folder: Annotated[Path | None, typer.Argument(help="Results folder of a run.")] = None,
+    folder: Annotated[
+        str | None, typer.Argument(help="Results folder of a run; with --ref, texts as for 'compare'.")
+    ] = None,
     metrics: Annotated[
         Names, typer.Option(help="Metrics, e.g. comet,bertscore; repeatable. Default: those of the task.")
     ] = None,
+    ref: References = None,
+    src: Annotated[str | None, typer.Option(help="Source text, which COMET reads.")] = None,
+    language: Language = None,
+    labels: Labels = None,
+    format_: Format = "text",
     comet_python: CometPython = None,
     set_: Annotated[
         Names,
@@ -367,10 +378,14 @@ def score(
         bool, typer.Option("--fetch", help="Only download the models of the metrics into the hub's cache.")
     ] = False,
 ) -> None:
-    """Score stored predictions, also with COMET and BERTScore; no segment is scored twice."""
-    from warmup_bench.cli.score import score_command
+    """Score stored predictions or texts, also with COMET and BERTScore; no stored segment is scored twice."""
+    from warmup_bench.cli.score import score_command, score_texts
 
-    raise typer.Exit(score_command(folder, metrics or [], comet_python, set_ or [], device, fetch=fetch))
+    texts = _texts(metrics, None, ref, None, labels, language) | {"source": src}
+    if score_texts(folder, texts, format_):
+        return
+    results = None if folder is None else Path(folder)
+    raise typer.Exit(score_command(results, metrics or [], comet_python, set_ or [], device, fetch=fetch))
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""``warmup-bench compare``: systems against the first one, from stored cells or plain text files."""
+"""``warmup-bench compare``: systems against the first one, from stored cells, texts or logs."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,8 +20,8 @@ def compare_command(
     """Compare and print.
 
     Args:
-        names: The baseline, then the others.
-        texts: What :func:`warmup_bench.comparison.systems.read_systems` reads beside the names.
+        names: The baseline, then the others; one alone gets its scores with intervals.
+        texts: What :func:`warmup_bench.comparison.reading.read_systems` reads beside the names.
         stats: Of :class:`Stats`.
         intersect, examples: As :func:`warmup_bench.comparison.pairwise.compare_systems` takes them.
         format_: One of :data:`FORMATS`.
@@ -29,12 +29,16 @@ def compare_command(
     Raises:
         UserError: A request that can't be met, or systems that can't be paired.
     """
-    from warmup_bench.comparison.pairwise import compare_systems, require_two
-    from warmup_bench.comparison.systems import read_systems
+    from warmup_bench.comparison.alone import score_system
+    from warmup_bench.comparison.pairwise import compare_systems
+    from warmup_bench.comparison.reading import read_systems
+    from warmup_bench.report.alone import print_scored
     from warmup_bench.report.comparison import print_compared
 
     check_format(format_, FORMATS)
-    require_two(names)
     systems = read_systems(names, **texts)
+    if len(systems) == 1:
+        print_scored(score_system(systems[0], Stats(**stats)), format_)
+        return
     compared = compare_systems(systems, Stats(**stats), intersect=intersect, examples=examples)
     print_compared(compared, format_)

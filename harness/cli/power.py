@@ -46,7 +46,7 @@ def power_command(
         systems: Two pilot systems, or none.
         numbers: By the names of their options, those of :data:`LARGEST`; None: not given.
         seeds: Numbers of matched seeds, with commas between them.
-        texts: What :func:`warmup_bench.comparison.systems.read_systems` reads beside the names of a pilot.
+        texts: What :func:`warmup_bench.comparison.reading.read_systems` reads beside the names of a pilot.
         intersect: Use the pilot's common examples.
         format_: One of :data:`FORMATS`.
         plot: Picture to draw.
@@ -101,7 +101,7 @@ def _variance(
         return given_deviation(numbers["sd"], between_seeds)
     if numbers["accuracy"] is not None:
         return given_accuracy(numbers["accuracy"], numbers["disagree"], numbers["effect"], between_seeds)
-    from warmup_bench.comparison.systems import read_systems
+    from warmup_bench.comparison.reading import read_systems
 
     require_pilot(systems)
     return pilot(read_systems(systems, **texts), intersect=intersect, seed_deviation=between_seeds)

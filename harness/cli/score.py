@@ -1,8 +1,9 @@
 """``warmup-bench score``: metrics on stored predictions, without a model of the run and without its task."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -18,6 +19,25 @@ from warmup_bench.execution.scoring import Scored, decoded_cells, ready_metrics,
 from warmup_bench.report.progress import ProgressDisplay
 from warmup_bench.store.folders import require_writable
 from warmup_bench.store.stored import read_facts
+
+
+def score_texts(name: str | None, texts: Mapping[str, Any], format_: str) -> bool:
+    """Score and print texts that have references; returns whether there are any.
+
+    Raises:
+        UserError: Texts that can't be read, or an option of texts without references.
+    """
+    if not texts["references"]:
+        for option, key in (("src", "source"), ("language", "language"), ("labels", "labels")):
+            if texts[key]:
+                raise UserError(f"--{option} is for texts", hint="Name their references with --ref.")
+        return False
+    if name is None:
+        raise UserError("no text was given", origin="warmup-bench score", hint="Name the file of outputs.")
+    from warmup_bench.cli.compare import compare_command
+
+    compare_command([name], texts, {}, intersect=False, examples=0, format_=format_)
+    return True
 
 
 def score_command(

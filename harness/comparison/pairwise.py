@@ -81,7 +81,7 @@ def compare_systems(
         UserError: Fewer than two systems, or some that can't be paired.
     """
     require_two(systems)
-    pairs, notes = [], []
+    pairs, notes = [], told(systems)
     for other in systems[1:]:
         a, b, dropped = matched(systems[0], other, intersect=intersect)
         pairs.append((a, b))
@@ -106,15 +106,23 @@ def compare_systems(
     return SystemsCompared(tuple(lines), tuple(moved), tuple(dict.fromkeys(notes)))
 
 
+def told(systems: Sequence[System]) -> list[str]:
+    """The notes of all systems: once where they hold for every one, else with the system's name."""
+    notes = dict.fromkeys(note for system in systems for note in system.notes)
+    shared = {note for note in notes if all(note in system.notes for system in systems)}
+    alone = [f"{s.name}: {note}" for s in systems for note in s.notes if note not in shared]
+    return [*(note for note in notes if note in shared), *alone]
+
+
 def _lines(key: str, pairs: Sequence[tuple[System, System]], stats: Stats) -> list[SystemGain]:
     """One metric of every pair; Holm's family is the pairs."""
     metric = pairs[0][0].metrics[key]
     comparisons = []
     for a, b in pairs:
-        if metric.signature() != b.metrics[key].signature():
+        if a.signature(key) != b.signature(key):
             raise UserError(
-                f"{a.name} and {b.name} were scored differently: {metric.name} {metric.signature()} and "
-                f"{b.metrics[key].signature()}",
+                f"{a.name} and {b.name} were scored differently: {metric.name} {a.signature(key)} and "
+                f"{b.signature(key)}",
                 hint="Score both the same way.",
             )
         comparison = compare(
@@ -127,7 +135,7 @@ def _lines(key: str, pairs: Sequence[tuple[System, System]], stats: Stats) -> li
         )
         comparisons.append(comparison)
     corrected = holm([comparison.p_value for comparison in comparisons])
-    shown = key, metric.name, metric.signature(), metric.higher_is_better
+    shown = key, metric.name, pairs[0][0].signature(key), metric.higher_is_better
     return [
         SystemGain(*shown, a.name, b.name, comparison, float(p))
         for (a, b), comparison, p in zip(pairs, comparisons, corrected, strict=True)

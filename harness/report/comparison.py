@@ -45,8 +45,8 @@ def _table(lines: Sequence[SystemGain]) -> tuple[list[str], list[list[str]]]:
         paired = c.seeds, c.examples, c.score_a  # of the baseline, on what it shares with this system
         if paired != last:
             last = paired
-            rows.append([line.baseline, _scores(c.score_a), "baseline"] + [""] * (len(headers) - 3))
-        row = [line.system, _scores(c.score_b), f"{c.difference:+.2f}", f"[{c.low:+.2f}, {c.high:+.2f}]"]
+            rows.append([line.baseline, score_text(c.score_a), "baseline"] + [""] * (len(headers) - 3))
+        row = [line.system, score_text(c.score_b), f"{c.difference:+.2f}", f"[{c.low:+.2f}, {c.high:+.2f}]"]
         row += [format_p(c.p_value), *[format_p(line.corrected_p)] * several]
         rows.append(row + ["one seed" if c.seed_p_value is None else format_p(c.seed_p_value)] * seeds)
     return headers, rows
@@ -145,7 +145,8 @@ def flat(line: SystemGain) -> dict[str, Any]:
     }
 
 
-def _scores(values: Sequence[float]) -> str:
+def score_text(values: Sequence[float]) -> str:
+    """The mean of the runs' scores, with their standard deviation where there are several."""
     spread = f" ± {stdev(values):.2f}" if len(values) > 1 else ""
     return f"{fmean(values):.2f}{spread}"
 

@@ -144,5 +144,5 @@ def _has_flores_model() -> bool:
     from sacrebleu.tokenizers.tokenizer_spm import SPM_MODELS
     from sacrebleu.utils import SACREBLEU_DIR
 
-    name = SPM_MODELS["flores200"]["url"].rsplit("/", 1)[-1]
-    return (Path(SACREBLEU_DIR) / "models" / name).is_file()
+    name = str(SPM_MODELS["flores200"]["url"]).rsplit("/", 1)[-1]
+    return Path(SACREBLEU_DIR, "models", name).is_file()

@@ -158,6 +158,24 @@ def test_labels(call, texts):
     assert lines[0]["comparison"]["test"] == "exact McNemar's test"
 
 
+def test_scores_of_an_older_signature_are_read_where_they_are_made_alike(call, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("warmup_bench.score.bleu.BLEU.signature", lambda self: "tok:13a|version:0.1")
+        old = [store_cell(tmp_path, method, 0, wrong) for method, wrong in (("sft", 20), ("warmup", 8))]
+        patch.setattr("warmup_bench.score.bleu.BLEU.aggregate", lambda self, statistics: statistics[..., 0])
+        other = store_cell(tmp_path, "other", 0, 8)
+    code, out, error = call("compare", *old, "--metric", "bleu", "--format", "json")
+    assert code == 0, error
+    (line,) = json.loads(out)["lines"]
+    assert line["signature"] == "tok:13a|version:0.1"
+    assert line["comparison"]["difference"] == pytest.approx(bleu(8) - bleu(20))
+    new = store_cell(tmp_path, "new", 0, 8)
+    for pair, message in (((old[0], new), "were scored differently"), ((other, new), "with other settings")):
+        code, _, error = call("compare", *pair, "--metric", "bleu")
+        assert code == 2
+        assert message in error
+
+
 def test_all_seeds_of_two_methods(call, tmp_path):
     for seed in (0, 1):
         store_cell(tmp_path / "runs", "sft", seed, 20)
@@ -288,7 +306,7 @@ def test_text_files_that_can_not_be_used(call, texts):
     (texts / "empty").write_text("")
     (texts / "latin").write_bytes("Grün\n".encode("latin-1") * 40)
     for arguments, message in (
-        (["a"], "one system is nothing to compare"),
+        (["a"], "a is a text file"),
         (["a", "b"], "a is a text file"),
         (["a", "b", "--ref", "none"], "can't read none"),
         (["a", "short", "--ref", "ref"], "short has 1 lines, ref has 40"),

@@ -22,7 +22,8 @@ from warmup_bench.api import load
 from warmup_bench.cli.new import _check_name, plugin_files
 from warmup_bench.comparison.claims import PUBLISHED, assess, read_assumption, read_claims
 from warmup_bench.comparison.pairwise import compare_systems
-from warmup_bench.comparison.systems import make_metrics, read_stored_system, read_text_systems
+from warmup_bench.comparison.stored_systems import read_stored_system
+from warmup_bench.comparison.text_systems import read_text_systems
 from warmup_bench.contracts.errors import UserError
 from warmup_bench.contracts.names import file_name
 from warmup_bench.contracts.redact import redact, visible
@@ -136,8 +137,13 @@ def compare(data: bytes) -> None:
     for path, part in zip(paths, parts, strict=True):
         path.write_bytes(part)
     a, b, ref, groups = paths
-    metrics = make_metrics(["chrf++", "bleu", "rougeL", "accuracy"], "en", ["A", "B"], 1)
-    systems = read_text_systems([str(a), str(b)], [ref], None, groups if parts[3] else None, metrics)
+    systems = read_text_systems(
+        [("", str(a)), ("", str(b))],
+        [str(ref)],
+        groups=str(groups) if parts[3] else None,
+        metrics=["chrf++", "bleu", "rougeL", "accuracy"],
+        labels=["A", "B"],
+    )
     stats = Stats(randomizations=99, resamples=99, seed=1)
     compared = compare_systems(systems, stats, examples=2)
     for format_ in ("text", "md", "csv", "json"):
