@@ -240,9 +240,10 @@ def compare(
     systems: Annotated[
         list[str],
         typer.Argument(
-            help="The baseline, then the others: DIR:METHOD (all its seeds), cell folders or, with --ref, "
-            "text files, - for standard input, columns of tables (base.jsonl:prediction). NAME= before one "
-            "names it, commas join runs of one system.",
+            help="The baseline, then the others: DIR:METHOD (all its seeds), cell folders, logs of "
+            "lm-evaluation-harness, inspect_ai or COMET, or, with --ref, text files, - for standard input, "
+            "columns of tables (base.jsonl:prediction). NAME= before one names it, commas join runs of one "
+            "system.",
             show_default=False,
         ),
     ],
@@ -255,6 +256,9 @@ def compare(
     labels: Labels = None,
     groups: Documents = None,
     where: Where = None,
+    lower_is_better: Annotated[
+        Names, typer.Option(metavar="METRIC", help="Metric of logs of which less is better; repeatable.")
+    ] = None,
     intersect: Annotated[bool, typer.Option("--intersect", help="Compare on the common examples.")] = False,
     randomizations: Annotated[int, typer.Option(min=99, help="Random swaps.")] = 10_000,
     resamples: Annotated[int, typer.Option(min=99, help="Bootstrap resamples.")] = 1_000,
@@ -267,6 +271,7 @@ def compare(
     from warmup_bench.cli.compare import compare_command
 
     texts = _texts(metric, where, ref, groups, labels, language) | {"source": src}
+    texts |= {"lower_is_better": listed(lower_is_better or [])}
     draws = {"randomizations": randomizations, "resamples": resamples, "seed": seed}
     stats = {**draws, "confidence": confidence}
     compare_command(systems, texts, stats, intersect=intersect, examples=examples, format_=format_)

@@ -21,7 +21,7 @@ def compare_command(
 
     Args:
         names: The baseline, then the others; one alone gets its scores with intervals.
-        texts: What :func:`warmup_bench.comparison.reading.read_systems` reads beside the names.
+        texts: What :func:`warmup_bench.comparison.reading.read_tasks` reads beside the names.
         stats: Of :class:`Stats`.
         intersect, examples: As :func:`warmup_bench.comparison.pairwise.compare_systems` takes them.
         format_: One of :data:`FORMATS`.
@@ -31,14 +31,17 @@ def compare_command(
     """
     from warmup_bench.comparison.alone import score_system
     from warmup_bench.comparison.pairwise import compare_systems
-    from warmup_bench.comparison.reading import read_systems
+    from warmup_bench.comparison.reading import read_tasks
     from warmup_bench.report.alone import print_scored
     from warmup_bench.report.comparison import print_compared
 
     check_format(format_, FORMATS)
-    systems = read_systems(names, **texts)
-    if len(systems) == 1:
-        print_scored(score_system(systems[0], Stats(**stats)), format_)
+    tasks, drawn = read_tasks(names, **texts), Stats(**stats)
+    if any(len(systems) == 1 for systems in tasks.values()):
+        print_scored([score_system(systems[0], drawn, task) for task, systems in tasks.items()], format_)
         return
-    compared = compare_systems(systems, Stats(**stats), intersect=intersect, examples=examples)
+    compared = [
+        compare_systems(systems, drawn, intersect=intersect, examples=examples, task=task)
+        for task, systems in tasks.items()
+    ]
     print_compared(compared, format_)

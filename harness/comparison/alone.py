@@ -22,6 +22,7 @@ class SystemScore:
         scores: Of the test set, by run.
         low, high: Interval of their mean.
         units: What was resampled: examples, or documents.
+        digits: Decimals that a table shows.
     """
 
     key: str
@@ -37,6 +38,7 @@ class SystemScore:
     runs: int
     examples: int
     units: int
+    digits: int = 2
 
 
 @dataclass(frozen=True)
@@ -45,14 +47,16 @@ class SystemScored:
 
     scores: tuple[SystemScore, ...]
     notes: tuple[str, ...]
+    task: str = ""
 
 
-def score_system(system: System, stats: Stats) -> SystemScored:
+def score_system(system: System, stats: Stats, task: str = "") -> SystemScored:
     """The scores of a system with bootstrap intervals.
 
     Args:
         system: With one run or more.
         stats: Resamples, seed and confidence.
+        task: Its name, where logs tell it.
     """
     units = unit_numbers(system.ids, system.groups)
     lines = []
@@ -76,9 +80,10 @@ def score_system(system: System, stats: Stats) -> SystemScored:
             runs=len(system.runs),
             examples=len(system.ids),
             units=summed.shape[1],
+            digits=getattr(metric, "digits", 2),
         )
         lines.append(line)
-    return SystemScored(tuple(lines), tuple(told([system])))
+    return SystemScored(tuple(lines), tuple(told([system])), task)
 
 
 def bootstrap_scores(statistics: FloatArray, aggregate: Aggregate, resamples: int, seed: int) -> FloatArray:

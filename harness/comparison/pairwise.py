@@ -14,7 +14,7 @@ from warmup_bench.contracts.settings import Stats
 
 @dataclass(frozen=True)
 class SystemGain:
-    """One metric of one system against the first one."""
+    """One metric of one system against the first one; ``digits``: decimals that a table shows."""
 
     key: str
     metric: str
@@ -24,6 +24,7 @@ class SystemGain:
     system: str
     comparison: Comparison
     corrected_p: float
+    digits: int = 2
 
 
 @dataclass(frozen=True)
@@ -49,11 +50,13 @@ class SystemsCompared:
         lines: By metric, then system.
         moved: Examples of the first metric by system, the best gains first, then the worst losses.
         notes: Footnotes.
+        task: Name of the task, where logs tell it.
     """
 
     lines: tuple[SystemGain, ...]
     moved: tuple[Moved, ...]
     notes: tuple[str, ...]
+    task: str = ""
 
 
 def require_two(systems: Sequence[object]) -> None:
@@ -67,7 +70,12 @@ def require_two(systems: Sequence[object]) -> None:
 
 
 def compare_systems(
-    systems: Sequence[System], stats: Stats, *, intersect: bool = False, examples: int = 0
+    systems: Sequence[System],
+    stats: Stats,
+    *,
+    intersect: bool = False,
+    examples: int = 0,
+    task: str = "",
 ) -> SystemsCompared:
     """Compare every system with the first one on their common runs and examples.
 
@@ -76,6 +84,7 @@ def compare_systems(
         stats: Randomizations, resamples, seed and confidence.
         intersect: Compare on the common examples where the systems hold different ones.
         examples: How many that moved most are named, each way.
+        task: Its name, where logs tell it.
 
     Raises:
         UserError: Fewer than two systems, or some that can't be paired.
@@ -103,7 +112,7 @@ def compare_systems(
     moved = [example for a, b in pairs for example in _moved(a, b, keys[0], examples)]
     if moved and any(system.outputs is None for system in systems):
         notes.append("the examples are named without their texts: published cells hold numbers only")
-    return SystemsCompared(tuple(lines), tuple(moved), tuple(dict.fromkeys(notes)))
+    return SystemsCompared(tuple(lines), tuple(moved), tuple(dict.fromkeys(notes)), task)
 
 
 def told(systems: Sequence[System]) -> list[str]:
@@ -137,7 +146,7 @@ def _lines(key: str, pairs: Sequence[tuple[System, System]], stats: Stats) -> li
     corrected = holm([comparison.p_value for comparison in comparisons])
     shown = key, metric.name, pairs[0][0].signature(key), metric.higher_is_better
     return [
-        SystemGain(*shown, a.name, b.name, comparison, float(p))
+        SystemGain(*shown, a.name, b.name, comparison, float(p), getattr(metric, "digits", 2))
         for (a, b), comparison, p in zip(pairs, comparisons, corrected, strict=True)
     ]
 

@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from warmup_bench.comparison.log_systems import read_log_systems
 from warmup_bench.comparison.stored_systems import read_stored_system
 from warmup_bench.comparison.systems import System
 from warmup_bench.comparison.text_systems import read_text_systems
 from warmup_bench.contracts.errors import UserError
 
 
-def read_systems(
+def read_tasks(
     names: Sequence[str],
     *,
     metrics: Sequence[str] = (),
@@ -19,19 +21,24 @@ def read_systems(
     groups: str | None = None,
     labels: Sequence[str] = (),
     language: str | None = None,
-) -> list[System]:
-    """Systems by name: stored cells or, where there are references, texts.
+    lower_is_better: Sequence[str] = (),
+) -> dict[str, list[System]]:
+    """Systems by task: stored cells, logs of other harnesses or, where there are references, texts.
 
     Args:
-        names: As :func:`read_stored_system` and :func:`read_text_systems` take them; ``NAME=`` before one is
-            what tables call it.
-        metrics: By key; (): all that are stored, and BLEU and chrF++ of texts.
-        where: ``KEY=VALUE`` of the stored cells that are meant.
+        names: As :func:`read_stored_system`, :func:`read_log_systems` and :func:`read_text_systems` take
+            them; ``NAME=`` before one is what tables call it.
+        metrics: By key; (): all that are stored or logged, and BLEU and chrF++ of texts.
+        where: ``KEY=VALUE`` of the stored cells, ``task=NAME`` of the logs that are meant.
         references, source, groups: Text files or columns of tables.
         labels, language: Of texts: the labels of a classification, the target language (None: English).
+        lower_is_better: Metrics of logs.
+
+    Returns:
+        One entry, "", but for logs, which may be of several tasks.
 
     Raises:
-        UserError: Something that can't be read, or that stored cells or texts don't have.
+        UserError: Something that can't be read, or that these systems don't have.
     """
     systems = [_named(name) for name in names]
     chosen = [name for name, _ in systems if name]
@@ -40,7 +47,7 @@ def read_systems(
     if references:
         if where:
             raise UserError("--where chooses among stored cells", hint="Text files are named one by one.")
-        return read_text_systems(
+        found = read_text_systems(
             systems,
             references,
             source=source,
@@ -49,12 +56,32 @@ def read_systems(
             labels=labels,
             language=language or "en",
         )
+        return {"": found}
     for option, value in (("src", source), ("groups", groups), ("labels", labels), ("language", language)):
         if value:
             raise UserError(
                 f"--{option} is for text files; stored cells know their own", hint="Text files need --ref."
             )
-    return [read_stored_system(place, metrics or None, where, name) for name, place in systems]
+    logs = read_log_systems(systems, metrics, where, lower_is_better)
+    if logs is not None:
+        return logs
+    if lower_is_better:
+        raise UserError("--lower-is-better is for logs", hint="Our own metrics know their direction.")
+    return {"": [read_stored_system(place, metrics or None, where, name) for name, place in systems]}
+
+
+def read_systems(names: Sequence[str], **options: Any) -> list[System]:
+    """The same where one task is meant.
+
+    Raises:
+        UserError: As :func:`read_tasks`, or logs of several tasks.
+    """
+    tasks = read_tasks(names, **options)
+    if len(tasks) > 1:
+        raise UserError(
+            f"the logs are of {len(tasks)} tasks", hint=f"Choose with --where task=NAME ({', '.join(tasks)})."
+        )
+    return next(iter(tasks.values()))
 
 
 def _named(argument: str) -> tuple[str, str]:

@@ -35,6 +35,8 @@ class System:
         signatures: By key, of metrics that were scored elsewhere or by another version; of others the
             metric's own holds.
         notes: What a reader must know of its outputs, one plain sentence each.
+        documents: Of each example of a log, what it is: compared in place of the references, which a log may
+            show in other words.
     """
 
     name: str
@@ -50,6 +52,7 @@ class System:
     warm_starts: dict[str, str] = field(default_factory=dict)
     signatures: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    documents: tuple[str, ...] | None = None
 
     def signature(self, key: str) -> str:
         """How a metric was scored."""
@@ -70,6 +73,7 @@ class System:
             sources=self.sources and tuple(self.sources[i] for i in rows),
             references=self.references and tuple(self.references[i] for i in rows),
             references_digests=tuple(self.references_digests[i] for i in rows),
+            documents=self.documents and tuple(self.documents[i] for i in rows),
             outputs=self.outputs and tuple(tuple(self.outputs[r][i] for i in rows) for r in chosen),
             statistics={key: values[chosen][:, rows] for key, values in self.statistics.items()},
         )
@@ -101,7 +105,9 @@ def matched(a: System, b: System, *, intersect: bool) -> tuple[System, System, i
         raise UserError(f"{a.name} and {b.name} have no example in common", hint="Compare one test set.")
     a, b = a.part(runs, ids), b.part(runs, ids)
     golds: list[Sequence[Any]] = [a.references_digests, b.references_digests]
-    if a.references is not None and b.references is not None:
+    if a.documents is not None and b.documents is not None:
+        golds = [a.documents, b.documents]
+    elif a.references is not None and b.references is not None:
         golds = [a.references, b.references]
     for name, gold, other in zip(ids, *golds, strict=True):
         if gold != other:

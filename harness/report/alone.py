@@ -1,43 +1,47 @@
 """How the scores of one system are printed. Nothing is computed here."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 from warmup_bench.comparison.alone import SystemScore, SystemScored
-from warmup_bench.report.comparison import print_rows, score_text, write, write_csv
+from warmup_bench.report.comparison import of_task, print_rows, score_text, write, write_csv, write_json
 from warmup_bench.report.markdown import pipes
 
 
-def print_scored(scored: SystemScored, format_: str) -> None:
-    """Print the scores of a system as text, md, csv or json."""
+def print_scored(tasks: Sequence[SystemScored], format_: str) -> None:
+    """Print the scores of a system, one a task, as text, md, csv or json."""
     if format_ == "csv":
-        write_csv([_flat(line) for line in scored.scores])
+        write_csv([of_task(scored.task) | _flat(line) for scored in tasks for line in scored.scores])
     elif format_ == "json":
-        write(json.dumps(asdict(scored), indent=2, ensure_ascii=False) + "\n")
+        write_json(tasks)
     elif format_ == "text":
-        print_rows(_title(scored.scores), *_table(scored.scores), _notes(scored))
+        for scored in tasks:
+            print_rows(_title(scored), *_table(scored.scores), _notes(scored))
     else:
-        headers, rows = _table(scored.scores)
-        notes = [f"- {note}" for note in _notes(scored)]
-        write("\n".join([f"**{_title(scored.scores)}**", "", *pipes(headers, rows), "", *notes]) + "\n")
+        write("\n".join(map(_markdown, tasks)))
+
+
+def _markdown(scored: SystemScored) -> str:
+    notes = [f"- {note}" for note in _notes(scored)]
+    return "\n".join([f"**{_title(scored)}**", "", *pipes(*_table(scored.scores)), "", *notes]) + "\n"
 
 
 def _table(lines: Sequence[SystemScore]) -> tuple[list[str], list[list[str]]]:
     headers = ["metric", "score", f"{lines[0].confidence:.0%} CI", "better"]
     rows = [
-        [line.metric, score_text(line.scores), f"[{line.low:.2f}, {line.high:.2f}]", better]
+        [line.metric, score_text(line.scores, d), f"[{line.low:.{d}f}, {line.high:.{d}f}]", better]
         for line in lines
-        for better in ["higher" if line.higher_is_better else "lower"]
+        for better, d in [("higher" if line.higher_is_better else "lower", line.digits)]
     ]
     return headers, rows
 
 
-def _title(lines: Sequence[SystemScore]) -> str:
-    first = lines[0]
+def _title(scored: SystemScored) -> str:
+    first = scored.scores[0]
     runs = "one run" if first.runs == 1 else f"{first.runs} runs"
-    return f"{first.system} · {first.examples:,} examples · {runs}"
+    name = f"{scored.task} · {first.system}" if scored.task else first.system
+    return f"{name} · {first.examples:,} examples · {runs}"
 
 
 def _notes(scored: SystemScored) -> list[str]:

@@ -22,16 +22,28 @@ LONGEST_TEXT = 240
 """Characters of an example that are shown in a terminal or in Markdown."""
 
 
-def print_compared(compared: SystemsCompared, format_: str) -> None:
-    """Print a comparison as text, md, csv or json."""
-    if format_ == "text":
-        _print_text(compared)
-    elif format_ == "csv":
-        write_csv([flat(line) for line in compared.lines])
+def print_compared(tasks: Sequence[SystemsCompared], format_: str) -> None:
+    """Print a comparison, one a task, as text, md, csv or json."""
+    if format_ == "csv":
+        write_csv([of_task(compared.task) | flat(line) for compared in tasks for line in compared.lines])
     elif format_ == "json":
-        write(json.dumps(asdict(compared), indent=2, ensure_ascii=False) + "\n")
+        write_json(tasks)
+    elif format_ == "text":
+        for compared in tasks:
+            _print_text(compared)
     else:
-        write(_markdown(compared))
+        write("\n".join(map(_markdown, tasks)))
+
+
+def of_task(task: str) -> dict[str, Any]:
+    """The first column of CSV, where there are tasks."""
+    return {"task": task} if task else {}
+
+
+def write_json(tasks: Sequence[Any]) -> None:
+    """Print what was found: an object, or a list of them where there are several tasks."""
+    content = [asdict(found) for found in tasks]
+    write(json.dumps(content[0] if len(content) == 1 else content, indent=2, ensure_ascii=False) + "\n")
 
 
 def _table(lines: Sequence[SystemGain]) -> tuple[list[str], list[list[str]]]:
@@ -41,12 +53,13 @@ def _table(lines: Sequence[SystemGain]) -> tuple[list[str], list[list[str]]]:
     headers += ["corrected p"] * several + ["p over seeds"] * seeds
     rows, last = [], None
     for line in lines:
-        c = line.comparison
+        c, d = line.comparison, line.digits
         paired = c.seeds, c.examples, c.score_a  # of the baseline, on what it shares with this system
         if paired != last:
             last = paired
-            rows.append([line.baseline, score_text(c.score_a), "baseline"] + [""] * (len(headers) - 3))
-        row = [line.system, score_text(c.score_b), f"{c.difference:+.2f}", f"[{c.low:+.2f}, {c.high:+.2f}]"]
+            rows.append([line.baseline, score_text(c.score_a, d), "baseline"] + [""] * (len(headers) - 3))
+        row = [line.system, score_text(c.score_b, d), f"{c.difference:+.{d}f}"]
+        row.append(f"[{c.low:+.{d}f}, {c.high:+.{d}f}]")
         row += [format_p(c.p_value), *[format_p(line.corrected_p)] * several]
         rows.append(row + ["one seed" if c.seed_p_value is None else format_p(c.seed_p_value)] * seeds)
     return headers, rows
@@ -57,13 +70,14 @@ def _by_metric(compared: SystemsCompared) -> list[list[SystemGain]]:
     return [[line for line in compared.lines if line.key == key] for key in keys]
 
 
-def _title(lines: Sequence[SystemGain]) -> str:
+def _title(lines: Sequence[SystemGain], task: str) -> str:
     comparisons = [line.comparison for line in lines]
     counts = sorted({c.seeds for c in comparisons})
     seeds = "one run" if counts == [1] else f"{' or '.join(map(str, counts))} matched seeds"
     examples = " or ".join(f"{count:,}" for count in sorted({c.examples for c in comparisons}))
     arrow = "higher is better" if lines[0].higher_is_better else "lower is better"
-    return f"{lines[0].metric} ({arrow}) · {examples} examples · {seeds}"
+    name = f"{task} · {lines[0].metric}" if task else lines[0].metric
+    return f"{name} ({arrow}) · {examples} examples · {seeds}"
 
 
 def _notes(compared: SystemsCompared) -> list[str]:
@@ -87,7 +101,7 @@ def _print_text(compared: SystemsCompared) -> None:
     groups = _by_metric(compared)
     for number, lines in enumerate(groups):
         notes = _notes(compared) if number == len(groups) - 1 else []
-        print_rows(_title(lines), *_table(lines), notes)
+        print_rows(_title(lines, compared.task), *_table(lines), notes)
     if compared.moved:
         console = Console()
         main = compared.lines[0].metric
@@ -101,7 +115,7 @@ def _print_text(compared: SystemsCompared) -> None:
 def _markdown(compared: SystemsCompared) -> str:
     parts = []
     for lines in _by_metric(compared):
-        parts += [f"**{_title(lines)}**", "", *pipes(*_table(lines)), ""]
+        parts += [f"**{_title(lines, compared.task)}**", "", *pipes(*_table(lines)), ""]
     parts += [f"- {note}" for note in _notes(compared)]
     for moved in compared.moved:
         parts += ["", f"**{_moved_title(moved, compared.lines[0].metric)}**", ""]
@@ -145,10 +159,10 @@ def flat(line: SystemGain) -> dict[str, Any]:
     }
 
 
-def score_text(values: Sequence[float]) -> str:
+def score_text(values: Sequence[float], digits: int) -> str:
     """The mean of the runs' scores, with their standard deviation where there are several."""
-    spread = f" ± {stdev(values):.2f}" if len(values) > 1 else ""
-    return f"{fmean(values):.2f}{spread}"
+    spread = f" ± {stdev(values):.{digits}f}" if len(values) > 1 else ""
+    return f"{fmean(values):.{digits}f}{spread}"
 
 
 def _short(text: str) -> str:

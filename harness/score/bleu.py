@@ -31,6 +31,12 @@ sacreBLEU's cache does not hold the model of FLORES-200: no score fetches anythi
 Falling back on characters is our choice: 13a takes a Thai or Japanese sentence for one word. The signature
 tells.
 """
+_NEEDS = {
+    "ja-mecab": "pip install 'sacrebleu[ja]'",
+    "ko-mecab": "pip install 'sacrebleu[ko]'",
+    "flores200": "sacrebleu -tok flores200 fetches its model",
+}
+"""How a tokenizer comes that not every machine has."""
 
 _LETTERS = re.compile(r"[^\W\d_]+")
 
@@ -81,6 +87,14 @@ class BLEU:
         log_penalty = np.minimum(0.0, 1.0 - ref_len / np.where(sys_len > 0, sys_len, 1.0))
         score: FloatArray = np.where(defined, 100.0 * np.exp(log_penalty + log_precision), 0.0)
         return score
+
+    def notes(self, hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> list[str]:
+        """Whether another tokenizer serves than the first one of the language."""
+        wanted = TOKENIZERS.get(known_language(self.context.target_language) or "", ("13a",))[0]
+        used = _scorer(self.context.target_language).tokenizer_signature
+        if used == wanted:
+            return []
+        return [f"BLEU counts characters: sacreBLEU's tokenizer {wanted} is not here ({_NEEDS[wanted]})"]
 
     def signature(self) -> str:
         """Return sacreBLEU's signature; without ``nrefs`` where the context does not tell it."""

@@ -147,7 +147,7 @@ def compare(data: bytes) -> None:
     stats = Stats(randomizations=99, resamples=99, seed=1)
     compared = compare_systems(systems, stats, examples=2)
     for format_ in ("text", "md", "csv", "json"):
-        print_compared(compared, format_)
+        print_compared([compared], format_)
 
 
 def plugin_name(data: bytes) -> None:
