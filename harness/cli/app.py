@@ -387,7 +387,7 @@ def score(
     from warmup_bench.cli.score import score_command, score_texts
 
     texts = _texts(metrics, None, ref, None, labels, language) | {"source": src}
-    if score_texts(folder, texts, format_):
+    if score_texts(folder, texts, comet_python, set_ or [], device, format_):
         return
     results = None if folder is None else Path(folder)
     raise typer.Exit(score_command(results, metrics or [], comet_python, set_ or [], device, fetch=fetch))

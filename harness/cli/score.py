@@ -21,7 +21,14 @@ from warmup_bench.store.folders import require_writable
 from warmup_bench.store.stored import read_facts
 
 
-def score_texts(name: str | None, texts: Mapping[str, Any], format_: str) -> bool:
+def score_texts(
+    name: str | None,
+    texts: Mapping[str, Any],
+    comet_python: str | None,
+    assignments: Sequence[str],
+    device: str,
+    format_: str,
+) -> bool:
     """Score and print texts that have references; returns whether there are any.
 
     Raises:
@@ -34,9 +41,16 @@ def score_texts(name: str | None, texts: Mapping[str, Any], format_: str) -> boo
         return False
     if name is None:
         raise UserError("no text was given", origin="warmup-bench score", hint="Name the file of outputs.")
+    if device != "auto":
+        raise UserError(
+            "texts are scored on a GPU where there is one",
+            origin="--device",
+            hint="Leave it out, with --ref.",
+        )
     from warmup_bench.cli.compare import compare_command
 
-    compare_command([name], texts, {}, intersect=False, examples=0, format_=format_)
+    read = {**texts, "settings": score_settings(None, comet_python, assignments)}
+    compare_command([name], read, {}, intersect=False, examples=0, format_=format_)
     return True
 
 

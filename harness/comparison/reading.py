@@ -9,6 +9,7 @@ from warmup_bench.comparison.stored_systems import read_stored_system
 from warmup_bench.comparison.systems import System
 from warmup_bench.comparison.text_systems import read_text_systems
 from warmup_bench.contracts.errors import UserError
+from warmup_bench.contracts.settings import Score
 
 
 def read_tasks(
@@ -22,6 +23,7 @@ def read_tasks(
     labels: Sequence[str] = (),
     language: str | None = None,
     lower_is_better: Sequence[str] = (),
+    settings: Score | None = None,
 ) -> dict[str, list[System]]:
     """Systems by task: stored cells, logs of other harnesses or, where there are references, texts.
 
@@ -33,6 +35,7 @@ def read_tasks(
         references, source, groups: Text files or columns of tables.
         labels, language: Of texts: the labels of a classification, the target language (None: English).
         lower_is_better: Metrics of logs.
+        settings: Which learned metrics of texts read.
 
     Returns:
         One entry, "", but for logs, which may be of several tasks.
@@ -55,6 +58,7 @@ def read_tasks(
             metrics=metrics,
             labels=labels,
             language=language or "en",
+            settings=settings,
         )
         return {"": found}
     for option, value in (("src", source), ("groups", groups), ("labels", labels), ("language", language)):

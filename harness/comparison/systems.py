@@ -10,6 +10,7 @@ import numpy as np
 from warmup_bench.contracts.errors import UserError
 from warmup_bench.contracts.metric import FloatArray, Metric, MetricContext
 from warmup_bench.contracts.registry import metrics as known_metrics
+from warmup_bench.contracts.settings import Score
 from warmup_bench.store.stored import references_digest
 
 TEXT_METRICS = ("bleu", "chrf++")
@@ -170,7 +171,11 @@ def _digests(golds: tuple[tuple[str, ...], ...]) -> tuple[int, ...]:
 
 
 def make_metrics(
-    keys: Sequence[str], language: str, labels: Sequence[str], references: int
+    keys: Sequence[str],
+    language: str,
+    labels: Sequence[str],
+    references: int,
+    settings: Score | None = None,
 ) -> dict[str, Metric]:
     """The metrics of texts, by key.
 
@@ -179,9 +184,10 @@ def make_metrics(
         language: Of the target.
         labels: Of a classification.
         references: Of every example, -1 where the number varies.
+        settings: Which learned metrics read.
 
     Raises:
         UserError: An unknown metric, or one that needs labels.
     """
-    context = MetricContext(language, tuple(labels), references)
+    context = MetricContext(language, tuple(labels), references, settings or Score())
     return {key: known_metrics().load(key).value(context) for key in keys}

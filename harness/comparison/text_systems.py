@@ -7,6 +7,7 @@ from warmup_bench.comparison.systems import TEXT_METRICS, System, make_metrics, 
 from warmup_bench.contracts.errors import UserError
 from warmup_bench.contracts.language import language_code
 from warmup_bench.contracts.metric import Metric
+from warmup_bench.contracts.settings import Score
 from warmup_bench.data.inputs import STDIN, Named, read_named, text_lists_of, texts_of
 from warmup_bench.data.texts import damaged_text, outside, tokenised, without_text
 
@@ -48,6 +49,7 @@ def read_text_systems(
     metrics: Sequence[str] = (),
     labels: Sequence[str] = (),
     language: str = "en",
+    settings: Score | None = None,
 ) -> list[System]:
     """Systems from texts; several runs of one system are separated by commas.
 
@@ -57,6 +59,7 @@ def read_text_systems(
         metrics: By key; (): :data:`TEXT_METRICS`.
         labels: Of a classification.
         language: Of the target.
+        settings: Which learned metrics read.
 
     Raises:
         UserError: Something that can't be read, is empty, has another number of segments than the first
@@ -71,7 +74,7 @@ def read_text_systems(
         raise UserError("standard input can be read once", origin=STDIN, hint="Name files for the others.")
     test = _read_test_set(references, source, groups, labels)
     code = language_code(language, "--language")
-    loaded = make_metrics(metrics or TEXT_METRICS, code, labels, test.count)
+    loaded = make_metrics(metrics or TEXT_METRICS, code, labels, test.count, settings)
     return [_read_system(name, parts.split(","), test, labels, loaded) for name, parts in systems]
 
 

@@ -128,6 +128,11 @@ class COMET:
     ) -> list[list[Segment]]:
         """Return one segment a reference, or one an example where the model reads none."""
         check_inputs(hypotheses, references)
+        if len(sources) != len(hypotheses):
+            raise UserError(
+                f"COMET reads a source for each of {len(hypotheses)} texts, and {len(sources)} are given",
+                hint="Name the source text with --src.",
+            )
         if not self._reads_references():
             return [[Segment(text, source)] for text, source in zip(hypotheses, sources, strict=True)]
         return [

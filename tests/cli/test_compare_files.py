@@ -269,3 +269,14 @@ def test_errors_name_what_was_typed(call, files, arguments, message):
 def test_options_of_texts_need_references(call, files):
     code, _, error = call("score", "runs", "--labels", "A,B")
     assert (code, error) == (2, "error: --labels is for texts. Name their references with --ref.\n")
+    for options, message in (
+        (["--device", "cpu"], "texts are scored on a GPU where there is one (from --device)"),
+        (["--set", "train.steps=2"], "train"),
+        (
+            ["--metrics", "bertscore", "--set", "score.bertscore.model=./nowhere"],
+            "nowhere is not on this machine",
+        ),
+    ):
+        code, out, error = call("score", "mine", "--ref", "ref", *options)
+        assert (code, out) == (2, "")
+        assert message in error
