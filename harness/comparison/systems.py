@@ -97,7 +97,8 @@ def matched(a: System, b: System, *, intersect: bool) -> tuple[System, System, i
     ids = [name for name in a.ids if name in known]
     dropped = len(set(a.ids) | known) - len(ids)
     if dropped and not intersect:
-        missing = next(iter(set(a.ids) ^ known))
+        both = set(ids)
+        missing = next(name for name in (*a.ids, *b.ids) if name not in both)
         raise UserError(
             f"{a.name} and {b.name} hold different examples: {dropped} are in one only, such as {missing!r}",
             hint="Pass --intersect to compare on the common ones.",

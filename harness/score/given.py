@@ -64,7 +64,10 @@ class Given:
 
     def aggregate(self, statistics: FloatArray) -> FloatArray:
         """Turn summed statistics [..., 2] into scores [...]."""
-        means: FloatArray = statistics[..., 0] / statistics[..., 1]
+        with np.errstate(
+            divide="ignore", invalid="ignore"
+        ):  # a score that is not finite is refused, not told
+            means: FloatArray = statistics[..., 0] / statistics[..., 1]
         if self.aggregation == "perplexity":
             return np.exp(-means)
         return self.scale * (-means / math.log(2) if self.aggregation == "bits" else means)

@@ -179,7 +179,7 @@ def test_an_older_line_without_hashes_and_a_packed_file(call):
     [
         (lambda text: text[:-9], "line 10 is not JSON"),
         (lambda text: text + text.splitlines()[3] + "\n", "holds example 'doc 3' twice"),
-        (lambda text: text + "{}\n", "line 11 has no doc_id"),
+        (lambda text: text + "{}\n", "line 11: doc_id: Field required"),
     ],
 )
 def test_damaged_logs(call, change, message):

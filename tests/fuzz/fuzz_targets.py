@@ -21,6 +21,7 @@ from stored_predictions import SFT, WARMUP, store_predictions
 from warmup_bench.api import load
 from warmup_bench.cli.new import _check_name, plugin_files
 from warmup_bench.comparison.claims import PUBLISHED, assess, read_assumption, read_claims
+from warmup_bench.comparison.log_systems import read_log_systems
 from warmup_bench.comparison.pairwise import compare_systems
 from warmup_bench.comparison.stored_systems import read_stored_system
 from warmup_bench.comparison.text_systems import read_text_systems
@@ -148,6 +149,16 @@ def compare(data: bytes) -> None:
     compared = compare_systems(systems, stats, examples=2)
     for format_ in ("text", "md", "csv", "json"):
         print_compared([compared], format_)
+
+
+def logs(data: bytes) -> None:
+    """Byte 0: whose. The rest: the file."""
+    name = ("samples_t_2026-01-01T00-00-00.jsonl", "log.json", "log.jsonl")[(data[:1] or b"\0")[0] % 3]
+    path = place() / name
+    path.write_bytes(data[1:])
+    found = read_log_systems([("a", str(path)), ("b", str(path))]) or {}
+    for systems in found.values():
+        compare_systems(systems[:2], Stats(randomizations=99, resamples=99, seed=1), examples=1)
 
 
 def plugin_name(data: bytes) -> None:
@@ -351,7 +362,8 @@ def stored_table(data: bytes) -> None:
 TARGETS: dict[str, Callable[[bytes], None]] = {
     target.__name__: target
     for target in (
-        *(spec, assignment, options, claims, assumptions, manifest, compare, plugin_name, folder_name),
+        *(spec, assignment, options, claims, assumptions, manifest, compare, logs, plugin_name),
+        folder_name,
         *(secrets, page, stored_bytes, stored_json, stored_table),
     )
 }
@@ -367,6 +379,15 @@ SEEDS: dict[str, tuple[bytes, ...]] = {
     "assumptions": ((PUBLISHED / "assumptions.yaml").read_bytes(),),
     "manifest": (b'{"schema_version": 1, "files": {"file": [1, "2d711642b726b04401627ca9fbac32f5"]}}',),
     "compare": (b"a b\nc\n\0a\nc d\n\0a b\nc d\n\0x\ny\n", b"A\nB\n\0B\nB\n\0A\nB\n"),
+    "logs": (
+        b'\x00{"doc_id": 0, "doc": {}, "filtered_resps": ["x"], "metrics": ["acc"], "acc": 1.0}\n'
+        b'{"doc_id": 1, "doc": {}, "filtered_resps": ["x"], "metrics": ["acc"], "acc": 0.0}\n',
+        b'\x01{"version": 2, "status": "success", "eval": {"task": "t"}, "plan": {}, "samples": [{"id": 1, '
+        b'"epoch": 1, "input": "q", "target": "a", "scores": {"match": {"value": "C"}}}]}',
+        b'\x01{"a.txt": [{"src": "s", "mt": "m", "ref": "r", "COMET": 0.5}]}',
+        b'\x01{"statistical_results": [], "source": ["s"], "translations": [{"name": "a", "mt": ["m"], '
+        b'"scores": [0.5]}]}',
+    ),
     "plugin_name": (b"my-task", b"a.b_c", b"../x"),
     "folder_name": (b"chrf++", b"..", b"comet-model"),
     "secrets": (b"https://user:pa@host/?token=abcdef", b"Authorization: Bearer abcdefgh", b"HF_TOKEN=hf_abc"),

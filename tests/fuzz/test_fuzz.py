@@ -17,6 +17,7 @@ RAW = (
     "claims",
     "assumptions",
     "manifest",
+    "logs",
     "plugin_name",
     "folder_name",
     "secrets",

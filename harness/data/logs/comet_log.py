@@ -1,9 +1,13 @@
 """COMET: ``--to_json`` of ``comet-score`` and of ``comet-compare``, segments of one system or several."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from warmup_bench.data.logs.log import Log, digest, number, require
+from pydantic import BaseModel
+
+from warmup_bench.contracts.errors import UserError
+from warmup_bench.data.logs.log import Log, digest, number, shaped
 
 
 def is_score(content: Any) -> bool:
@@ -21,6 +25,25 @@ def is_comparison(content: Any) -> bool:
     return isinstance(content, dict) and {"statistical_results", "source", "translations"} <= set(content)
 
 
+class _Segment(BaseModel):
+    src: str
+    mt: str
+    ref: str | None = None
+    COMET: float | None
+
+
+class _System(BaseModel):
+    name: str
+    mt: list[str]
+    scores: list[float | None]
+
+
+class _Comparison(BaseModel):
+    source: list[str]
+    reference: list[str] | None = None
+    translations: list[_System]
+
+
 def read_score(path: Path, content: dict[str, Any]) -> list[Log]:
     """The logs of a file of ``comet-score``, one a system.
 
@@ -28,20 +51,11 @@ def read_score(path: Path, content: dict[str, Any]) -> list[Log]:
         UserError: A segment lacks a part.
     """
     logs = []
-    for system, segments in content.items():
-        for i, segment in enumerate(segments, 1):
-            require(segment, ["src", "mt", "COMET"], f"segment {i} of {system}", path)
-        references = [s.get("ref") for s in segments]
-        logs.append(
-            _log(
-                path,
-                system,
-                [s["src"] for s in segments],
-                None if None in references else references,
-                [s["mt"] for s in segments],
-                [s["COMET"] for s in segments],
-            )
-        )
+    for system, parts in content.items():
+        segments = [
+            shaped(part, _Segment, f"segment {i} of {system}", path) for i, part in enumerate(parts, 1)
+        ]
+        logs.append(_log(path, system, segments))
     return logs
 
 
@@ -49,34 +63,34 @@ def read_comparison(path: Path, content: dict[str, Any]) -> list[Log]:
     """The logs of a file of ``comet-compare``, one a system.
 
     Raises:
-        UserError: A system lacks a part.
+        UserError: A system lacks a part, or has another number of segments.
     """
+    whole = shaped(content, _Comparison, "the comparison", path)
+    golds: Sequence[str | None] = whole.reference or [None] * len(whole.source)
     logs = []
-    for i, system in enumerate(content["translations"], 1):
-        require(system, ["name", "mt", "scores"], f"system {i}", path)
-        texts = content["source"], content.get("reference"), system["mt"]
-        logs.append(_log(path, str(system["name"]), *texts, system["scores"]))
+    for system in whole.translations:
+        try:
+            rows = zip(whole.source, system.mt, golds, system.scores, strict=True)
+            segments = [_Segment(src=src, mt=mt, ref=ref, COMET=score) for src, mt, ref, score in rows]
+        except ValueError as error:
+            raise UserError(
+                f"{path}: {system.name} has another number of segments than the source"
+            ) from error
+        logs.append(_log(path, system.name, segments))
     return logs
 
 
-def _log(
-    path: Path,
-    system: str,
-    sources: list[str],
-    references: list[str] | None,
-    outputs: list[str],
-    scores: list[Any],
-) -> Log:
-    golds = references or [""] * len(sources)
+def _log(path: Path, system: str, segments: list[_Segment]) -> Log:
+    golds = [segment.ref for segment in segments]
     return Log(
         harness="COMET",
         path=path,
         system=system,
-        ids=tuple(f"segment {i}" for i in range(1, len(scores) + 1)),
-        documents=tuple(digest(*pair) for pair in zip(sources, golds, strict=True)),
-        numbers={"COMET": [number(score) for score in scores]},
+        ids=tuple(f"segment {i}" for i in range(1, len(segments) + 1)),
+        documents=tuple(digest(segment.src, segment.ref) for segment in segments),
+        numbers={"COMET": [number(segment.COMET) for segment in segments]},
         higher_is_better={"COMET": True},
-        sources=tuple(sources),
-        references=None if references is None else tuple((gold,) for gold in references),
-        outputs=tuple(outputs),
+        sources=tuple(segment.src for segment in segments),
+        references=None if None in golds else tuple((str(gold),) for gold in golds),
+        outputs=tuple(segment.mt for segment in segments),
     )

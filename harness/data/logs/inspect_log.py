@@ -5,12 +5,38 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from warmup_bench.contracts.errors import UserError
-from warmup_bench.data.logs.log import Log, Numbers, digest, number, require, require_unique
+from warmup_bench.data.logs.log import Log, Numbers, digest, number, require_unique, shaped
 
 INSTALL = "pip install 'warmup-bench[inspect]'"
 LETTERS = {"c": 1.0, "p": 0.5, "i": 0.0, "n": 0.0, "yes": 1.0, "true": 1.0, "no": 0.0, "false": 0.0}
 """What its scorers write for correct, partly correct, incorrect and no answer, as it counts them itself."""
+
+
+class _Output(BaseModel):
+    completion: str = ""
+
+
+class _Sample(BaseModel):
+    id: int | str
+    epoch: int = 1
+    input: str | list[Any]
+    target: str | list[str]
+    messages: list[dict[str, Any]] = []
+    output: _Output | None = None
+    scores: dict[str, Any] | None = None
+
+
+class _Eval(BaseModel):
+    task: str = ""
+
+
+class _Log(BaseModel):
+    status: str = "success"
+    eval: _Eval
+    samples: list[_Sample] | None = None
 
 
 def is_log(content: Any) -> bool:
@@ -49,34 +75,29 @@ def read_log(path: Path, content: dict[str, Any]) -> list[Log]:
     Raises:
         UserError: It holds no samples, or one twice in an epoch.
     """
-    samples = content.get("samples") or []
-    if not samples:
+    log = shaped(content, _Log, "the log", path)
+    by_epoch: dict[int, list[_Sample]] = defaultdict(list)
+    for sample in log.samples or []:
+        by_epoch[sample.epoch].append(sample)
+    if not by_epoch:
         raise UserError(f"{path} holds no samples", hint="Evaluate again with --log-samples.")
-    by_epoch: dict[int, list[dict[str, Any]]] = defaultdict(list)
-    for i, sample in enumerate(samples, 1):
-        require(sample, ["id", "input", "target"], f"sample {i}", path)
-        by_epoch[int(sample.get("epoch") or 1)].append(sample)
-    task = str(content["eval"].get("task", ""))
-    status = content.get("status")
-    notes = [] if status in ("success", None) else [f"{path.name}: its evaluation ended with '{status}'"]
+    notes = [] if log.status == "success" else [f"{path.name}: its evaluation ended with '{log.status}'"]
     return [
-        _epoch(path, task, str(epoch) if len(by_epoch) > 1 else "", by_epoch[epoch], notes)
+        _epoch(path, log.eval.task, str(epoch) if len(by_epoch) > 1 else "", by_epoch[epoch], notes)
         for epoch in sorted(by_epoch)
     ]
 
 
-def _epoch(path: Path, task: str, run: str, samples: list[dict[str, Any]], notes: list[str]) -> Log:
-    scored = [sample for sample in samples if sample.get("scores")]
+def _epoch(path: Path, task: str, run: str, samples: list[_Sample], notes: list[str]) -> Log:
+    scored = [sample for sample in samples if sample.scores]
     if lost := len(samples) - len(scored):
         where = f"epoch {run} of {path.name}" if run else path.name
-        notes = [
-            *notes,
-            f"{where}: {lost} of {len(samples)} samples have no score, as where one ended in an error",
-        ]
-    scored.sort(key=lambda sample: (isinstance(sample["id"], str), sample["id"]))
-    ids = tuple(str(sample["id"]) for sample in scored)
+        lacking = f"{lost} of {len(samples)} samples have no score"
+        notes = [*notes, f"{where}: {lacking}, as where one ended in an error"]
+    scored.sort(key=lambda sample: (isinstance(sample.id, str), sample.id))
+    ids = tuple(str(sample.id) for sample in scored)
     require_unique(ids, path)
-    by_sample = [_numbers(sample["scores"]) for sample in scored]
+    by_sample = [_numbers(sample.scores or {}) for sample in scored]
     keys = dict.fromkeys(key for numbers in by_sample for key in numbers)
     return Log(
         harness="inspect_ai",
@@ -84,12 +105,12 @@ def _epoch(path: Path, task: str, run: str, samples: list[dict[str, Any]], notes
         task=task,
         run=run,
         ids=ids,
-        documents=tuple(digest(sample["input"], sample["target"]) for sample in scored),
+        documents=tuple(digest(sample.input, sample.target) for sample in scored),
         prompts=tuple(digest(_prompt(sample)) for sample in scored),
         numbers={key: [numbers.get(key) for numbers in by_sample] for key in keys},
-        sources=tuple(_text(sample["input"]) for sample in scored),
-        references=tuple(_targets(sample["target"]) for sample in scored),
-        outputs=tuple(str((sample.get("output") or {}).get("completion") or "") for sample in scored),
+        sources=tuple(_text(sample.input) for sample in scored),
+        references=tuple(_targets(sample.target) for sample in scored),
+        outputs=tuple(sample.output.completion if sample.output else "" for sample in scored),
         notes=tuple(notes),
     )
 
@@ -116,10 +137,10 @@ def _number(value: Any) -> Numbers | None:
         return None
 
 
-def _prompt(sample: dict[str, Any]) -> list[Any]:
+def _prompt(sample: _Sample) -> list[Any]:
     """What was said to the model before it answered: its input, with what solvers have put around it."""
     shown = []
-    for message in sample.get("messages") or []:
+    for message in sample.messages:
         if message.get("role") == "assistant" and message.get("source") != "input":
             break
         shown.append([message.get("role"), message.get("content")])
@@ -133,5 +154,5 @@ def _text(given: Any) -> str:
     return given if isinstance(given, str) else json.dumps(given, ensure_ascii=False)
 
 
-def _targets(target: Any) -> tuple[str, ...]:
-    return tuple(map(str, target)) if isinstance(target, list) else (str(target),)
+def _targets(target: str | list[str]) -> tuple[str, ...]:
+    return tuple(target) if isinstance(target, list) else (target,)

@@ -5,14 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from warmup_bench.contracts.errors import UserError
-from warmup_bench.data.logs.log import Aggregation, Log, Numbers, digest, number, require, require_unique
+from pydantic import BaseModel, ConfigDict
 
-FIELDS = (
-    *("doc_id", "doc", "target", "arguments", "resps", "filtered_resps", "filter", "metrics"),
-    *("doc_hash", "prompt_hash", "target_hash"),
-)
-"""What is no metric in a line; versions that don't list the metrics have them beside these."""
+from warmup_bench.contracts.errors import UserError
+from warmup_bench.data.logs.log import Aggregation, Log, Numbers, digest, number, require_unique, shaped
+
 AGGREGATIONS: dict[str, Aggregation] = {
     "perplexity": "perplexity",
     "word_perplexity": "perplexity",
@@ -22,6 +19,26 @@ AGGREGATIONS: dict[str, Aggregation] = {
 """Scores of log-likelihoods; each example has its log-likelihood, with words or bytes where these count."""
 SHOWN = 400
 """Characters of a prompt that are kept: its end, since few-shot examples come first."""
+
+
+class _Sample(BaseModel):
+    """A line: its metrics are extra fields."""
+
+    model_config = ConfigDict(extra="allow")
+    doc_id: int | str
+    doc: Any = None
+    target: Any = ""
+    arguments: dict[str, Any] | list[Any] = []
+    filtered_resps: Any = None
+    filter: str = "none"
+    metrics: list[str] | None = None
+    doc_hash: str | None = None
+    prompt_hash: str | None = None
+    target_hash: str | None = None
+
+    def value(self, metric: str) -> Any:
+        """What it has under a metric."""
+        return (self.model_extra or {}).get(metric)
 
 
 def is_samples(row: Any) -> bool:
@@ -47,17 +64,20 @@ def read_samples(path: Path, text: str) -> list[Log]:
         UserError: A line is no sample, or a document stands there twice under one filter.
     """
     task, date = task_and_date(path)
-    by_document: dict[Any, dict[str, Any]] = {}
-    numbers: dict[str, dict[Any, Numbers | None]] = {}
+    by_document: dict[int | str, _Sample] = {}
+    numbers: dict[str, dict[int | str, Numbers | None]] = {}
     seen = []
-    for place, row in _rows(path, text):
-        require(row, ["doc_id"], place, path)
-        name, filtered = row["doc_id"], str(row.get("filter") or "none")
-        seen.append(f"doc {name}" if filtered == "none" else f"doc {name}, filter {filtered}")
+    for place, line in _rows(path, text):
+        row = shaped(line, _Sample, place, path)
+        name, plain = row.doc_id, row.filter == "none"
+        seen.append(f"doc {name}" if plain else f"doc {name}, filter {row.filter}")
         by_document.setdefault(name, row)
-        for metric in row.get("metrics") or [key for key in row if key not in FIELDS]:
-            key = metric if filtered == "none" else f"{metric},{filtered}"
-            numbers.setdefault(key, {})[name] = _number(metric, row.get(metric))
+        metrics = (
+            [key for key in row.model_extra or {} if key != "resps"] if row.metrics is None else row.metrics
+        )
+        for metric in metrics:
+            key = metric if plain else f"{metric},{row.filter}"
+            numbers.setdefault(key, {})[name] = _number(metric, row.value(metric))
     require_unique(seen, path)
     names = sorted(by_document, key=lambda name: (isinstance(name, str), name))
     rows = [by_document[name] for name in names]
@@ -69,7 +89,7 @@ def read_samples(path: Path, text: str) -> list[Log]:
             task=task,
             ids=tuple(f"doc {name}" for name in names),
             documents=tuple(map(_document, rows)),
-            prompts=tuple(row.get("prompt_hash") or digest(_prompt(row)) for row in rows),
+            prompts=tuple(row.prompt_hash or digest(_prompt(row)) for row in rows),
             numbers={key: [of.get(name) for name in names] for key, of in numbers.items()},
             aggregations={
                 key: AGGREGATIONS[name] for key in numbers if (name := key.split(",")[0]) in AGGREGATIONS
@@ -97,25 +117,25 @@ def _number(metric: str, value: Any) -> Numbers | None:
     """A number; a log-likelihood and what it is counted over where the metric is a ratio of these."""
     if metric in AGGREGATIONS and isinstance(value, list) and len(value) == 2:
         first, weight = map(number, value)
-        return None if first is None or weight is None else (first[0], weight[0])
+        return (first[0], weight[0]) if first and weight and weight[0] > 0 else None
     return number(value)
 
 
-def _document(row: dict[str, Any]) -> str:
-    if "doc" in row:
-        return digest(row["doc"], str(row.get("target", "")))
-    return digest(row.get("doc_hash"), row.get("target_hash"))
+def _document(row: _Sample) -> str:
+    if row.doc is None:
+        return digest(row.doc_hash, row.target_hash)
+    return digest(row.doc, str(row.target))
 
 
-def _arguments(row: dict[str, Any]) -> list[list[Any]]:
+def _arguments(row: _Sample) -> list[list[Any]]:
     """The requests of a line: by name as they are written now, lists in former versions."""
-    arguments = row.get("arguments") or []
+    arguments = row.arguments
     if isinstance(arguments, dict):
         arguments = [list(one.values()) if isinstance(one, dict) else [one] for one in arguments.values()]
     return [list(one) if isinstance(one, list) else [one] for one in arguments]
 
 
-def _prompt(row: dict[str, Any]) -> str:
+def _prompt(row: _Sample) -> str:
     requests = _arguments(row)
     return str(requests[0][0]) if requests and requests[0] else ""
 
@@ -124,9 +144,9 @@ def _end(text: str) -> str:
     return text if len(text) <= SHOWN else f"…{text[-SHOWN:]}"
 
 
-def _choices(row: dict[str, Any]) -> list[str]:
+def _choices(row: _Sample) -> list[str]:
     """The options of a multiple-choice example, a request each; [] where the answer was written."""
-    answers = row.get("filtered_resps") or []
+    answers = row.filtered_resps if isinstance(row.filtered_resps, list) else []
     requests = _arguments(row)
     chosen = len(answers) == len(requests) and all(isinstance(one, list) and len(one) == 2 for one in answers)
     return (
@@ -134,15 +154,15 @@ def _choices(row: dict[str, Any]) -> list[str]:
     )
 
 
-def _target(row: dict[str, Any]) -> str:
+def _target(row: _Sample) -> str:
     """The target, by its text where it is the number of an option."""
-    target, choices = str(row.get("target", "")), _choices(row)
+    target, choices = str(row.target), _choices(row)
     return choices[int(target)] if target.isdecimal() and int(target) < len(choices) else target
 
 
-def _output(row: dict[str, Any]) -> str | None:
+def _output(row: _Sample) -> str | None:
     """What was written, or the likeliest option; None of a text that was only measured."""
-    answers = row.get("filtered_resps") or []
+    answers = row.filtered_resps if isinstance(row.filtered_resps, list) else []
     if choices := _choices(row):
         try:
             likely = [float(one[0]) for one in answers]

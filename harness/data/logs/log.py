@@ -2,13 +2,17 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ValidationError
 
 from warmup_bench.contracts.errors import UserError
 
+Model = TypeVar("Model", bound=BaseModel)
 Aggregation = Literal["mean", "perplexity", "bits"]
 """How numbers ``(x, weight)`` become a score: sum x / sum weight, exp of minus that, minus that in bits."""
 Numbers = tuple[float, float]
@@ -62,21 +66,27 @@ def number(value: Any) -> Numbers | None:
     """A logged value as a number; None where it is none, or not finite."""
     if not isinstance(value, int | float):
         return None
-    plain = float(value)
-    return (plain, 1.0) if abs(plain) < float("inf") else None
+    try:
+        plain = float(value)
+    except OverflowError:
+        return None
+    return (plain, 1.0) if math.isfinite(plain) else None
 
 
-def require(row: Any, keys: Sequence[str], place: str, path: Path) -> None:
-    """See that a part of a log is an object with these keys.
+def shaped(part: Any, model: type[Model], place: str, path: Path) -> Model:
+    """A part of a log as a model.
 
     Raises:
-        UserError: It is not.
+        UserError: It has another shape.
     """
-    absent = [key for key in keys if not isinstance(row, dict) or key not in row]
-    if absent:
+    try:
+        return model.model_validate(part)
+    except (ValidationError, RecursionError) as error:
+        first = error.errors()[0] if isinstance(error, ValidationError) else {"loc": (), "msg": str(error)}
+        where = ".".join(map(str, first["loc"])) or "all of it"
         raise UserError(
-            f"{path}: {place} has no {' or '.join(absent)}", hint="The log is cut off, or of another version."
-        )
+            f"{path}: {place}: {where}: {first['msg']}", hint="The log is cut off, or of another version."
+        ) from error
 
 
 def require_unique(ids: Sequence[str], path: Path) -> None:
