@@ -82,6 +82,8 @@ def score_command(
             )
         _fetch(wanted, [MetricContext(settings=settings)], console)
         return 0
+    if folder.is_file():
+        raise UserError(f"{folder} is a file and not a results folder", hint="Texts need --ref.")
     cells = decoded_cells(folder)
     contexts = [read_facts(cell, settings) for cell in cells]
     references = list(dict.fromkeys(wanted or [m for _, of_task in contexts for m in of_task]))

@@ -249,17 +249,26 @@ def _dataset(path: Path, form: Format, columns: Sequence[str], field: str, cache
 
 
 def _require_whole_rows(path: Path, width: int, *, tab: bool) -> None:
-    """See that every row has a cell a column: the library takes what a short row lacks for empty text.
+    """See that every row has a cell a column: the library takes what a short row lacks for empty text, and
+    leaves an empty line out, which in a table of one column may be an empty text.
 
     Raises:
-        UserError: One has another number.
+        UserError: One has another number, or an empty line stands between the rows of one column.
     """
     limit = csv.field_size_limit(2**31 - 1)  # an article is longer than the default
     try:
         with OPENERS.get(path.suffix, Path.open)(path, "rt", encoding="utf-8-sig", newline="") as file:
             form: dict[str, Any] = {"delimiter": "\t", "quoting": csv.QUOTE_NONE} if tab else {}
-            rows = filter(None, csv.reader(file, **form))
-            for number, row in enumerate(rows):
+            number, empty = -1, False
+            for row in csv.reader(file, **form):
+                if not row:
+                    empty = True
+                    continue
+                number += 1
+                if empty and width == 1:
+                    raise damaged(
+                        path, f"has an empty line before row {number}", 'Write "" for an empty text.'
+                    )
                 if len(row) != width:
                     problem = f"row {number}: the number of cells is {len(row)}, of columns {width}"
                     raise damaged(path, problem, "Quote cells that hold the separator or end a line.")

@@ -269,6 +269,7 @@ def test_errors_name_what_was_typed(call, files, arguments, message):
 def test_options_of_texts_need_references(call, files):
     code, _, error = call("score", "runs", "--labels", "A,B")
     assert (code, error) == (2, "error: --labels is for texts. Name their references with --ref.\n")
+    assert "mine is a file and not a results folder. Texts need --ref." in call("score", "mine")[2]
     for options, message in (
         (["--device", "cpu"], "texts are scored on a GPU where there is one (from --device)"),
         (["--set", "train.steps=2"], "train"),

@@ -165,3 +165,18 @@ def test_a_row_names_what_is_wrong_with_it(read, problem: str) -> None:
 def test_importing_the_package_imports_no_reader() -> None:
     code = "import sys, warmup_bench.data.tables; assert 'datasets' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_an_empty_line_of_one_column_may_be_an_empty_text(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.csv", "text\none\n\ntwo\n")
+    with pytest.raises(
+        UserError, match=r'a\.csv has an empty line before row 2 .*Write "" for an empty text'
+    ):
+        values(path, "text")
+    assert values(written(path, 'text\none\n""\ntwo\n\n'), "text") == [
+        {"text": "one"},
+        {"text": ""},
+        {"text": "two"},
+    ]
+    two = written(tmp_path / "b.csv", "a,b\n1,2\n\n3,4\n")
+    assert values(two, "a") == [{"a": "1"}, {"a": "3"}]
