@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """What a method may look at, detached from the graph.
+    """What a method may look at, detached from the graph; of sampled warmups without dropout.
 
     Attributes:
         lc: log p(c_i | x), [batch, samples], fp32; 0 where the method has no warmup.

@@ -152,8 +152,9 @@ def _training(costs: Costs, settings: Settings, method: Method, one: _Passes) ->
     n = settings.warmup.samples if sampled else 1
     scored = one.read + n * (one.write + one.after)
     direct = one.answer if settings.warmup.direct_weight else 0.0
+    undropped = sampled and settings.train.dropout > 0
     return Operations(
-        scored=costs.backward * (scored + direct) + (scored if method.reference else 0.0),
+        scored=costs.backward * (scored + direct) + scored * (method.reference + undropped),
         written=n * one.write if sampled else 0.0,
     )
 

@@ -203,6 +203,9 @@ def _cells(
                     warmup=method.value.warmup,
                     seed=seed,
                     matched=match,
+                    credit="without dropout"
+                    if method.value.warmup == "sampled" and way.train.dropout
+                    else "",
                     settings=way,
                     data=fingerprints[subset],
                     trained_as=card.subsets[subset].trained_as,

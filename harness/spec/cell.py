@@ -37,6 +37,9 @@ class Cell(BaseModel):
         default=None,
         description="id of that method's training; None in cells that came before it was part of a name",
     )
+    credit: Literal["", "without dropout"] = Field(
+        default="", description="how sampled warmups were weighed under dropout; empty: in the pass with it"
+    )
     settings: Settings
     data: str = Field(description="fingerprint of the examples after limits")
     trained_as: str = Field(default="", description="subset whose model is this one's too; empty: its own")
@@ -54,8 +57,9 @@ class Cell(BaseModel):
         What another method spends is a matched cell's budget, so that the id of that training stands here.
         """
         payload = self.model_dump(mode="json", exclude_none=True, exclude={"trained_as", "training_data"})
-        if not self.matched:
-            payload.pop("matched")
+        for key in ("matched", "credit"):
+            if not payload[key]:
+                payload.pop(key)
         if self.warmup == "none":
             payload["settings"].pop("warmup")
         else:
@@ -99,7 +103,7 @@ class Cell(BaseModel):
         for key in ("budget", "decode"):
             payload["settings"].pop(key)
         payload["settings"]["train"].pop("learning_rate")
-        for key in ("method", "warmup", "matched", "matched_training"):
+        for key in ("method", "warmup", "matched", "matched_training", "credit"):
             payload.pop(key, None)
         payload["code"].pop("method")
         return self._named(payload)

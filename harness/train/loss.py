@@ -73,7 +73,8 @@ def batch_loss(
         objective: The method and its warmup settings.
         draws: Uniform draws in [0, 1), [batch, samples, cap + 1]: the sampler's, and last the method's own.
         dropout: The model's rate. When it is 0 the inputs are encoded once, for sampling and scoring; when it
-            is not, sampling encodes them apart with dropout off, and lc is computed in the pass that has it.
+            is not, sampling encodes them apart with dropout off, and what is drawn is scored there for its
+            coefficients; lc and ly with their gradient are those of a pass that has it.
         turn: Where training stands; None: n warmups for every input, whatever the method's sampler.
     """
     method = objective.method
@@ -113,7 +114,9 @@ def _weighed(rounds: Rounds, noise: Tensor, direct: Tensor | None) -> Loss:
     method = objective.method
     weigh = objective.coefficients(1.0 if rounds.turn is None else rounds.turn.share)
     warmups = concatenate([part.warmups for part in scored])
-    lc, ly = (torch.cat(values) for values in ([p.lc for p in scored], [p.ly for p in scored]))
+    lc, ly, plain_lc, plain_ly = (
+        torch.cat([getattr(part, name) for part in scored]) for name in ("lc", "ly", "plain_lc", "plain_ly")
+    )
     ratio = torch.cat([torch.ones_like(p.ly) if p.ratio is None else p.ratio for p in scored])
     frozen = [part.lc_reference for part in scored if part.lc_reference is not None]
     lc_reference = torch.cat(frozen) if frozen else None
@@ -124,8 +127,8 @@ def _weighed(rounds: Rounds, noise: Tensor, direct: Tensor | None) -> Loss:
         n = rows.shape[1]
         group = warmups.select(rows.flatten())
         rollout = Rollout(
-            lc=lc[rows].detach(),
-            ly=ly[rows].detach(),
+            lc=plain_lc[rows],
+            ly=plain_ly[rows],
             lengths=group.lengths.view(-1, n),
             forced=~group.ended.view(-1, n) & (method.warmup != "none"),
             distinct=first_of_equals(group, n),

@@ -4,7 +4,8 @@ Without a sampler there is one round with n warmups an input. A :class:`warmup_b
 may begin with fewer, go on with some inputs only, and take warmups of an earlier step from memory.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -58,7 +59,7 @@ class Memory:
     def remember(self, keys: Sequence[int], warmups: Warmups, lc: Tensor) -> None:
         """Keep the warmups of the inputs, as many for each, with their log-probabilities now."""
         each = warmups.lengths.shape[0] // max(1, len(keys))
-        now = Warmups(warmups.tokens, warmups.lengths, warmups.ended, lc.detach())
+        now = Warmups(warmups.tokens, warmups.lengths, warmups.ended, lc)
         for place, key in enumerate(keys):
             rows = torch.arange(place * each, (place + 1) * each, device=lc.device)
             self.kept[key] = now.select(rows)
@@ -72,6 +73,8 @@ class Round:
         inputs: The input of each row, [rows], the rows of an input together.
         warmups: The warmups.
         lc, ly: Their log-probabilities with their graph, [rows].
+        plain_lc, plain_ly: The same without graph, and of a sampled warmup without dropout, [rows]: what
+            coefficients, samplers and importance weights are made of.
         lc_reference: log p(c|x) under the reference, [rows]; None unless asked for.
         ratio: Truncated importance weight of each row, [rows]; None: drawn from the model as it is.
     """
@@ -80,6 +83,8 @@ class Round:
     warmups: Warmups
     lc: Tensor
     ly: Tensor
+    plain_lc: Tensor
+    plain_ly: Tensor
     lc_reference: Tensor | None
     ratio: Tensor | None = None
 
@@ -128,11 +133,22 @@ class Rounds:
     _plain: State | None = None
 
     def score(self, inputs: Tensor, warmups: Warmups, each: int, *, then: Tensor | None = None) -> Round:
-        """Score ``each`` warmups of every input, [inputs]; ``then``: their log-probabilities when drawn."""
-        method = self.objective.method
-        part = self._pass(inputs, warmups, each, direct=method.warmup == "none", reference=self.reference)
+        """Score ``each`` warmups of every input, [inputs]; ``then``: their log-probabilities when drawn.
+
+        With dropout each row has a mask of its own, by which rows differ more than by their warmups: sampled
+        ones are scored a second time without dropout and gradient, and weighed by that.
+        """
+        method, reference = self.objective.method, self.reference
+        if self.dropout > 0 and method.warmup == "sampled":
+            with self._undropped() as state:
+                plain = self._pass(state, inputs, warmups, each, reference=reference)
+            part = self._pass(self.state, inputs, warmups, each)
+            part = replace(plain, lc=part.lc, ly=part.ly)
+        else:
+            direct = method.warmup == "none"
+            part = self._pass(self.state, inputs, warmups, each, direct=direct, reference=reference)
         if then is not None and method.sampler is not None:
-            part = replace(part, ratio=(part.lc.detach() - then).exp().clamp(max=method.sampler.clip))
+            part = replace(part, ratio=(part.plain_lc - then).exp().clamp(max=method.sampler.clip))
         self.scored.append(part)
         return part
 
@@ -140,16 +156,31 @@ class Rounds:
         """log p(y | x) of every input without a warmup, [batch]; none of the rounds."""
         every = torch.arange(self.batch.size, device=self.batch.source.device)
         nothing = no_warmups(self.batch.size, every.device)
-        return self._pass(every, nothing, 1, direct=True, reference=None).ly
+        return self._pass(self.state, every, nothing, 1, direct=True).ly
+
+    @contextmanager
+    def _undropped(self) -> Iterator[State]:
+        """The inputs as the model reads them without dropout, which it is without meanwhile, nor gradient."""
+        model, training = self.backbone.model, self.backbone.model.training
+        model.eval()
+        try:
+            with torch.no_grad():
+                if self.dropout > 0 and self._plain is None:
+                    self._plain = self.backbone.encode(self.batch.source, self.batch.mask)
+                    self.meter.read(self.source)
+                yield self.state if self._plain is None else self._plain
+        finally:
+            model.train(training)  # also where memory runs out: the step is then tried again
 
     def _pass(
         self,
+        state: State,
         inputs: Tensor,
         warmups: Warmups,
         each: int,
         *,
-        direct: bool,
-        reference: tuple[Backbone, State] | None,
+        direct: bool = False,
+        reference: tuple[Backbone, State] | None = None,
     ) -> Round:
         """Score ``each`` warmups of every input and count the operations.
 
@@ -157,43 +188,36 @@ class Rounds:
         """
         every = Rows.regular(inputs.shape[0], each, inputs.device)
         rows, scored, place = every, warmups, None
-        if self.dropout == 0 and each > 1 and not waits(inputs.device):
+        plain = state is self._plain
+        if (plain or self.dropout == 0) and each > 1 and not waits(inputs.device):
             kept, place = merge_equals(warmups, each)
             rows, scored = Rows.grouped(every.of[kept]), warmups.select(kept)
         part = _Part(self, inputs, direct)
         at_once = None if self.turn is None else self.turn.rows_at_once
-        lc, ly = part.scored(self.backbone, self.state, scored, rows, at_once)
+        lc, ly = part.scored(self.backbone, state, scored, rows, at_once)
         lc_reference = None
         if reference is not None:
             with torch.no_grad():
                 lc_reference, _ = part.scored(*reference, scored, rows, None)
         fed, positions = part.counted(scored, rows)
-        times = self.backbone.costs.backward + (reference is not None)
+        times = (1.0 if plain else self.backbone.costs.backward) + (reference is not None)
         self.meter.write(self.source[inputs][rows.of], fed, positions, times)
         if place is not None:
             lc, ly = lc[place], ly[place]
             lc_reference = None if lc_reference is None else lc_reference[place]
-        return Round(inputs.repeat_interleave(each), warmups, lc, ly, lc_reference)
+        of = inputs.repeat_interleave(each)
+        return Round(of, warmups, lc, ly, lc.detach(), ly.detach(), lc_reference)
 
     def draw(self, inputs: Tensor, draws: Tensor) -> Round:
         """Draw warmups for some inputs, [k], from uniform draws [k, each, cap], and score them."""
-        model, state = self.backbone.model, self.state
-        training = model.training
-        model.eval()
-        if self.dropout > 0:
-            if self._plain is None:
-                with torch.no_grad():
-                    self._plain = self.backbone.encode(self.batch.source, self.batch.mask)
-                self.meter.read(self.source)
-            state = self._plain
         each = draws.shape[1]
-        warmups = sample_warmups(
-            self.backbone,
-            self.of(inputs, state),
-            draws.flatten(0, 1),
-            temperature=self.objective.warmup.temperature,
-        )
-        model.train(training)
+        with self._undropped() as state:
+            warmups = sample_warmups(
+                self.backbone,
+                self.of(inputs, state),
+                draws.flatten(0, 1),
+                temperature=self.objective.warmup.temperature,
+            )
         written = warmups.lengths + warmups.ended  # the last one drawn is never fed back
         self.meter.write(self.source[inputs].repeat_interleave(each), written - 1, written.sum())
         return self.score(inputs, warmups, each)
@@ -264,7 +288,7 @@ def draw_rounds(rounds: Rounds, draws: Tensor) -> None:
         _recall(rounds, turn, draws[:, count - old : count], fresh, old)
     going = every
     while sampler.more is not None and count < n:
-        so_far = [part.ly.detach()[torch.isin(part.inputs, going)] for part in rounds.scored]
+        so_far = [part.plain_ly[torch.isin(part.inputs, going)] for part in rounds.scored]
         goes_on, each = sampler.more(torch.cat([ly.view(len(going), -1) for ly in so_far], dim=1), n)
         going, each = going[goes_on], min(each, n - count)
         if each <= 0 or going.numel() == 0:
@@ -283,4 +307,4 @@ def _recall(rounds: Rounds, turn: Turn, draws: Tensor, fresh: Round, old: int) -
     if not bool(met.all()):
         rounds.draw(every[~met], draws[~met])
     rows = torch.arange(fresh.inputs.shape[0], device=draws.device).view(len(every), -1)[:, :old].flatten()
-    turn.memory.remember(turn.keys, fresh.warmups.select(rows), fresh.lc[rows])
+    turn.memory.remember(turn.keys, fresh.warmups.select(rows), fresh.plain_lc[rows])

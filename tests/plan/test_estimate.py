@@ -169,6 +169,9 @@ def test_operations_by_hand() -> None:
     assert counted("sft") == (3 * sft, sft)
     planned = 3 * (read + 4 * (write + after)) + 4 * write
     assert counted("warmup") == (planned, read + write + after)
+    dropped = {"dropout": 0.1}  # encoded, and scored for the credit, once more
+    assert counted("warmup", train=dropped)[0] == planned + read + 4 * (write + after)
+    assert counted("sft", train=dropped)[0] == 3 * sft
     once = 3 * (read + write + after)
     for samples in (1, 4):
         warmup = {"samples": samples, "max_tokens": 2}

@@ -193,6 +193,15 @@ def test_a_matched_cell_of_an_older_version_is_read_and_named_as_it_was() -> Non
     assert {today.id, today.training_id}.isdisjoint({sft.id, sft.training_id})
 
 
+def test_a_cell_says_that_its_credit_is_without_dropout() -> None:
+    """One of an older version, whose credit was not, is another cell and is named as it was."""
+    dropped = settings(train={"dropout": 0.1})
+    before, now = cell(settings=dropped), cell(settings=dropped, credit="without dropout")
+    assert "credit" not in before.identity()
+    assert {before.id, before.training_id}.isdisjoint({now.id, now.training_id})
+    assert before.warm_start_id == now.warm_start_id
+
+
 def test_methods_may_have_settings_and_a_later_list_chooses_among_them() -> None:
     rate = {"train": {"learning_rate": 0.1}}
     spec = make_spec({"task": "wmt", "methods": {"sft": {}, "warmup": rate}}, "a test")

@@ -26,6 +26,7 @@ from warmup_bench.contracts.errors import UserError
 from warmup_bench.contracts.method import Coefficients, Method
 from warmup_bench.contracts.settings import Budget, Train, Warmup
 from warmup_bench.models.batching import Encoded, training_order
+from warmup_bench.models.costs import Meter
 from warmup_bench.models.state import SpecialTokens
 from warmup_bench.train import loop, optimizer
 from warmup_bench.train import rounds as rounds_module
@@ -174,16 +175,16 @@ def record(monkeypatch, name, module=loop):
 
 
 @pytest.mark.parametrize("name", ["t5", "llama"])
-def test_dropout_is_off_while_sampling_and_on_while_scoring(name, monkeypatch):
+def test_dropout_is_on_for_the_gradient_alone(name, monkeypatch):
+    """Off where warmups are drawn and where they are weighed, as if the model had none."""
     dropped, plain = make(name, dropout=0.5), make(name)
     sources = [source_of(plain, x) for x, _ in PAIRS]
     batch = batch_of(sources, [y for _, y in PAIRS])
     draws = draws_of(torch.rand(len(PAIRS), 3, 4, generator=torch.Generator().manual_seed(0)))
     objective = Objective(warmup.METHOD, WARMUP)
     calls = record(monkeypatch, "sample_warmups", rounds_module)
-    monkeypatch.setattr(
-        rounds_module, "merge_equals", every_row
-    )  # with dropout equal warmups are not the same row
+    # With dropout equal warmups are not the same row.
+    monkeypatch.setattr(rounds_module, "merge_equals", every_row)
     losses = []
     for backbone, rate in ((dropped, 0.5), (dropped, 0.5), (plain, 0.0)):
         backbone.model.train()
@@ -193,12 +194,18 @@ def test_dropout_is_off_while_sampling_and_on_while_scoring(name, monkeypatch):
     assert torch.equal(first.tokens, second.tokens)
     assert torch.equal(first.tokens, without.tokens)
     torch.testing.assert_close(first.logp, without.logp, atol=1e-5, rtol=0)
-    assert not torch.allclose(losses[0].rollout.ly, losses[1].rollout.ly)  # the pass that is scored has it
-    # Without dropout the policy that is scored is the one that sampled.
-    torch.testing.assert_close(losses[2].rollout.lc.flatten(), without.logp, atol=1e-5, rtol=0)
-    # Sampling apart encodes the inputs once more.
-    source = batch.mask.sum(dim=1).numpy()
-    assert losses[0].flops - losses[2].flops == pytest.approx(plain.costs.encode(source))
+    for part in ("credit", "likelihood"):  # the pass with a gradient has it
+        assert not torch.allclose(getattr(losses[0], part), getattr(losses[1], part))
+    torch.testing.assert_close(losses[0].rollout.lc.flatten(), without.logp, atol=1e-5, rtol=0)
+    credit = torch.stack([objective.method.coefficients(loss.rollout).a.flatten() for loss in losses])
+    assert credit.corrcoef().min() > 1 - 1e-5 and credit[2].std() > 0.03
+    # Inputs are encoded once more, and their rows read once more.
+    again = Meter(plain.costs)
+    source, target = batch.mask.sum(dim=1), batch.target_lengths.repeat_interleave(3)
+    again.read(source)
+    predicted = (first.lengths + first.ended + target).sum()
+    again.write(source.repeat_interleave(3), first.lengths + target, predicted)
+    assert float(losses[0].flops - losses[2].flops) == pytest.approx(float(again.flops))
 
 
 def test_methods_of_a_seed_meet_the_same_batches(monkeypatch, tmp_path):
