@@ -94,6 +94,13 @@ class Train(_Section):
         default=False,
         description="the same numbers twice on one GPU, at a price; on at scale mini. A CPU's always are",
     )
+    max_skipped: float = Field(
+        default=0.01,
+        ge=0,
+        le=1,
+        description="share of the steps that may be lost to a loss or gradient that is not finite, else a "
+        "training fails; two may always be lost, and never more than 20",
+    )
     log_every: int = Field(default=10, ge=1, description="steps between two lines of a training's log")
     eval_every: int = Field(
         default=50,

@@ -34,5 +34,6 @@ def row_cost(results: Sequence[Result], baseline: Sequence[Result]) -> Cost | No
         trainable=largest("trainable"),
         parameters=largest("parameters"),
         truncated=largest("truncated"),
+        skipped=largest("skipped_steps"),
         times_baseline=sum(spent[key] for key in both) / under if under else None,
     )

@@ -117,6 +117,7 @@ class Cost:
         peak_memory: Largest peak of any cell, in bytes.
         trainable, parameters: Of the model.
         truncated: Most examples of any cell whose source or target was cut.
+        skipped: Most steps of any cell that were dropped for a loss or gradient that was not finite.
         times_baseline: ``train_flops`` over those of the group's baseline; None without one.
     """
 
@@ -130,6 +131,7 @@ class Cost:
     trainable: int
     parameters: int
     truncated: int
+    skipped: int
     times_baseline: float | None
 
 

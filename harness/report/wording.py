@@ -121,6 +121,7 @@ def notes(
             *_apart(blocks),
             *_warmups(blocks),
             *_cut(groups),
+            *_skipped(groups),
             *said,
         ),
         tests=_tests(groups, columns, stats),
@@ -169,6 +170,21 @@ def _cut(groups: Sequence[Group]) -> Iterable[str]:
     most = max((row.cost.truncated for group in groups for row in group.rows if row.cost), default=0)
     if most:
         yield f"Up to {most:,} examples of a cell, in training or test, were cut to the token limits."
+
+
+def _skipped(groups: Sequence[Group]) -> Iterable[str]:
+    """The rows that have lost steps: they have learned in fewer than they have spent."""
+    lost = [
+        f"{_place(group, row, groups)} {row.cost.skipped:,} of {row.cost.steps:,.0f}"
+        for group in groups
+        for row in group.rows
+        if row.cost and row.cost.skipped
+    ]
+    if lost:
+        yield (
+            "Steps skipped because the loss or its gradient was not finite, the most of any cell: "
+            f"{', '.join(lost)}."
+        )
 
 
 def _tests(groups: Sequence[Group], columns: Sequence[Column], stats: Stats) -> tuple[str, ...]:
@@ -222,7 +238,7 @@ def _missing(groups: Sequence[Group], columns: Sequence[Column]) -> Iterable[str
     reasons: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for group in groups:
         for row in group.rows:
-            place = f"{group.name} · {row.method}" if len(groups) > 1 else row.method
+            place = _place(group, row, groups)
             for column in columns:
                 cell = row.cells[column.key]
                 if isinstance(cell, Missing):
@@ -236,6 +252,11 @@ def _missing(groups: Sequence[Group], columns: Sequence[Column]) -> Iterable[str
     for reason, places in reasons.items():
         where = "; ".join(f"{place} · {', '.join(names)}" for place, names in places.items())
         yield f"{where}: {reason}."
+
+
+def _place(group: Group, row: Row, groups: Sequence[Group]) -> str:
+    """A row's name in its table."""
+    return f"{group.name} · {row.method}" if len(groups) > 1 else row.method
 
 
 def _by_value(values: Iterable[tuple[str, str, str]]) -> tuple[tuple[str, str], ...]:

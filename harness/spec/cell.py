@@ -13,7 +13,7 @@ from warmup_bench.contracts.task import Scale
 
 HASH_VERSION = 1
 """Raise it when the harness changes the numbers of an unchanged spec: older cells are then remade."""
-NO_NUMBER = ("log_every", "eval_every", "eval_examples", "checkpoint_every", "deterministic")
+NO_NUMBER = ("log_every", "eval_every", "eval_examples", "checkpoint_every", "deterministic", "max_skipped")
 """Keys of ``train`` that change no number of a model."""
 
 LATER = ("format_share", "direct_weight", "credit")

@@ -29,8 +29,8 @@ from warmup_bench.train.optimizer import make_optimizer, rate, update
 from warmup_bench.train.rounds import Memory, Turn
 from warmup_bench.train.weights import Weights
 
-MAX_SKIPPED = 20
-"""Steps with a non-finite loss or gradient that a cell may skip; at one more it gives up."""
+FORGIVEN, MAX_SKIPPED = 2, 20
+"""Steps with a non-finite loss or gradient that a training may skip however short, and however long it is."""
 OF_WARMUPS = ("ess", "warmup_length", "forced", "samples")
 """Figures that a method without warmups has nothing to say with."""
 SPENT = ("flops", "warmup_tokens")
@@ -93,7 +93,7 @@ def train(
         What all ranks have spent together, in rank 0's seconds and with the highest peak of memory.
 
     Raises:
-        TrainingError: The loss or its gradient was not finite for more than ``MAX_SKIPPED`` steps.
+        TrainingError: The loss or its gradient was not finite in more steps than ``max_skipped`` allows.
         UserError: A checkpoint can't be written, the ranks see different ones, or the outlay alone takes the
             budget.
     """
@@ -227,7 +227,7 @@ class _Training:
         operations.
 
         Raises:
-            TrainingError: The loss or its gradient was not finite for more than ``MAX_SKIPPED`` steps.
+            TrainingError: The loss or its gradient was not finite in too many steps.
         """
         settings, group, ledger = self.settings, self.group, self.ledger
         step = ledger.steps + 1
@@ -253,6 +253,9 @@ class _Training:
         self.share = self.budget.share(
             steps=step, flops=ledger.train_flops, seconds=self.seconds, tokens=ledger.target_tokens
         )
+        if self.share >= 1:
+            self.settle()
+            self._require_steps(step, step)
 
     def settle(self) -> None:
         """Read what the device knows of the steps since the last time.
@@ -324,10 +327,21 @@ class _Training:
 
     def _skip(self, step: int) -> None:
         self.ledger.skipped_steps += 1
-        if self.ledger.skipped_steps > MAX_SKIPPED:
+        self._require_steps(step, self.budget.steps)
+
+    def _require_steps(self, step: int, steps: int | None) -> None:
+        """See that not too many of the steps so far were skipped, for a training of ``steps`` steps.
+
+        Raises:
+            TrainingError: More than it may lose; than any may where its length is not known yet.
+        """
+        share = MAX_SKIPPED if steps is None else self.settings.max_skipped * steps
+        most = min(MAX_SKIPPED, max(FORGIVEN, int(share)))
+        if self.ledger.skipped_steps > most:
             last = {"learning_rate": self.window[-1]["learning_rate"], "last_steps": self.window[-5:]}
             raise TrainingError(
-                f"the loss was not finite in {self.ledger.skipped_steps} of {step} steps",
+                f"the loss or its gradient was not finite in {self.ledger.skipped_steps} of {step} steps, "
+                f"and {most} may be lost (train.max_skipped={self.settings.max_skipped:g})",
                 origin=self.origin,
                 hint="Lower train.learning_rate, or set train.dtype=float32.",
                 diagnostics=last | self.ledger.to_dict(),

@@ -286,7 +286,7 @@ def test_failing_methods_do_not_take_the_others(finished: tuple[Path, list[str],
     arguments += ["--budget", "steps=30", "--set", "warm_start.steps=0"]
     done = invoke(*arguments, "--out", "failing", cwd=place)
     assert done.returncode == 1, done.stdout + done.stderr
-    for part in ("no such luck", "not that way", "not finite in 21 of 21 steps", "3 of 6 cells failed"):
+    for part in ("no such luck", "not that way", "not finite in 3 of 3 steps", "3 of 6 cells failed"):
         assert part in done.stdout
     assert "chrF++" in done.stdout  # the table of the others
     kept = failures(place / "failing")
@@ -298,8 +298,10 @@ def test_failing_methods_do_not_take_the_others(finished: tuple[Path, list[str],
     assert "in coefficients" in str(kept["raising"]["traceback"])
     diagnostics = kept["diverging"]["diagnostics"]
     assert isinstance(diagnostics, dict)
-    assert diagnostics["skipped_steps"] == 21
-    assert [step["grad_norm"] for step in diagnostics["last_steps"]] == [None]  # since the log's last line
+    assert diagnostics["skipped_steps"] == 3
+    assert [step["grad_norm"] for step in diagnostics["last_steps"]] == 3 * [
+        None
+    ]  # since the log's last line
     assert len(list((place / "failing" / "cells").glob("*/decode"))) == 3
 
 

@@ -1,4 +1,5 @@
 import statistics
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from warmup_bench.comparison import Comparison
 from warmup_bench.contracts.errors import UserError
 from warmup_bench.report.build import build_tables
 from warmup_bench.report.layouts import LAYOUTS, layout, metric_keys
+from warmup_bench.report.render import rendered
 from warmup_bench.report.table import Gain, MeanScore, Missing, Table
 from warmup_bench.store.results import read_results
 
@@ -238,6 +240,22 @@ def test_what_was_cut_and_what_metrics_say_is_told(tmp_path: Path) -> None:
         "Up to 12 examples of a cell, in training or test, were cut to the token limits.",
         "BLEU: 1 empty text scores 0 (in 1 of 1 cells).",
     )
+
+
+def test_skipped_steps_are_told(tmp_path: Path) -> None:
+    for method, seed in product(("sft", "warmup", "filler"), (0, 1)):
+        store_cell(tmp_path, method, seed, 20)
+    results = read_results(tmp_path)
+    for result in results:
+        lost = {"sft": (1, 0), "warmup": (2, 5), "filler": (0, 0)}[result.cell.method]
+        result.ledger.update(steps=1200, skipped_steps=lost[result.cell.seed])
+    tables = build_tables(results, STATS)
+    assert tables[0].notes.reading[1:] == (
+        "Steps skipped because the loss or its gradient was not finite, the most of any cell: "
+        "sft 1 of 1,200, warmup 5 of 1,200.",
+    )
+    for name in ("text", "md", "latex", "html", "json"):
+        assert "warmup 5 of 1,200" in " ".join(rendered(tables, results, (), name).split()), name
 
 
 def test_metrics_are_found_by_key_or_name() -> None:

@@ -22,7 +22,7 @@ from tiny import (
 )
 from warmup_bench.baselines import sft, warmup
 from warmup_bench.baselines.samplers import replay
-from warmup_bench.contracts.errors import UserError
+from warmup_bench.contracts.errors import TrainingError, UserError
 from warmup_bench.contracts.method import Coefficients, Method
 from warmup_bench.contracts.settings import Budget, Train, Warmup
 from warmup_bench.models.batching import Encoded, training_order
@@ -32,7 +32,7 @@ from warmup_bench.train import loop, optimizer
 from warmup_bench.train import rounds as rounds_module
 from warmup_bench.train.fit import Fit
 from warmup_bench.train.ledger import Outlay
-from warmup_bench.train.loop import MAX_SKIPPED, train
+from warmup_bench.train.loop import train
 from warmup_bench.train.loss import batch_loss
 from warmup_bench.train.objective import Objective
 from warmup_bench.train.rounds import Memory, Turn
@@ -451,13 +451,28 @@ def test_a_step_with_a_loss_that_is_not_finite_is_skipped_and_counted(tmp_path):
     assert not any(torch.equal(weights[key], start[key]) for key in start if "DenseReluDense" in key)
 
 
-@pytest.mark.filterwarnings("ignore:Detected call of `lr_scheduler.step")
-def test_a_cell_gives_up_after_too_many_skipped_steps(tmp_path):
-    every = set(range(1, MAX_SKIPPED + 2))
-    _, _, ledger = trained("llama", failing(every - {1}), tmp_path, steps=MAX_SKIPPED + 1)
-    assert ledger.skipped_steps == MAX_SKIPPED
-    with pytest.raises(UserError, match=f"not finite in {MAX_SKIPPED + 1} of {MAX_SKIPPED + 1} steps"):
-        trained("llama", failing(every), tmp_path, steps=MAX_SKIPPED + 50)
+@pytest.mark.parametrize(
+    ("steps", "share", "most"),
+    [(5, 0.01, 2), (20, 0.2, 4), (20, 0.0, 2), (30, 1.0, 20)],
+    ids=["two are forgiven", "a share", "two without a share", "never more than 20"],
+)
+def test_a_training_that_loses_too_many_steps_fails(steps, share, most, tmp_path):
+    settings = SETTINGS.model_copy(update={"max_skipped": share})
+    for budget in (
+        Budget(steps=steps),
+        Budget(tokens=steps * 4),
+    ):  # four targets of one token: it is known at last
+        options = {"pairs": [([4], [])] * 4, "settings": settings, "budget": budget}
+        _, _, ledger = trained("llama", failing(set(range(most))), tmp_path, **options)
+        assert (ledger.steps, ledger.skipped_steps) == (steps, most - 1)
+        _, _, ledger = trained("llama", failing(set(range(1, most + 1))), tmp_path, **options)
+        assert ledger.skipped_steps == most
+        with pytest.raises(
+            TrainingError, match=f"and {most} may be lost .train.max_skipped={share:g}"
+        ) as told:
+            trained("llama", failing(set(range(most + 2))), tmp_path, **options)
+        assert told.value.diagnostics["skipped_steps"] == most + 1
+        assert told.value.diagnostics["steps"] == (most + 1 if budget.steps or most == 20 else steps)
 
 
 def test_cells_of_different_precision_share_a_process(tmp_path):

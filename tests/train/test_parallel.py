@@ -205,7 +205,7 @@ def test_all_ranks_give_up_together(tmp_path):
             return error.diagnostics["steps"]
         return None
 
-    assert in_ranks(2, work) == [loop.MAX_SKIPPED + 1] * 2
+    assert in_ranks(2, work) == [loop.FORGIVEN + 1] * 2
 
 
 def test_ranks_stop_by_the_clock_of_the_first(tmp_path, monkeypatch):
