@@ -63,7 +63,9 @@ class WarmStart(_Section):
     """The shared start of all methods of a seed: supervised steps on the direct path."""
 
     steps: int = Field(default=500, ge=0, description="0: methods start from the backbone as it is")
-    learning_rate: float = Field(default=1e-3, gt=0, description="its peak, by train.schedule")
+    learning_rate: float | None = Field(
+        default=None, gt=0, description="its peak, by train.schedule; None: train.learning_rate"
+    )
 
 
 class Train(_Section):

@@ -104,7 +104,7 @@ def run_warm_start(job: Job, report: Report, group: RankGroup = ALONE) -> None:
             Objective(direct, settings.warmup),
             settings.train,
             budget=Budget(steps=settings.warm_start.steps),
-            learning_rate=settings.warm_start.learning_rate,
+            learning_rate=settings.warm_start.learning_rate or settings.train.learning_rate,
             seed=cell.seed,
             log=make_folder(work) / LOG,
             report=lambda done, total, figures: report("warm start", done, total, figures),

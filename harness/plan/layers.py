@@ -8,9 +8,12 @@ from warmup_bench.contracts.method import Method
 from warmup_bench.contracts.settings import Settings
 from warmup_bench.spec.spec import RunSpec, make_settings, merge
 
+UNREAD_RATE = 1e-3
+"""Learning rate of a warm start of no steps: what stood there before it had a default of its own."""
+
 
 def resolve(origin: str, device: str, *layers: Mapping[str, Any]) -> Settings:
-    """Merged settings, with "auto" resolved.
+    """Merged settings, with "auto" and the warm start's learning rate resolved.
 
     Raises:
         UserError: They are not valid, or ask for adapters on a warm start.
@@ -22,7 +25,16 @@ def resolve(origin: str, device: str, *layers: Mapping[str, Any]) -> Settings:
             origin=origin,
             hint="Adapters stand on the checkpoint as it is.",
         )
-    return _with_dtype(merged, device)
+    return _with_dtype(_with_rate(merged), device)
+
+
+def _with_rate(settings: Settings) -> Settings:
+    """What a warm start is named by says its learning rate, whatever that of the methods after it."""
+    start = settings.warm_start
+    if start.learning_rate is not None:
+        return settings
+    rate = settings.train.learning_rate if start.steps else UNREAD_RATE
+    return settings.model_copy(update={"warm_start": start.model_copy(update={"learning_rate": rate})})
 
 
 def decoded(spec: RunSpec, method: Method, settings: Settings) -> list[Settings]:

@@ -164,9 +164,11 @@ def _merge_settings(spec: RunSpec, names: Names, device: str) -> _Merged:
         scale = {"train": {"deterministic": names.scale == "mini"}}
         layers = scale, names.scale_card.settings, preset.value.settings, spec.sections(), section
         shared.append(resolve(f"settings of {reference}", device, *layers))
+        # A method's own learning rate is none of the warm start, which it shares with the others.
+        start = {"warm_start": {"learning_rate": shared[-1].warm_start.learning_rate}}
         for (name, method), of_method in zip(names.methods.items(), spec.methods.values(), strict=True):
             origin = f"settings of {reference}, methods.{name}"
-            merged = resolve(origin, device, *layers, of_method)
+            merged = resolve(origin, device, *layers, start, of_method)
             of_methods[reference, name] = decoded(spec, method.value, merged)
     limits = {settings.limit for settings in (*shared, *(ways[0] for ways in of_methods.values()))}
     if len(limits) > 1:

@@ -6,11 +6,14 @@ import pytest
 import yaml
 
 from plugin_files import planned, write_plugins, write_two_test_sets
+from warmup_bench.comparison.paper import paper_tables
 from warmup_bench.contracts.errors import UserError
+from warmup_bench.contracts.registry import backbones
 from warmup_bench.contracts.settings import Limit
 from warmup_bench.contracts.task import Splits, numbered
 from warmup_bench.execution.runner import spec_text
 from warmup_bench.plan.jobs import outstanding
+from warmup_bench.plan.layers import resolve
 from warmup_bench.plan.plan import Plan, make_plan
 from warmup_bench.spec.spec import make_spec
 
@@ -37,6 +40,33 @@ def test_the_backbone_wins_over_the_task_and_the_spec_over_both(tmp_path: Path) 
     assert settings.warm_start.steps == 12  # the preset
     assert settings.train.max_grad_norm == 1.0  # the default
     assert settings.train.dtype == "float32"  # "auto" is resolved before anything is hashed
+
+
+def test_a_warm_start_learns_as_fast_as_its_methods_unless_told(tmp_path: Path) -> None:
+    files = write_plugins(tmp_path)
+    path = Path(files["backbone"])
+    path.write_text(path.read_text(encoding="utf-8").replace(', "learning_rate": 0.03', ""), encoding="utf-8")
+
+    def rates(**more: Any) -> list[tuple[float, float | None]]:
+        content = {"task": files["task"], "backbones": [files["backbone"]], "seeds": 1, **more}
+        cells = make_plan(make_spec(content, "a test")).cells
+        assert len({cell.warm_start_id for cell in cells}) == 1
+        return [(c.settings.train.learning_rate, c.settings.warm_start.learning_rate) for c in cells]
+
+    assert rates() == [(0.01, 0.01)] * 2  # the preset's
+    assert rates(train={"learning_rate": 0.5}) == [(0.5, 0.5)] * 2
+    own = {"sft": {}, "warmup": {"train": {"learning_rate": 0.2}}}
+    assert rates(methods=own) == [(0.01, 0.01), (0.2, 0.01)]  # one start for both
+    assert rates(warm_start={"learning_rate": 0.7}, methods=own) == [(0.01, 0.7), (0.2, 0.7)]
+    assert rates(warm_start={"steps": 0}) == [(0.01, 1e-3)] * 2  # unread: such cells keep their names
+
+
+def test_no_checkpoint_is_started_faster_than_it_is_trained() -> None:
+    for study in paper_tables():
+        for backbone in study.spec.backbones:
+            preset = backbones().load(backbone).value.settings
+            settings = resolve("a test", "cpu", preset, study.spec.sections())
+            assert settings.warm_start.learning_rate == settings.train.learning_rate, study.name
 
 
 def test_limits_cut_every_split_and_change_the_fingerprint(tmp_path: Path) -> None:

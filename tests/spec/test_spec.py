@@ -21,7 +21,7 @@ def cell(**changes: object) -> Cell:
         "method": "warmup",
         "warmup": "sampled",
         "seed": 0,
-        "settings": Settings(),
+        "settings": settings(),
         "data": "abc",
         "code": {"task": "1", "backbone": "1", "method": "1"},
     }
@@ -29,7 +29,7 @@ def cell(**changes: object) -> Cell:
 
 
 def settings(**layer: dict[str, object]) -> Settings:
-    return make_settings("a test", layer)
+    return make_settings("a test", {"warm_start": {"learning_rate": 1e-3}}, layer)  # a plan resolves it
 
 
 @pytest.mark.parametrize(
