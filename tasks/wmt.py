@@ -110,6 +110,16 @@ def _mini(subset: str) -> Splits:
 _REAL = f"trained on News Commentary v11 (hub {NEWS.pinned}); FLORES+ dev and devtest (hub {FLORES.pinned})"
 _REAL_LICENCE = "training: not stated; FLORES+: CC-BY-SA-4.0"
 
+
+def _lengths(warmup: int) -> dict[str, dict[str, int]]:
+    """Token limits of sources, outputs and warmups, which the paper's tables are run with too."""
+    return {
+        "train": {"max_source_tokens": 128, "max_target_tokens": 128},
+        "warmup": {"max_tokens": warmup},
+        "decode": {"max_tokens": 128},
+    }
+
+
 TASK = Task(
     card=TaskCard(
         name="wmt",
@@ -136,7 +146,11 @@ TASK = Task(
                 licence=_REAL_LICENCE,
                 access="its terms come first",
                 backbone="mt5-small",
-                settings={"limit": {"train": 20_000, "validation": 500}, "budget": {"steps": 2000}},
+                settings={
+                    "limit": {"train": 20_000, "validation": 500},
+                    "budget": {"steps": 2000},
+                    **_lengths(12),
+                },
             ),
             "paper": ScaleCard(
                 data=f"{_REAL}; 223,153 pairs for German, 209,479 French, 190,104 Russian, 69,206 Chinese",
@@ -144,7 +158,7 @@ TASK = Task(
                 licence=_REAL_LICENCE,
                 access="its terms come first",
                 backbone="mt5-base",
-                settings={"budget": {"steps": 20_000}},
+                settings={"budget": {"steps": 20_000}, **_lengths(16)},
             ),
         },
     ),

@@ -147,6 +147,7 @@ TASK = Task(
                     "limit": {"train": 20_000, "validation": 500, "test": 2000},
                     "budget": {"steps": 2000},
                     "train": _ARTICLES,
+                    "warmup": {"max_tokens": 12},
                 },
             ),
             "paper": ScaleCard(
@@ -154,7 +155,7 @@ TASK = Task(
                 sizes=(204_045, 11_332, 11_334),
                 licence="not stated; articles © BBC",
                 backbone="t5-base",
-                settings={"budget": {"steps": 20_000}, "train": _ARTICLES},
+                settings={"budget": {"steps": 20_000}, "train": _ARTICLES, "warmup": {"max_tokens": 16}},
             ),
         },
     ),

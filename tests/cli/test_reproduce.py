@@ -19,12 +19,14 @@ from warmup_bench.comparison.paper import (
     read_paper_table,
 )
 from warmup_bench.contracts.errors import UserError
+from warmup_bench.contracts.registry import backbones
 from warmup_bench.contracts.settings import Lora
 from warmup_bench.data.registry import tasks
 from warmup_bench.models.presets import T5_BASE
 from warmup_bench.models.shapes import shape_costs
 from warmup_bench.plan.costs import WRITING, Device
 from warmup_bench.plan.forecast import forecast
+from warmup_bench.plan.layers import resolve
 from warmup_bench.plan.selection import choose_scale, choose_subsets
 from warmup_bench.report.numbers import flops
 from warmup_bench.spec.spec import make_spec
@@ -52,6 +54,32 @@ def test_a_spec_is_runnable_and_says_what_is_the_papers(name: str) -> None:
         text = study.path.read_text(encoding="utf-8")
         assert "aper's:" in text or "Of the paper" in text
         assert "ur choice" in text or "OUR CHOICE" in text
+
+
+@pytest.mark.parametrize("scale", ["small", "paper"])
+@pytest.mark.parametrize("name", ["translation", "logic", "summarisation", "decoder-only"])
+def test_a_table_and_a_run_of_its_task_have_the_same_limits(name: str, scale: str) -> None:
+    """They stand on the card: a spec with others would be another experiment of one name."""
+    spec = read_paper_table(name, scale).spec
+    assert not (spec.train or spec.warmup or spec.decode or spec.limit)
+    limits = tasks().load(spec.task).value.card.scales[scale].settings
+    for backbone in spec.backbones:
+        preset = backbones().load(backbone).value.settings
+        ran = resolve("a test", "cpu", limits, preset)
+        lengths = (*ran.train.token_limits, ran.warmup.max_tokens, ran.decode.max_tokens)
+        assert lengths == LENGTHS[name, scale]
+
+
+LENGTHS = {
+    ("translation", "small"): (128, 128, 12, 128),
+    ("translation", "paper"): (128, 128, 16, 128),
+    ("logic", "small"): (512, 8, 16, 4),
+    ("logic", "paper"): (512, 8, 32, 4),
+    ("summarisation", "small"): (512, 64, 12, 64),
+    ("summarisation", "paper"): (512, 64, 16, 64),
+    ("decoder-only", "small"): (512, 8, 16, 4),
+    ("decoder-only", "paper"): (512, 8, 32, 4),
+}
 
 
 def test_the_papers_backbones_and_directions() -> None:
