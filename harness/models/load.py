@@ -339,7 +339,7 @@ def _wrap(
         mark = mark or ADDED_SEPARATOR
         tokenizer.add_special_tokens({"additional_special_tokens": [mark]})
         if len(tokenizer) > model.get_input_embeddings().weight.shape[0]:
-            model.resize_token_embeddings(len(tokenizer))
+            _resize(model, len(tokenizer))
         vocabulary = tokenizer.get_vocab()
     _freeze_unsaved(model)
     eos = tokenizer.eos_token_id
@@ -366,6 +366,18 @@ def _wrap(
     if start:
         return EncoderDecoder(model, tokenizer, tokens, costs, prefix=prefix, suffix=suffix, start=start)
     return DecoderOnly(model, tokenizer, tokens, costs, prefix=prefix, suffix=suffix)
+
+
+def _resize(model: Any, vocabulary: int) -> None:
+    """Give a model rows for new tokens; its head stays tied to its embeddings, or of its own.
+
+    The configuration of every T5 and mT5 says tied in transformers 5.24, by which resizing goes.
+    """
+    config, said = model.config, model.config.tie_word_embeddings
+    tied = model.get_output_embeddings().weight is model.get_input_embeddings().weight
+    config.tie_word_embeddings = tied
+    model.resize_token_embeddings(vocabulary)
+    config.tie_word_embeddings = said
 
 
 def _freeze_unsaved(model: Any) -> None:

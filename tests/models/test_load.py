@@ -156,7 +156,7 @@ def test_dropout_is_what_was_asked_for(saved):
 # A checkpoint as someone else would have saved it: no separator, and no pad token.
 
 
-def foreign(folder, *, model_type, special=(), **settings):
+def foreign(folder, *, model_type, special=(), edit=None, **settings):
     """Save a GPT-2 or T5 with a word-level tokenizer and an eos token; ``special`` are reserved tokens."""
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import AutoConfig, PreTrainedTokenizerFast
@@ -172,6 +172,8 @@ def foreign(folder, *, model_type, special=(), **settings):
     ).save_pretrained(folder)
     torch.manual_seed(1)
     model = model_of(AutoConfig.for_model(model_type, vocab_size=len(words), **settings))
+    if edit is not None:
+        edit(model)
     model.save_pretrained(folder)
     return model, len(words)
 
@@ -196,6 +198,40 @@ def test_a_checkpoint_without_a_reserved_token_gets_a_separator(tmp_path):
     loaded = load_backbone(str(tmp_path / "ours"))
     assert loaded.tokens == backbone.tokens
     assert (loaded.prefix, loaded.suffix) == ([], [4])
+    same_model(loaded, backbone)
+
+
+def own_head(model):
+    """Give a model a head of its own, whatever its configuration says."""
+    generator = torch.Generator().manual_seed(2)
+    head = model.get_output_embeddings()
+    head.weight = torch.nn.Parameter(torch.randn(head.weight.shape, generator=generator))
+    model.config.tie_word_embeddings = False
+
+
+@pytest.mark.parametrize("kind", ["mt5", "t5"])
+@pytest.mark.parametrize("tied", [False, True])
+def test_a_separator_that_is_added_ties_no_head(kind, tied, tmp_path):
+    """transformers 5.24 takes every mT5 for tied once it is resized, and gives it its embeddings as a head."""
+    shape = {"d_model": 16, "d_kv": 4, "d_ff": 32, "num_heads": 2, "num_layers": 1}
+    special = {"decoder_start_token_id": 0, "eos_token_id": 0, "pad_token_id": 0}
+    model, size = foreign(
+        tmp_path / "plain", model_type=kind, edit=None if tied else own_head, **shape, **special
+    )
+    head, embeddings = (
+        m.weight.clone() for m in (model.get_output_embeddings(), model.get_input_embeddings())
+    )
+    assert torch.equal(head, embeddings) == tied
+    backbone = load_backbone(str(tmp_path / "plain"))
+    assert backbone.tokens.separator == size
+    backbone.save(tmp_path / "ours")
+    for loaded in (backbone, load_backbone(str(tmp_path / "ours"))):
+        read, written = loaded.model.get_input_embeddings().weight, loaded.head_weight
+        assert (read is written) == tied
+        assert torch.equal(written[:size], head)
+        assert torch.equal(read[:size], embeddings)
+        for part in (loaded.model.get_encoder(), loaded.model.get_decoder()):
+            assert part.embed_tokens.weight is read
     same_model(loaded, backbone)
 
 
