@@ -6,8 +6,14 @@ import torch
 from checkpoints import LLAMA, SEQ
 from random_models import random_backbone, wrapped
 
-from tiny import EOS, PAD, SEPARATOR
+from tiny import EOS, PAD, SEPARATOR, batch_of, warmups_of
 from warmup_bench.contracts.errors import UserError
+from warmup_bench.contracts.method import Coefficients, Method
+from warmup_bench.contracts.settings import Warmup
+from warmup_bench.models.rollout import sample_warmups
+from warmup_bench.train.loss import batch_loss
+from warmup_bench.train.objective import Objective
+from warmup_bench.train.weights import Weights
 
 T5 = {**checkpoints.T5, "d_kv": 4, "num_layers": 2, "num_decoder_layers": 2, "num_heads": 4}
 BART = {**SEQ, "encoder_layers": 2, "decoder_layers": 2, "encoder_layerdrop": 0.0, "decoder_layerdrop": 0.0}
@@ -83,3 +89,39 @@ def test_a_family_with_logits_of_its_own_is_refused():
     settings = {**LLAMA, "head_dim": 4, "query_pre_attn_scalar": 4, "final_logit_softcapping": 1.0}
     with pytest.raises(UserError, match="'gemma2'"):
         random_backbone("gemma2", settings)
+
+
+def head_gradient(name, dtype, untied, monkeypatch):
+    """Of a step that draws warmups, and learns given ones and the targets."""
+    backbone = random_backbone(*{**PAIRED, **CAUSAL}[name])
+    head = backbone.model.get_output_embeddings()
+    head.weight.data *= 0.1  # far from certain: of what is, a rounded logarithm says nothing
+    if untied:
+        head.weight = torch.nn.Parameter(head.weight.detach().flip(1))
+    given = warmups_of([[5], [9, 4], [4, 5, 6]], 3)
+
+    def drawn(*arguments, **options):
+        sample_warmups(*arguments, **options)
+        return given
+
+    monkeypatch.setattr("warmup_bench.train.rounds.sample_warmups", drawn)
+    both = Method("", "", "", "sampled", lambda r: Coefficients(torch.ones_like(r.lc), torch.ones_like(r.ly)))
+    batch = batch_of(SOURCES, [row[:-1] for row in WRITTEN])
+    backbone.model.train()
+    weights = Weights(backbone, dtype)
+    objective = Objective(both, Warmup(samples=1, max_tokens=3))
+    batch_loss(backbone, batch, objective, torch.full((3, 1, 4), 0.5)).value.backward()
+    weights.collect()
+    trained = [p for p in backbone.model.parameters() if p.requires_grad]
+    (gradient,) = (m.grad for m, p in zip(weights.masters, trained, strict=True) if p is head.weight)
+    return gradient.to_dense().flatten()
+
+
+@pytest.mark.parametrize("untied", [True, False])
+@pytest.mark.parametrize("name", [*PAIRED, *CAUSAL])
+def test_the_heads_gradient_in_bfloat16_is_that_of_float32(name, untied, monkeypatch):
+    """Autocast of torch 2.9 dropped it where the head had been used without gradient, to draw warmups."""
+    exact, rounded = (head_gradient(name, dtype, untied, monkeypatch) for dtype in ("float32", "bfloat16"))
+    assert rounded.dtype == torch.float32
+    assert torch.cosine_similarity(exact, rounded, dim=0) > 0.9
+    assert float(rounded.norm() / exact.norm()) == pytest.approx(1, abs=0.2)

@@ -212,7 +212,7 @@ def own_head(model):
 @pytest.mark.parametrize("kind", ["mt5", "t5"])
 @pytest.mark.parametrize("tied", [False, True])
 def test_a_separator_that_is_added_ties_no_head(kind, tied, tmp_path):
-    """transformers 5.24 takes every mT5 for tied once it is resized, and gives it its embeddings as a head."""
+    """transformers 5.24 takes every T5 for tied once it is resized: its embeddings become its head."""
     shape = {"d_model": 16, "d_kv": 4, "d_ff": 32, "num_heads": 2, "num_layers": 1}
     special = {"decoder_start_token_id": 0, "eos_token_id": 0, "pad_token_id": 0}
     model, size = foreign(

@@ -25,6 +25,10 @@ class AnyStack(Stack):
         # transformers has renamed it (5.24 warns of the old name), a family at a time for all we know.
         named = "cache" in inspect.signature(self.body.forward).parameters
         self.cache_name = "cache" if named else "past_key_values"
+        for module in model.modules():
+            # M2M-100's and NLLB's positions are no weights, and stay in fp32 where the layers don't.
+            if type(module).__name__ == "M2M100SinusoidalPositionalEmbedding":
+                module.register_forward_hook(lambda _, inputs, output: output.to(model.dtype))
 
     def read(self, state: State, tokens: Tensor, rows: Rows) -> Tensor:
         """See :meth:`Stack.read`."""
