@@ -201,7 +201,7 @@ def run(
     console = Console(quiet=not progress)
     if work.pending:
         require(plan, work)
-        with ProgressDisplay(console, len(work.steps)) as display:
+        with ProgressDisplay(console, len(work.steps), work.notes) as display:
             failures = execute(plan, work, display)
     else:
         tidy(plan)

@@ -137,7 +137,7 @@ def carry_out(console: Console, plan: "Plan", work: "Work", failures: "dict[str,
     from warmup_bench.plan.jobs import outstanding
 
     try:
-        with ProgressDisplay(console, len(work.steps)) as display:
+        with ProgressDisplay(console, len(work.steps), work.notes) as display:
             failures.update(execute(plan, work, display))
     except KeyboardInterrupt as stopped:
         print_stopped(console, len(outstanding(plan).done), len(plan.cells))
@@ -149,7 +149,9 @@ def print_failed(console: Console, failed: "Sequence[Cell]", failures: "Mapping[
     """A line for each cell that has failed."""
     for cell in failed:
         failure = failures[cell.id]
-        console.print(Text(f"failed: {cell.id}: {failure.stage}: {failure.message.strip()}", style="red"))
+        console.print(
+            Text(f"failed: {cell.id}{cell.note}: {failure.stage}: {failure.message.strip()}", style="red")
+        )
 
 
 def print_stopped(console: Console, done: int, cells: int) -> None:
@@ -182,7 +184,7 @@ def print_plan(console: Console, plan: "Plan", work: "Work") -> None:
     stored = {cell.id for cell in work.done}
     for cell in plan.cells:
         state = "stored" if cell.id in stored else "to run"
-        console.print(f"  {state}  {cell.id}")
+        console.print(f"  {state}  {cell.id}{cell.note}")
     if not work.pending:
         return
     # How much room a cluster has is not known before it is asked.

@@ -7,6 +7,7 @@ import json
 import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -55,9 +56,10 @@ WEIGHTS, SHARDS = "model.safetensors", "model.safetensors.index.json"
 """Weights in one file, which wins where there are both, or the file that names their parts."""
 
 
-def resolve_preset(reference: str) -> Entry[Preset]:
+def resolve_preset(reference: str, *, offline: bool = True) -> Entry[Preset]:
     """The preset of a name, of a local checkpoint folder, or of a hub id: ``owner/name``, with a revision
-    ``owner/name@revision``.
+    ``owner/name@revision``. One without is the commit that the cache knows as the main branch's, or where
+    it knows none and ``offline`` does not forbid to ask, the hub.
 
     Raises:
         UserError: The reference is none of the three.
@@ -81,6 +83,9 @@ def resolve_preset(reference: str) -> Entry[Preset]:
                 else "Give a checkpoint folder in the layout of save_pretrained, or a hub id.",
             )
         checkpoint, _, revision = reference.partition("@")
+        code = "hub"
+        if not revision and (commit := _commit(checkpoint, offline=offline)):
+            revision = code = commit
         preset = Preset(
             reference.replace("/", "--"),
             f"hub checkpoint {reference}",
@@ -89,8 +94,19 @@ def resolve_preset(reference: str) -> Entry[Preset]:
             revision=revision or None,
             settings=UNKNOWN_CHECKPOINT,
         )
-        return Entry(preset.name, preset, f"hub id {reference}", "hub")
+        return Entry(preset.name, preset, f"hub id {reference}", code)
     return backbones().load(reference)
+
+
+def _commit(checkpoint: str, *, offline: bool) -> str:
+    """What a checkpoint's main branch is: the commit in the cache, else the hub's, else unknown: ""."""
+    from huggingface_hub import hf_hub_download, try_to_load_from_cache
+
+    found = try_to_load_from_cache(checkpoint, "config.json")
+    if not isinstance(found, str) and not offline:
+        with suppress(Exception):  # the client raises errors of several libraries; loading tells them better
+            found = hf_hub_download(checkpoint, "config.json")  # small, and notes the commit in the cache
+    return Path(found).parent.name if isinstance(found, str) else ""
 
 
 def _contents(folder: Path) -> str:

@@ -198,6 +198,12 @@ class Work:
         return [step.job.cell for step in self.steps if step.kind == kind]
 
     @property
+    def notes(self) -> dict[str, str]:
+        """What keys do not say: with what the cells and trainings of matched rows are matched."""
+        cells = [step.job.cell for step in self.steps if step.job.cell.matched]
+        return {key: cell.note for cell in cells for key in (cell.id, f"training {cell.training_id}")}
+
+    @property
     def again(self) -> int:
         """How many of the steps make what is stored already, since its model was not kept."""
         return sum(step.kind != "cell" and is_done(step.target) for step in self.steps)

@@ -15,7 +15,7 @@ from warmup_bench.contracts.settings import Score
 from warmup_bench.contracts.task import Scale, ScaleCard, Task, TaskCard
 from warmup_bench.data.registry import tasks
 from warmup_bench.models.load import resolve_preset
-from warmup_bench.plan.selection import choose_scale, choose_subsets
+from warmup_bench.plan.selection import choose_scale, choose_subsets, is_offline
 from warmup_bench.spec.spec import RunSpec
 
 
@@ -75,7 +75,9 @@ def resolve_names(spec: RunSpec) -> Names:
         _require_chosen(name, methods, f"decodings.{name}")
     for name in (spec.stats.baseline, *spec.match) if spec.match else ():
         _require_chosen(name, methods, "--match")
-    presets = {name: resolve_preset(name) for name in spec.backbones or (card.scales[scale].backbone,)}
+    offline = is_offline(spec.offline)
+    references = spec.backbones or (card.scales[scale].backbone,)
+    presets = {name: resolve_preset(name, offline=offline) for name in references}
     _require_own_names(presets)
     return Names(task, scale, tuple(subsets), presets, methods, plain, learned, left_out)
 

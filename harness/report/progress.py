@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections.abc import Mapping
 from types import TracebackType
 
 from rich.console import Console
@@ -24,9 +25,9 @@ LOG_INTERVAL = 10.0
 class ProgressDisplay:
     """Listens to events and shows them; use it as a context manager."""
 
-    def __init__(self, console: Console, jobs: int) -> None:
-        """``jobs`` is the number of warm starts and cells to come."""
-        self.console, self.jobs, self.finished = console, jobs, 0
+    def __init__(self, console: Console, jobs: int, notes: Mapping[str, str] | None = None) -> None:
+        """``jobs`` is the number of steps to come; ``notes`` are what to say behind the keys of some."""
+        self.console, self.jobs, self.finished, self.notes = console, jobs, 0, notes or {}
         self.last_line: dict[str, float] = {}
         self.bars: dict[str, TaskID] = {}
         self.progress = Progress(
@@ -62,12 +63,13 @@ class ProgressDisplay:
             if event.job in self.bars:
                 self.progress.remove_task(self.bars.pop(event.job))
             reason = f": {event.message.splitlines()[0]}" if event.message else ""
-            self._print(f"{event.kind:6} {self.finished}/{self.jobs} {event.job}{reason}")
+            name = f"{event.job}{self._note(event)}"
+            self._print(f"{event.kind:6} {self.finished}/{self.jobs} {name}{reason}")
 
     def _show(self, event: Event) -> None:
         figures = _figures(event.figures)
         if self.console.is_terminal:
-            label = f"{_short(event.job)} [cyan]{event.stage}[/]"
+            label = f"{_short(event.job)}{self._note(event)} [cyan]{event.stage}[/]"
             if event.job not in self.bars:
                 self.bars[event.job] = self.progress.add_task(label, total=event.total, figures=figures)
             bar = self.bars[event.job]
@@ -80,7 +82,11 @@ class ProgressDisplay:
         now = time.monotonic()
         if now - self.last_line.get(event.job, 0.0) >= LOG_INTERVAL:
             self.last_line[event.job] = now
-            self._print(f"{_short(event.job)} {event.stage} {event.done}/{event.total} {figures}")
+            name = f"{_short(event.job)}{self._note(event)}"
+            self._print(f"{name} {event.stage} {event.done}/{event.total} {figures}")
+
+    def _note(self, event: Event) -> str:
+        return self.notes.get(event.job, "")
 
     def _print(self, line: str) -> None:
         self.console.print(line, highlight=False, markup=False)

@@ -144,7 +144,8 @@ def _sheet(results: Sequence[Result], planned: Sequence[Planned]) -> Sheet:
         key: [*(r.cell for r in keys[key]), *waiting[key]] for key in dict.fromkeys([*keys, *waiting])
     }
     rows = {key: cells for key, cells in rows.items() if not _within_one(cells, key, compared)}
-    names = _block_names({key: _values(cells) for key, cells in rows.items()})
+    codes = {key: results[0].cell.code for key, results in keys.items() if results}
+    names = _block_names({key: _values(cells) for key, cells in rows.items()}, codes)
     subsets = dict.fromkeys([*(r.cell.subset for r in results), *(p.subset for p in planned)])
     return Sheet(
         task=results[0].cell.task,
@@ -192,8 +193,13 @@ def _in_words(values: Mapping[str, Sequence[str]]) -> str:
     return "; ".join(f"{', '.join(labels)} {value}" for value, labels in values.items())
 
 
-def _block_names(settings: Mapping[Key, Mapping[str, Mapping[str, Sequence[str]]]]) -> dict[Key, str]:
-    """Backbones; with the settings, or the version of the code, that tell two groups of one apart."""
+def _block_names(
+    settings: Mapping[Key, Mapping[str, Mapping[str, Sequence[str]]]], codes: Mapping[Key, Mapping[str, str]]
+) -> dict[Key, str]:
+    """Backbones; with the settings, or the version of task or backbone, that tell two groups of one apart.
+
+    That of a backbone from a folder is the hash of its files, that of a plugin's file the file's.
+    """
     names = {}
     for key, of_block in settings.items():
         rivals = [other for k, other in settings.items() if k[0] == key[0] and k != key]
@@ -202,8 +208,10 @@ def _block_names(settings: Mapping[Key, Mapping[str, Mapping[str, Sequence[str]]
             for name, values in of_block.items()
             if list(values) != ["none"] and any(list(other[name]) != list(values) for other in rivals)
         ]
-        if any(k[:2] == key[:2] and k != key for k in settings):
-            parts.append(f"code {key[2]}")
+        versions = [codes.get(k, {}) for k in settings if k[:2] == key[:2]]
+        for part in ("task", "backbone"):
+            if len({version.get(part) for version in versions}) > 1:
+                parts.append(f"{part} {codes.get(key, {}).get(part, 'not known')[:8]}")
         names[key] = " · ".join([key[0], *parts])
     return names
 

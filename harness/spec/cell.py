@@ -49,7 +49,12 @@ class Cell(BaseModel):
     @property
     def label(self) -> str:
         """Row name: the method, and what it was matched with."""
-        return f"{self.method} (FLOPs of {self.matched})" if self.matched else self.method
+        return f"{self.method}{self.note}"
+
+    @property
+    def note(self) -> str:
+        """What stands behind a name that tells only the method: what it was matched with, or nothing."""
+        return f" (FLOPs of {self.matched})" if self.matched else ""
 
     def identity(self) -> dict[str, Any]:
         """What the numbers depend on: without the warmup settings where the method has no warmup.

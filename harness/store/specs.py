@@ -9,11 +9,9 @@ from pathlib import Path
 from warmup_bench.contracts.errors import UserError
 from warmup_bench.contracts.settings import Settings
 from warmup_bench.data.registry import is_declared
+from warmup_bench.spec.cell import NO_NUMBER
 from warmup_bench.spec.spec import RunSpec, make_settings, make_spec, read_spec
 from warmup_bench.store.study import is_published, read_index
-
-UNREAD = {"log_every", "eval_every", "eval_examples"}
-"""Keys of ``train`` that change no number."""
 
 
 def spec_order(out: Path) -> list[str]:
@@ -89,7 +87,7 @@ class ComparedRows:
 
 def training_settings(settings: Settings) -> str:
     """What rows of one group share: all settings but how warmups are made and how is decoded."""
-    return settings.model_dump_json(exclude={"decode": True, "warmup": True, "train": UNREAD})
+    return settings.model_dump_json(exclude={"decode": True, "warmup": True, "train": set(NO_NUMBER)})
 
 
 def read_specs(out: Path) -> Iterable[tuple[Path, RunSpec]]:

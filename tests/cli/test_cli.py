@@ -177,6 +177,10 @@ def test_the_baseline_is_given_the_flops_of_another_method(
     done = invoke(*arguments, cwd=place)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "sft (FLOPs of warmup)" in done.stdout
+    (note,) = re.findall(r"done +\d+/\d+ training backwards.all.nano.sft.seed0-\w+ (.*)", done.stdout)
+    assert note == "(FLOPs of warmup)"  # the other one was stored already
+    planned = invoke(*arguments, "--dry-run", cwd=place).stdout
+    assert len(re.findall(r"stored  backwards.all.nano.sft.seed0-\w+ \(FLOPs of warmup\)", planned)) == 1
     spent = {}
     for folder in (out / "trainings").glob("backwards.all.nano.*.seed0-*"):
         ledger = json.loads((folder / "ledger.json").read_text())

@@ -201,6 +201,39 @@ def test_a_checkpoint_without_a_reserved_token_gets_a_separator(tmp_path):
     same_model(loaded, backbone)
 
 
+def test_a_hub_id_without_a_revision_is_its_commit(tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    known = tmp_path / "models--some--model"
+    asked = []
+
+    def fetch(checkpoint, name):
+        asked.append((checkpoint, name))
+        snapshot = known / "snapshots" / "0123abcd"
+        snapshot.mkdir(parents=True)
+        (snapshot / name).write_text("{}")
+        (known / "refs").mkdir()
+        (known / "refs" / "main").write_text("0123abcd")
+        return str(snapshot / name)
+
+    def unreachable(*_):
+        raise OSError("no network")
+
+    def resolved(reference, **options):
+        entry = resolve_preset(reference, **options)
+        return entry.value.name, entry.value.checkpoint, entry.value.revision, entry.code
+
+    unknown = ("some--model", "some/model", None, "hub")
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", unreachable)
+    assert resolved("some/model") == resolved("some/model", offline=False) == unknown
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", fetch)
+    assert resolved("some/model") == unknown  # a worker asks the cache alone
+    found = ("some--model", "some/model", "0123abcd", "0123abcd")
+    assert resolved("some/model", offline=False) == resolved("some/model") == found
+    assert resolved("some/model", offline=False) == found
+    assert asked == [("some/model", "config.json")]
+    assert resolved("some/model@v1", offline=False) == ("some--model@v1", "some/model", "v1", "hub")
+
+
 def own_head(model):
     """Give a model a head of its own, whatever its configuration says."""
     generator = torch.Generator().manual_seed(2)

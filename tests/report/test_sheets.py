@@ -98,10 +98,26 @@ def test_methods_that_give_their_warmups_have_no_say_in_how_others_are_sampled(t
     assert block.warmups == {"samples": 8, "temperature": 1.0}
 
 
-def test_how_often_is_logged_makes_no_row(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *(("log_every", 3), ("eval_every", 3), ("eval_examples", 3), ("checkpoint_every", 50)),
+        *(("deterministic", True), ("max_skipped", 0.5)),
+    ],
+)
+def test_what_changes_no_number_splits_nothing(tmp_path: Path, key: str, value: object) -> None:
     store_cell(tmp_path, "sft", 0, 20)
-    store_cell(tmp_path, "warmup", 0, 20, settings=settings(train={"eval_every": 3}))
+    store_cell(tmp_path, "warmup", 0, 20, settings=settings(train={key: value}))
     assert labels(tmp_path) == ["sft", "warmup"]
+    assert len(only(tmp_path).blocks) == 1
+
+
+def test_two_folders_of_one_name_are_told_apart_by_their_content(tmp_path: Path) -> None:
+    for content in ("0123456789ab", "fedcba987654"):
+        for method in ("sft", "warmup"):
+            store_cell(tmp_path, method, 0, 20, backbone_code=content)
+    names = [block.name for block in only(tmp_path).blocks]
+    assert sorted(names) == ["nano · backbone 01234567", "nano · backbone fedcba98"]
 
 
 def test_other_training_settings_are_another_group_that_names_them(tmp_path: Path) -> None:
