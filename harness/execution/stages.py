@@ -292,10 +292,13 @@ def _decode(job: Job, report: Report, group: RankGroup) -> None:
 
 
 def _budget(job: Job) -> Budget:
-    """The cell's budget, or the operations that the method which it is matched with has spent."""
+    """The cell's budget, or what the method which it is matched with has spent."""
     if job.matched_training is None:
         return job.cell.settings.budget
-    return Budget(flops=read_json(check(job.matched_training) / "ledger.json")["train_flops"])
+    spent = read_json(check(job.matched_training) / "ledger.json")
+    if job.cell.matched_by == "seconds":
+        return Budget(seconds=spent["train_seconds"])
+    return Budget(flops=spent["train_flops"])
 
 
 def _with_given(

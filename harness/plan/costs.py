@@ -188,7 +188,7 @@ def warm_start_operations(each: PerExample, settings: Settings) -> Operations:
 
 
 def training_operations(
-    each: PerExample, settings: Settings, *, train: int, rate: float, matched: bool = False
+    each: PerExample, settings: Settings, *, train: int, rate: float, matched: str = ""
 ) -> Operations:
     """Operations of a training.
 
@@ -197,14 +197,16 @@ def training_operations(
         settings: Of the training.
         train: Examples of the training split.
         rate: Operations a second: what a budget in seconds buys.
-        matched: Whether plain training is given these operations.
+        matched: "flops" or "seconds": plain training is given as many operations, or those of as much time.
     """
     step, batch = each.training, settings.train.batch_size
     steps = _steps(
         settings.budget.in_steps(train, batch), batch * step.total, batch * each.target_tokens, rate
     )
     spent = step * (batch * steps) + each.drafting * train
-    return Operations(scored=spent.total) if matched else spent
+    if matched:
+        return Operations(scored=spent.scored + spent.written / (WRITING if matched == "seconds" else 1))
+    return spent
 
 
 def reads_start(settings: Settings, method: Method) -> bool:

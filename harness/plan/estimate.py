@@ -109,10 +109,8 @@ def estimate(
         for cell in trained:
             by = spent_by(cell, candidates)
             rate, rate_by = (reached.training(plan.methods[c.method].value) for c in (cell, by))
-            spent = training_operations(
-                each(by), by.settings, train=len(splits.train), rate=rate_by, matched=bool(cell.matched)
-            )
-            spend(spent.total, rate)
+            spent = training_operations(each(by), by.settings, train=len(splits.train), rate=rate_by)
+            spend(spent.total * (rate / rate_by if cell.matched_by else 1), rate)
         for cell in decoded:
             count = len(getattr(splits, cell.settings.decode.split))
             decoding = each(cell).decoding * count

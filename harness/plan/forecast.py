@@ -26,6 +26,7 @@ from warmup_bench.plan.costs import (
     warm_start_operations,
 )
 from warmup_bench.plan.selection import choose_scale, choose_subsets
+from warmup_bench.spec.cell import matched_note
 from warmup_bench.spec.spec import RunSpec, make_settings
 
 
@@ -80,7 +81,7 @@ def forecast(spec: RunSpec, lengths: Lengths, device: Device) -> Forecast:
     methods = {method.name: method for method in (resolve_method(name).value for name in spec.methods)}
     sections = dict(zip(methods, spec.methods.values(), strict=True))
     rows = [_Row(name, method, method) for name, method in methods.items()]
-    rows += [_matched(spec.stats.baseline, name, methods) for name in spec.match]
+    rows += [_matched(spec.stats.baseline, name, by, methods) for name in spec.match for by in spec.match_by]
     runs = len(subsets) * len(spec.seeds)
     models = len({card.subsets[name].trained_as or name for name in subsets}) * len(spec.seeds)
     expenses: dict[str, Expense] = {}
@@ -113,9 +114,9 @@ def forecast(spec: RunSpec, lengths: Lengths, device: Device) -> Forecast:
         base = False
         for row in rows:
             settings = make_settings(f"settings of {row.name}", *layers, sections.get(row.by.name, {}))
-            costs, matched = shape_costs(preset, settings.lora), row.by is not row.method
+            costs = shape_costs(preset, settings.lora)
             one = each(costs, settings, row.by)
-            spent = training_operations(one, settings, train=sizes[0], rate=rate, matched=matched)
+            spent = training_operations(one, settings, train=sizes[0], rate=rate, matched=row.matched)
             spend(f"training {row.name}", models, spent)
             disk.add(costs, settings.lora, trainings=models)
             base |= reads_start(settings, row.method)
@@ -134,17 +135,20 @@ def forecast(spec: RunSpec, lengths: Lengths, device: Device) -> Forecast:
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A row of a study: its method, and the one whose operations its training spends."""
+    """A row of a study: its method, and the one whose operations or seconds (``matched``) its training
+    spends.
+    """
 
     name: str
     method: Method
     by: Method
+    matched: str = ""
 
 
-def _matched(baseline: str, name: str, methods: Mapping[str, Method]) -> _Row:
-    """The baseline with the operations of another method."""
-    pair = (methods[n] if n in methods else resolve_method(n).value for n in (baseline, name))
-    return _Row(f"{baseline} (FLOPs of {name})", *pair)
+def _matched(baseline: str, name: str, matched: str, methods: Mapping[str, Method]) -> _Row:
+    """The baseline with the operations or the time of another method."""
+    method, by = (methods[n] if n in methods else resolve_method(n).value for n in (baseline, name))
+    return _Row(baseline + matched_note(name, matched), method, by, matched)
 
 
 def _sizes(declared: tuple[int, int, int], settings: Settings) -> tuple[int, int]:

@@ -52,9 +52,13 @@ class Names:
         """Of the scale."""
         return self.card.scales[self.scale]
 
-    def matched(self, spec: RunSpec) -> list[tuple[Entry[Method], str]]:
-        """The baseline, once for each method whose FLOPs it is to be given, with that method's name."""
-        return [(self.methods[spec.stats.baseline], name) for name in spec.match]
+    def matched(self, spec: RunSpec) -> list[tuple[Entry[Method], str, str]]:
+        """The baseline, once for each method whose FLOPs or seconds it is to be given; that method's name, and
+        :attr:`Cell.matched_by`.
+        """
+        base = self.methods[spec.stats.baseline] if spec.match else None
+        by = ["" if unit == "flops" else unit for unit in spec.match_by]
+        return [(base, name, unit) for name in spec.match for unit in by] if base else []
 
 
 def resolve_names(spec: RunSpec) -> Names:

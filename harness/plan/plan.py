@@ -191,9 +191,9 @@ def _cells(
         subset: splits.training_fingerprint() if card.subsets[subset].trained_as else ""
         for subset, splits in data.items()
     }
-    rows = [*((method, "") for method in names.methods.values()), *names.matched(spec)]
+    rows = [*((method, "", "") for method in names.methods.values()), *names.matched(spec)]
     for subset, (reference, preset), seed in product(names.subsets, names.presets.items(), spec.seeds):
-        for method, match in rows:
+        for method, match, by in rows:
             for way in settings.of_methods[reference, method.name][: 1 if match else None]:
                 yield Cell(
                     task=card.name,
@@ -205,6 +205,7 @@ def _cells(
                     warmup=method.value.warmup,
                     seed=seed,
                     matched=match,
+                    matched_by="seconds" if by else "",
                     credit="without dropout"
                     if method.value.warmup == "sampled" and way.train.dropout
                     else "",

@@ -206,7 +206,10 @@ def _pack(
 
 def _without_start(piece: list[Cell], work: dict[int, Weight]) -> int:
     """Weight of a piece: what cells that only decode otherwise share is trained once."""
-    trainings = {(start_group(cell), cell.method, cell.matched): work[id(cell)].training for cell in piece}
+    trainings = {
+        (start_group(cell), cell.method, cell.matched, cell.matched_by): work[id(cell)].training
+        for cell in piece
+    }
     return sum(trainings.values()) + sum(work[id(cell)].decoding for cell in piece)
 
 
@@ -230,7 +233,7 @@ def weigh(plan: Plan) -> Callable[[Cell], Weight]:
         return _per_example(plan, subset, shape, settings, plan.methods[method].value)
 
     @cache
-    def training(backbone: str, subset: str, method: str, settings: Settings, matched: bool) -> int:
+    def training(backbone: str, subset: str, method: str, settings: Settings, matched: str) -> int:
         spent = training_operations(
             each(backbone, subset, method, settings),
             settings,
@@ -243,10 +246,11 @@ def weigh(plan: Plan) -> Callable[[Cell], Weight]:
     def work_of(cell: Cell) -> Weight:
         by, settings = spent_by(cell, candidates), cell.settings
         one = each(cell.backbone, cell.subset, cell.method, settings)
+        matched = (cell.matched_by or "flops") if cell.matched else ""
         tests = len(getattr(plan.data[cell.subset], settings.decode.split))
         return Weight(
             start=_weight(warm_start_operations(one, settings)),
-            training=training(cell.backbone, cell.subset, by.method, by.settings, bool(cell.matched)),
+            training=training(cell.backbone, cell.subset, by.method, by.settings, matched),
             decoding=_weight(one.decoding * tests),
         )
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from warmup_bench.contracts.settings import Settings, shown
 from warmup_bench.report.planned import Planned
-from warmup_bench.spec.cell import LATER, Cell
+from warmup_bench.spec.cell import LATER, Cell, matched_note
 from warmup_bench.store.results import Result
 
 GREEDY = "greedy"
@@ -89,7 +89,7 @@ def with_versions(named: Sequence[str], results: Sequence[Result]) -> list[str]:
 
 
 def with_matches(named: Sequence[str], results: Sequence[Result]) -> list[str]:
-    """The name of each result's row, matched ones after the row whose FLOPs they were given.
+    """The name of each result's row, matched ones after the row whose FLOPs or seconds they were given.
 
     Where that row is not there and the names do not tell matched rows apart, its settings are "not known".
     """
@@ -105,7 +105,8 @@ def with_matches(named: Sequence[str], results: Sequence[Result]) -> list[str]:
     for name, row, result in zip(named, given, results, strict=True):
         matched = result.cell.matched
         source = row or (f"{matched}, settings not known" if len(different[name]) > 1 else matched)
-        names.append(name.replace(f"(FLOPs of {matched})", f"(FLOPs of {source})") if matched else name)
+        note = matched_note(source, result.cell.matched_by)
+        names.append(name.replace(result.cell.note, note) if matched else name)
     return names
 
 

@@ -33,6 +33,9 @@ class Cell(BaseModel):
     warmup: Literal["none", "sampled", "given"] = Field(description="what the method does before its output")
     seed: int
     matched: str = Field(default="", description="method whose training FLOPs are this cell's budget")
+    matched_by: Literal["", "seconds"] = Field(
+        default="", description="seconds: its training seconds are, in place of its FLOPs"
+    )
     matched_training: str | None = Field(
         default=None,
         description="id of that method's training; None in cells that came before it was part of a name",
@@ -54,7 +57,7 @@ class Cell(BaseModel):
     @property
     def note(self) -> str:
         """What stands behind a name that tells only the method: what it was matched with, or nothing."""
-        return f" (FLOPs of {self.matched})" if self.matched else ""
+        return matched_note(self.matched, self.matched_by) if self.matched else ""
 
     def identity(self) -> dict[str, Any]:
         """What the numbers depend on: without the warmup settings where the method has no warmup.
@@ -62,7 +65,7 @@ class Cell(BaseModel):
         What another method spends is a matched cell's budget, so that the id of that training stands here.
         """
         payload = self.model_dump(mode="json", exclude_none=True, exclude={"trained_as", "training_data"})
-        for key in ("matched", "credit"):
+        for key in ("matched", "matched_by", "credit"):
             if not payload[key]:
                 payload.pop(key)
         if self.warmup == "none":
@@ -108,7 +111,7 @@ class Cell(BaseModel):
         for key in ("budget", "decode"):
             payload["settings"].pop(key)
         payload["settings"]["train"].pop("learning_rate")
-        for key in ("method", "warmup", "matched", "matched_training", "credit"):
+        for key in ("method", "warmup", "matched", "matched_by", "matched_training", "credit"):
             payload.pop(key, None)
         payload["code"].pop("method")
         return self._named(payload)
@@ -123,6 +126,11 @@ class Cell(BaseModel):
             f"seed{self.seed}",
         )
         return re.sub(r"[^\w.+=-]", "-", ".".join(parts), flags=re.ASCII)
+
+
+def matched_note(method: str, by: str) -> str:
+    """Behind the name of a row: what of another method's training it is given."""
+    return f" ({'seconds' if by == 'seconds' else 'FLOPs'} of {method})"
 
 
 def content_hash(payload: Mapping[str, Any]) -> str:

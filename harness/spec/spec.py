@@ -68,6 +68,11 @@ class RunSpec(BaseModel):
         default=(),
         description="methods whose training FLOPs the baseline is given too, each in a row of its own",
     )
+    match_by: tuple[Literal["flops", "seconds"], ...] = Field(
+        default=("flops",),
+        description="what of them it is given: flops, seconds (which depend on the machine), or each in a row "
+        "of its own",
+    )
     decodings: dict[str, tuple[dict[str, Any], ...]] = Field(
         default_factory=dict,
         description="method -> list of sections like decode: its models are decoded in these ways too",
@@ -142,9 +147,9 @@ class RunSpec(BaseModel):
         return tuple(range(value)) if isinstance(value, int) else value
 
     _seeds = field_validator("seeds")(in_range)
-    _tracked = field_validator("track", mode="before")(names)
-    _distinct = field_validator("subsets", "match", "track")(distinct)
-    _some = field_validator("methods", "seeds")(at_least_one)
+    _listed = field_validator("track", "match_by", mode="before")(names)
+    _distinct = field_validator("subsets", "match", "match_by", "track")(distinct)
+    _some = field_validator("methods", "seeds", "match_by")(at_least_one)
 
     @model_validator(mode="after")
     def _apart(self) -> "RunSpec":

@@ -9,7 +9,7 @@ from pathlib import Path
 from warmup_bench.contracts.errors import UserError
 from warmup_bench.contracts.settings import Settings
 from warmup_bench.data.registry import is_declared
-from warmup_bench.spec.cell import NO_NUMBER
+from warmup_bench.spec.cell import NO_NUMBER, matched_note
 from warmup_bench.spec.spec import RunSpec, make_settings, make_spec, read_spec
 from warmup_bench.store.study import is_published, read_index
 
@@ -119,7 +119,7 @@ def labels(spec: RunSpec) -> list[tuple[str, str]]:
     """(method, label) of every row that a spec asks for: the baseline, its matched rows, the others."""
     base = spec.stats.baseline
     baseline = [(base, base)] if base in spec.methods else []
-    matched = [(base, f"{base} (FLOPs of {method})") for method in spec.match]
+    matched = [(base, base + matched_note(method, by)) for method in spec.match for by in spec.match_by]
     return [*baseline, *matched, *((name, name) for name in spec.methods if name != base)]
 
 

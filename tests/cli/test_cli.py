@@ -19,6 +19,7 @@ import yaml
 from command import invoke
 from plugin_files import write_plugins
 from warmup_bench.contracts.errors import UserError
+from warmup_bench.spec.cell import Cell
 from warmup_bench.spec.request import collect_spec
 
 SHOWN = ("FutureWarning", "UserWarning", "RuntimeWarning")
@@ -189,6 +190,19 @@ def test_the_baseline_is_given_the_flops_of_another_method(
     step = spent["sft"]["train_flops"] / 6
     over = spent["sft matched"]["train_flops"] - spent["warmup"]["train_flops"]
     assert 0 <= over < 2 * step  # it ends with the step that reaches the budget
+    both = invoke(*arguments, "--set", "match_by=[flops, seconds]", cwd=place)
+    assert both.returncode == 0, both.stdout + both.stderr
+    assert "1 cells to run, " in both.stdout  # the one whose budget is in seconds
+    for name in ("sft (FLOPs of warmup)", "sft (seconds of warmup)"):
+        assert name in both.stdout
+    (timed,) = (
+        json.loads((path / "decode" / "cell.json").read_text())
+        for path in (out / "cells").glob("*.sft.seed0-*")
+        if '"matched_by": "seconds"' in (path / "decode" / "cell.json").read_text()
+    )
+    cell = Cell.model_validate(timed)
+    seconds = json.loads((out / "trainings" / cell.training_id / "ledger.json").read_text())["train_seconds"]
+    assert seconds >= spent["warmup"]["train_seconds"]
     turned = invoke("report", str(out), "--baseline", "sft (FLOPs of warmup)", cwd=place)
     assert "Δ against sft (FLOPs of warmup)" in turned.stdout
     refused = invoke(*arguments, "--match", "warmpu", cwd=place)

@@ -15,7 +15,7 @@ from plugin_files import planned, write_plugins
 from warmup_bench.contracts.resolve import resolve_method
 from warmup_bench.contracts.settings import Lora, Settings
 from warmup_bench.models.costs import Costs
-from warmup_bench.plan.costs import Disk, per_example, training_operations
+from warmup_bench.plan.costs import Device, Disk, per_example, training_operations
 from warmup_bench.plan.estimate import WITHIN, Estimate, estimate
 from warmup_bench.plan.measure import Rates
 from warmup_bench.plan.plan import Plan, make_plan
@@ -203,8 +203,11 @@ def test_a_training_pays_for_its_drafts_and_a_matched_one_too() -> None:
     settings = Settings.model_validate({"budget": {"steps": 10}, "train": {"batch_size": 4}})
     method = resolve_method("draft").value
     each = per_example(COSTS, settings, method, np.array([5]), np.array([3]))
-    spent, matched = (
-        training_operations(each, settings, train=100, rate=1.0, matched=matched) for matched in (False, True)
+    spent, matched, timed = (
+        training_operations(each, settings, train=100, rate=1.0, matched=matched)
+        for matched in ("", "flops", "seconds")
     )
     assert spent.total == 40 * each.training.total + 100 * each.drafting.total
     assert (matched.scored, matched.written) == (spent.total, 0.0)
+    assert timed.written == 0
+    assert Device(1.0, 1.0).hours(timed) == pytest.approx(Device(1.0, 1.0).hours(spent))
