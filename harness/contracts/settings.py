@@ -84,7 +84,20 @@ class Train(_Section):
         default="linear", description="after that rise: as it is, or down to 0 at the end of the budget"
     )
     weight_decay: float = Field(default=0.0, ge=0, description="of the optimiser")
-    max_grad_norm: float = Field(default=1.0, gt=0, description="gradients are clipped to it")
+    decay_norms: bool = Field(
+        default=True,
+        description="norms and biases decay too, as in torch; transformers' Trainer leaves them out",
+    )
+    adam_betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = Field(
+        default=(0.9, 0.98),
+        description="adamw: of its two means, as Vaswani et al. 2017; torch's are 0.9, 0.999",
+    )
+    adam_eps: float = Field(default=1e-8, gt=0, description="adamw: added to the denominator")
+    max_grad_norm: float | None = Field(
+        default=1.0,
+        gt=0,
+        description="gradients are clipped to it, before adafactor clips its updates; null: they are not",
+    )
     dropout: float = Field(default=0.0, ge=0, lt=1, description="off while sampling, always")
     max_source_tokens: int = Field(default=128, ge=4, description="longer ones are cut, and counted")
     max_target_tokens: int = Field(default=64, ge=2, description="the same of outputs, in training")

@@ -89,9 +89,9 @@ def _with_dtype(settings: Settings, device: str) -> Settings:
 
 def backbone_section(settings: Settings, *below: Mapping[str, Any]) -> dict[str, Any]:
     """Resolved settings as a backbone's section of a spec, which is merged over the layers below once more: a
-    null stands only where one overrides a value of theirs.
+    null stands only where one overrides a value of theirs, or a default.
     """
-    under = merge(*below)
+    under = merge(Settings().model_dump(mode="json"), *below)
     under.pop("budget", None)  # it is replaced whole
     return _with_nulls(settings.model_dump(mode="json"), under)
 

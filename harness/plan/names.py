@@ -53,7 +53,7 @@ class Names:
         return self.card.scales[self.scale]
 
     def matched(self, spec: RunSpec) -> list[tuple[Entry[Method], str, str]]:
-        """The baseline, once for each method whose FLOPs or seconds it is to be given; that method's name, and
+        """The baseline, once for each method whose FLOPs or seconds it is to be given, that method's name and
         :attr:`Cell.matched_by`.
         """
         base = self.methods[spec.stats.baseline] if spec.match else None

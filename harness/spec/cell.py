@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from warmup_bench.contracts.settings import Settings, Warmup
+from warmup_bench.contracts.settings import Settings, Train, Warmup
 from warmup_bench.contracts.task import Scale
 
 HASH_VERSION = 1
@@ -18,6 +18,9 @@ NO_NUMBER = ("log_every", "eval_every", "eval_examples", "checkpoint_every", "de
 
 LATER = ("format_share", "direct_weight", "credit")
 """Keys of ``warmup`` that came after results were stored: at their defaults they are not part of a name."""
+
+TRAIN_LATER = ("decay_norms", "adam_betas", "adam_eps")
+"""Those of ``train``, likewise."""
 
 
 class Cell(BaseModel):
@@ -80,8 +83,12 @@ class Cell(BaseModel):
             payload["settings"].pop("lora")
         if self.settings.decode.split == "test":
             payload["settings"]["decode"].pop("split")
+        train, plain = payload["settings"]["train"], Train().model_dump(mode="json")
         for key in NO_NUMBER:
-            payload["settings"]["train"].pop(key)
+            train.pop(key)
+        for key in TRAIN_LATER:
+            if train[key] == plain[key]:
+                del train[key]
         return payload
 
     @property

@@ -70,8 +70,8 @@ class RunSpec(BaseModel):
     )
     match_by: tuple[Literal["flops", "seconds"], ...] = Field(
         default=("flops",),
-        description="what of them it is given: flops, seconds (which depend on the machine), or each in a row "
-        "of its own",
+        description="what of them it is given: flops, seconds (which depend on the machine), or each in a "
+        "row of its own",
     )
     decodings: dict[str, tuple[dict[str, Any], ...]] = Field(
         default_factory=dict,

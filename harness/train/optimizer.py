@@ -1,5 +1,6 @@
 """The optimiser, and its learning rate over the budget."""
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -22,19 +23,28 @@ def make_optimizer(
     """
     parameters = list(parameters)
     ahead = waits(parameters[0].device)
+    groups: list[Any] = parameters
+    if settings.weight_decay and not settings.decay_norms:
+        kinds = [p for p in parameters if p.dim() > 1], [p for p in parameters if p.dim() < 2]
+        decays = settings.weight_decay, 0.0
+        groups = [{"params": k, "weight_decay": d} for k, d in zip(kinds, decays, strict=True) if k]
     common: dict[str, Any] = {"lr": learning_rate, "weight_decay": settings.weight_decay}
     if settings.optimizer == "adafactor":
-        return torch.optim.Adafactor(parameters, foreach=ahead or None, **common)
-    return torch.optim.AdamW(parameters, betas=(0.9, 0.98), fused=ahead or None, **common)
+        return torch.optim.Adafactor(groups, foreach=ahead or None, **common)
+    return torch.optim.AdamW(
+        groups, betas=settings.adam_betas, eps=settings.adam_eps, fused=ahead or None, **common
+    )
 
 
-def update(optimizer: torch.optim.Optimizer, weights: Weights, loss: Tensor, max_norm: float) -> Tensor:
+def update(
+    optimizer: torch.optim.Optimizer, weights: Weights, loss: Tensor, max_norm: float | None
+) -> Tensor:
     """Clip the gradients to ``max_norm``, take a step unless they or the ``loss`` are not finite, drop them.
 
     Returns:
         Their norm before, a scalar on the device.
     """
-    norm = torch.nn.utils.clip_grad_norm_(weights.masters, max_norm)
+    norm = torch.nn.utils.clip_grad_norm_(weights.masters, max_norm or math.inf)
     _move(optimizer, norm.isfinite() & loss.isfinite())
     weights.forget_gradients()
     weights.publish()

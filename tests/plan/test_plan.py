@@ -61,6 +61,13 @@ def test_a_warm_start_learns_as_fast_as_its_methods_unless_told(tmp_path: Path) 
     assert rates(warm_start={"steps": 0}) == [(0.01, 1e-3)] * 2  # unread: such cells keep their names
 
 
+def test_a_null_over_a_default_survives_the_resolved_spec(tmp_path: Path) -> None:
+    made = planned(tmp_path, train={"max_grad_norm": None})
+    again = make_plan(make_spec(yaml.safe_load(spec_text(made)), "its own spec"))
+    assert [c.settings.train.max_grad_norm for c in (*made.cells, *again.cells)] == [None] * 4
+    assert [c.id for c in again.cells] == [c.id for c in made.cells]
+
+
 def test_no_checkpoint_is_started_faster_than_it_is_trained() -> None:
     for study in paper_tables():
         for backbone in study.spec.backbones:

@@ -193,6 +193,13 @@ def test_a_matched_cell_of_an_older_version_is_read_and_named_as_it_was() -> Non
     assert {today.id, today.training_id}.isdisjoint({sft.id, sft.training_id})
 
 
+def test_keys_of_the_optimiser_are_part_of_a_name_where_they_differ() -> None:
+    plain = cell(settings=settings(train={"weight_decay": 0.1}))
+    assert not {"decay_norms", "adam_betas", "adam_eps"} & plain.identity()["settings"]["train"].keys()
+    for other in ({"decay_norms": False}, {"adam_betas": [0.9, 0.999]}, {"adam_eps": 1e-6}):
+        assert cell(settings=settings(train={"weight_decay": 0.1, **other})).training_id != plain.training_id
+
+
 def test_a_cell_says_that_its_credit_is_without_dropout() -> None:
     """One of an older version, whose credit was not, is another cell and is named as it was."""
     dropped = settings(train={"dropout": 0.1})

@@ -623,3 +623,32 @@ def test_memory_that_runs_out_on_one_warmup_is_a_clear_error(tmp_path, monkeypat
     short_of_memory(monkeypatch, lambda inputs, turn: False)
     with pytest.raises(UserError, match="memory ran out on a single warmup"):
         trained("llama", warmup.METHOD, tmp_path)
+
+
+def test_the_optimiser_is_what_the_settings_say():
+    """One step from a gradient of 2 and a weight of 1, rate 0.1."""
+    matrix, bias = (torch.nn.Parameter(torch.ones(shape)) for shape in ((2, 2), (2,)))
+    settings = Train(weight_decay=0.5, adam_betas=(0.5, 0.75), adam_eps=2.0, decay_norms=False)
+    made = optimizer.make_optimizer([matrix, bias], settings, 0.1)
+    for parameter in (matrix, bias):
+        parameter.grad = torch.full_like(parameter, 2.0)
+    made.step()
+    # Both means are corrected to 2 and 4; 2 / (sqrt 4 + eps 2) of the rate.
+    moved = 0.1 * 2 / (2 + 2)
+    assert matrix.flatten().tolist() == pytest.approx([1 - 0.1 * 0.5 - moved] * 4)
+    assert bias.tolist() == pytest.approx([1 - moved] * 2)
+    assert [group["betas"] for group in made.param_groups] == [(0.5, 0.75)] * 2
+    (plain,) = optimizer.make_optimizer([matrix, bias], Train(weight_decay=0.5), 0.1).param_groups
+    assert (plain["betas"], plain["eps"], plain["weight_decay"]) == ((0.9, 0.98), 1e-8, 0.5)
+
+
+def test_gradients_may_be_left_as_they_are(tmp_path):
+    def first_norm(most):
+        settings = SETTINGS.model_copy(update={"max_grad_norm": most})
+        weights, lines, _ = trained("t5", "sft", tmp_path, steps=1, settings=settings)
+        return weights["shared.weight"], lines[0]["grad_norm"]
+
+    (small, norm), (whole, same), (huge, _) = first_norm(1e-6), first_norm(None), first_norm(1e6)
+    assert norm == same > 1e-3  # the figure is that before clipping
+    assert torch.equal(whole, huge)
+    assert not torch.equal(whole, small)
