@@ -1,7 +1,7 @@
 """``warmup-bench report`` on 1,000 stored cells: 20 methods on 50 seeds, 200 examples, BLEU and chrF++.
 
 Timed is the command in this process, without what Python takes to import it: read and check every file, the
-paired tests with their 10,000 randomisations and 1,000 resamples, and the document. A hypothesis has each
+paired tests with their 10,000 randomisations, and the document. A hypothesis has each
 word of its reference with a probability that depends on the method, a little on the seed.
 """
 

@@ -236,12 +236,12 @@ def compare(
             (``"runs/wmt-mini:sft"``).
         references: Of each example: a text, or several.
         metric: By key; (): BLEU and chrF++ of texts, of stored systems all that are stored.
-        sources, groups: Input and document of each example; a document is swapped and resampled whole.
+        sources, groups: Input and document of each example; a document is swapped and counted whole.
         labels: Of a classification.
         language: Target language, such as ``de`` or ``zh-TW``.
         where: ``KEY=VALUE`` of the stored cells that are meant.
         intersect: Compare stored systems on their common examples.
-        stats: ``randomizations``, ``resamples``, ``seed``, ``confidence``.
+        stats: ``randomizations``, ``seed``, ``confidence``.
 
     Returns:
         A metric and system a row: scores, difference, interval, p and Holm's p over the systems of a metric.

@@ -75,7 +75,7 @@ def test_a_wheel_runs_in_a_clean_environment_outside_the_checkout(built: Path, t
     )
     assert Path(where.strip()).is_relative_to(venv)
     few = ("--seeds", "1", "--workers", "1", "--budget", "steps=4", "--limit", "test=20,train=200")
-    short = ("--set", "warm_start.steps=4", "--set", "stats.randomizations=99", "--set", "stats.resamples=99")
+    short = ("--set", "warm_start.steps=4", "--set", "stats.randomizations=99")
     shown = run(command, "run", "--task", "wmt", *few, *short, cwd=tmp_path)
     assert "BLEU" in shown and "Stored in runs/wmt-mini" in shown
     study = ROOT / "results" / "third-study"

@@ -99,7 +99,7 @@ def check_groups(subject: Subject) -> Iterator[CheckResult]:
     test = [example.group for example in subject.splits.test]
     groups = {group for group in test if group is not None}
     if not groups:
-        yield CheckResult("documents", "ok", "no groups: every example is resampled by itself")
+        yield CheckResult("documents", "ok", "no groups: every example counts by itself")
         return
     if None in test:
         yield CheckResult(

@@ -65,7 +65,7 @@ Language = Annotated[
     typer.Option(help="Target language of texts, e.g. de, zh-TW: it chooses tokenisers. Default: en."),
 ]
 Labels = Annotated[str | None, typer.Option(help="Labels of classification, e.g. A,B,C,D.")]
-Documents = Annotated[str | None, typer.Option(help="Document of each line: swapped and resampled whole.")]
+Documents = Annotated[str | None, typer.Option(help="Document of each line: swapped and counted whole.")]
 
 
 @app.command()
@@ -261,7 +261,6 @@ def compare(
     ] = None,
     intersect: Annotated[bool, typer.Option("--intersect", help="Compare on the common examples.")] = False,
     randomizations: Annotated[int, typer.Option(min=99, help="Random swaps.")] = 10_000,
-    resamples: Annotated[int, typer.Option(min=99, help="Bootstrap resamples.")] = 1_000,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the draws.")] = 12345,
     confidence: Annotated[float, typer.Option(min=0.5, max=0.9999, help="Of the interval.")] = 0.95,
     examples: Annotated[int, typer.Option(min=0, help="Examples shown that moved most, each way.")] = 3,
@@ -272,7 +271,7 @@ def compare(
 
     texts = _texts(metric, where, ref, groups, labels, language) | {"source": src}
     texts |= {"lower_is_better": listed(lower_is_better or [])}
-    draws = {"randomizations": randomizations, "resamples": resamples, "seed": seed}
+    draws = {"randomizations": randomizations, "seed": seed}
     stats = {**draws, "confidence": confidence}
     compare_command(systems, texts, stats, intersect=intersect, examples=examples, format_=format_)
 

@@ -1,4 +1,4 @@
-"""Significance on statistics arrays: paired randomisation, bootstrap, correction, what seeds can show.
+"""Significance on statistics arrays: paired randomisation, intervals, correction, what seeds can show.
 
 Pure numpy; nothing here knows a metric, which arrives as its ``aggregate`` function.
 """

@@ -28,7 +28,7 @@ class Comparer:
     """Compares rows on one metric, each file read once."""
 
     def __init__(self, stats: Stats) -> None:
-        """``stats``: resamples, randomisations, level, seed."""
+        """``stats``: randomisations, level, seed."""
         self.stats = stats
         self._groups = cache(lambda result: result.groups())
         self._statistics = cache(lambda result, metric: result.statistics(metric))
@@ -37,9 +37,9 @@ class Comparer:
         """``other`` against ``baseline``: on one subset, or on the mean of the scores on several.
 
         None without a matched seed. On several subsets the examples with one id are one unit (a test set
-        that is translated in several directions): swapped and resampled together, where ids and groups are
-        the same everywhere; else every example of every subset is a unit of its own, and each subset is
-        resampled by itself.
+        that is translated in several directions): swapped and counted together, where ids and groups are
+        the same everywhere; else every example of every subset is a unit of its own, and the spread
+        within each subset counts.
         """
         seeds = matched_seeds([baseline, other], subsets)
         if not seeds:

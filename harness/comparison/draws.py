@@ -1,12 +1,11 @@
-"""The random draws of the tests, in blocks: swap masks and resample counts.
+"""The random draws of the tests, in blocks of swap masks.
 
 They depend on nothing but the seed, the number of units and the number of rounds (fewer rounds give the
 first of the same draws), never on a metric or on the size of a block. So all metrics and methods of one
 table share them. Rows come as floats, ready for a matrix product.
 """
 
-from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -22,10 +21,6 @@ BLOCK_BYTES = 2**24
 SUM_BYTES = 2**20
 """Size of the summed statistics that are scored at once, as float64: they and what a metric makes of them
 stay in a cache of the processor."""
-
-
-KEPT_DRAWS = 2**22
-"""Draws of units, over all resamples, that are kept for the next metric."""
 
 
 def product_dtype(statistics: FloatArray) -> np.dtype[Any]:
@@ -57,40 +52,6 @@ def every_swap(units: int, dtype: np.dtype[Any] = FLOAT64) -> Iterator[NDArray[A
         start += rows
 
 
-def resample_counts(
-    strata: Sequence[int], rounds: int, seed: int, dtype: np.dtype[Any] = FLOAT64
-) -> Iterator[NDArray[Any]]:
-    """Yield how often each unit is drawn with replacement, [rows, units].
-
-    Each stratum (a test set of so many units) gives as many draws as it has units, from a stream of its own.
-    """
-    drawn = _kept if sum(strata) * rounds <= KEPT_DRAWS else _resampled
-    for counts in drawn(tuple(strata), rounds, seed):
-        yield counts.astype(dtype)
-
-
-@lru_cache(maxsize=1)
-def _kept(strata: tuple[int, ...], rounds: int, seed: int) -> tuple[NDArray[Any], ...]:
-    """All of :func:`_resampled`, in as few bytes as its numbers need."""
-    dtype = np.min_scalar_type(sum(strata))
-    return tuple(counts.astype(dtype) for counts in _resampled(strata, rounds, seed))
-
-
-def _resampled(strata: tuple[int, ...], rounds: int, seed: int) -> Iterator[NDArray[Any]]:
-    streams = [_generator(seed, f"bootstrap {i}" if i else "bootstrap") for i in range(len(strata))]
-    for rows in _blocks(sum(strata), rounds):
-        drawn = [_counts(rng, units, rows) for rng, units in zip(streams, strata, strict=True)]
-        yield np.concatenate(drawn, axis=1)
-
-
-def seed_counts(seeds: int, rounds: int, seed: int) -> FloatArray:
-    """Return how often each training seed is drawn in samples of size ``seeds``, [rounds, seeds].
-
-    From a stream of its own, so that the number of seeds does not change the draws of examples.
-    """
-    return _counts(_generator(seed, "bootstrap of seeds"), seeds, rounds).astype(np.float64)
-
-
 def parts(draws: NDArray[Any], width: int) -> Iterator[NDArray[Any]]:
     """Split draws [rows, units] by rows: ``width`` sums of statistics a row then take :data:`SUM_BYTES`."""
     rows = max(1, SUM_BYTES // (8 * max(width, 1)))
@@ -100,13 +61,6 @@ def parts(draws: NDArray[Any], width: int) -> Iterator[NDArray[Any]]:
 
 def _generator(seed: int, purpose: str) -> np.random.Generator:
     return np.random.default_rng([seed, *purpose.encode()])
-
-
-def _counts(rng: np.random.Generator, units: int, rows: int) -> NDArray[np.int64]:
-    """Multinomial counts by counting index draws: exact, and faster than ``Generator.multinomial``."""
-    cells = rng.integers(0, units, size=(rows, units))
-    cells += units * np.arange(rows)[:, None]
-    return np.bincount(cells.ravel(), minlength=rows * units).reshape(rows, units)
 
 
 def _blocks(units: int, rounds: int) -> Iterator[int]:

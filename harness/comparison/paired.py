@@ -6,13 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from warmup_bench.comparison.bootstrap import bootstrap_differences, percentile_interval
+from warmup_bench.comparison.interval import Error, crossed_error
 from warmup_bench.comparison.randomization import randomization_test
 from warmup_bench.comparison.scoring import Aggregate, finite_scores
 from warmup_bench.comparison.seeds import interval_note, seed_level_note, seed_level_p
 from warmup_bench.comparison.units import stratum_sizes, unit_numbers, unit_sums
 from warmup_bench.contracts.errors import UserError
 from warmup_bench.contracts.metric import FloatArray
+
+NO_INTERVAL = "no interval: one unit, or differences that are all the same, tell nothing of their spread"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,37 +25,42 @@ class Comparison:
         score_a: Corpus score of A for each seed.
         score_b: Corpus score of B for each seed.
         difference: Mean over seeds of ``score_b - score_a``.
-        low: Lower end of the bootstrap percentile interval of the difference.
+        low: Lower end of the interval of the difference, for other examples and, with several seeds, other
+            seeds (:mod:`warmup_bench.comparison.interval`). None where the spread can't be known: a single
+            unit, or differences that are all the same.
         high: Its upper end.
         p_value: Two-sided p of the paired randomisation, given the trained models.
         confidence: Nominal coverage of the interval.
         randomizations: Swaps behind ``p_value``: all there are where that is fewer than asked for, 0 where p
             was counted from the whole null distribution (accuracy).
-        resamples: Bootstrap resamples behind the interval.
         seeds: Matched seeds.
         examples: Test examples.
-        groups: Units that were swapped and resampled: the examples, unless groups were given.
+        groups: Units that were swapped, and that the interval counts: the examples, unless groups were given.
         notes: What a reader must know of the numbers, one plain sentence each.
         test: Name of the test behind ``p_value``.
         seed_p_value: Two-sided p of the sign-flip test over the matched seeds: would other seeds show the
-            difference? None with one seed.
+            difference on these very examples? None with one seed.
+        joint_p_value: Two-sided p of the t test that the interval belongs to: would other seeds show it on
+            other examples? None with one seed, and where there is no interval.
+        error: Behind the interval; None where there is none.
     """
 
     score_a: tuple[float, ...]
     score_b: tuple[float, ...]
     difference: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     p_value: float
     confidence: float
     randomizations: int
-    resamples: int
     seeds: int
     examples: int
     groups: int
     notes: tuple[str, ...]
     test: str = "paired randomisation"
     seed_p_value: float | None = None
+    joint_p_value: float | None = None
+    error: Error | None = None
 
 
 def compare(
@@ -65,7 +72,6 @@ def compare(
     groups: Sequence[str | None] | None = None,
     strata: Sequence[int] = (),
     randomizations: int = 10_000,
-    resamples: int = 1_000,
     seed: int = 12345,
     confidence: float = 0.95,
 ) -> Comparison:
@@ -76,12 +82,11 @@ def compare(
         b: Segment statistics of the other system.
         aggregate: The metric's, from summed statistics [..., k] to scores [...].
         ids: The examples' ids, in order; an error names them.
-        groups: The examples' groups (documents), which are swapped and resampled whole; an example whose
+        groups: The examples' groups (documents), which are swapped and counted whole; an example whose
             group is None is a unit by itself.
-        strata: How many examples each of several test sets has that stand one after the other: each is
-            resampled by itself. Empty: they are one test set.
+        strata: How many examples each of several test sets has that stand one after the other: the interval
+            counts the spread within each. Empty: they are one test set.
         randomizations: Random swaps; all swaps are tried where they are no more than this.
-        resamples: Bootstrap resamples.
         seed: Of the draws, which depend on nothing else but the numbers of units and rounds.
         confidence: Coverage of the interval, between 0 and 1.
 
@@ -89,39 +94,40 @@ def compare(
         UserError: for shapes or ids that do not match, and for a statistic that is not finite.
         ValueError: for a number of rounds below 1 or a confidence outside of 0..1.
     """
-    if randomizations < 1 or resamples < 1 or not 0.0 < confidence < 1.0:
-        raise ValueError(f"cannot use {randomizations=}, {resamples=}, {confidence=}")
+    if randomizations < 1 or not 0.0 < confidence < 1.0:
+        raise ValueError(f"cannot use {randomizations=}, {confidence=}")
     a, b = _checked(a, b, ids)
     units = unit_numbers(ids, groups)
     score_a, score_b = (finite_scores(aggregate, side.sum(axis=1)) for side in (a, b))
     a, b = unit_sums(a, units), unit_sums(b, units)
     test = randomization_test(a, b, aggregate, randomizations, seed)
-    sizes = stratum_sizes(units, strata)
-    drawn = bootstrap_differences(a, b, aggregate, resamples, seed, sizes)
-    low, high = percentile_interval(drawn, confidence)
+    difference = float((score_b - score_a).mean())
+    error = crossed_error(a, b, aggregate, stratum_sizes(units, strata) or [a.shape[1]])
+    half = None if error is None else error.half_width(confidence)
     why_exact = f"all {test.rounds} distinct swaps were tried" if test.rounds else "every swap is counted"
     notes = [
         seed_level_note(len(a)),
-        interval_note(len(a)),
+        interval_note(len(a)) if error is not None else NO_INTERVAL,
         f"p is exact: {why_exact}" if test.exact else None,
-        f"swapped and resampled by {a.shape[1]} groups" if a.shape[1] < len(ids) else None,
+        f"swapped and counted by {a.shape[1]} groups" if a.shape[1] < len(ids) else None,
     ]
     return Comparison(
         score_a=tuple(score_a.tolist()),
         score_b=tuple(score_b.tolist()),
-        difference=float((score_b - score_a).mean()),
-        low=low,
-        high=high,
+        difference=difference,
+        low=None if half is None else difference - half,
+        high=None if half is None else difference + half,
         p_value=test.p_value,
         confidence=confidence,
         randomizations=test.rounds,
-        resamples=resamples,
         seeds=len(a),
         examples=len(ids),
         groups=a.shape[1],
         notes=tuple(note for note in notes if note),
         test=test.test,
         seed_p_value=seed_level_p((score_b - score_a).tolist(), randomizations, seed),
+        joint_p_value=None if error is None or len(a) < 2 else min(1.0, 2.0 * error.tail(abs(difference))),
+        error=error,
     )
 
 

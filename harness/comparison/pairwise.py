@@ -81,7 +81,7 @@ def compare_systems(
 
     Args:
         systems: The baseline, then the others.
-        stats: Randomizations, resamples, seed and confidence.
+        stats: Randomizations, seed and confidence.
         intersect: Compare on the common examples where the systems hold different ones.
         examples: How many that moved most are named, each way.
         task: Its name, where logs tell it.

@@ -121,7 +121,7 @@ def standard_error(variances: Variances, examples: int, seeds: int, *, other_see
     return math.sqrt(variances.seeds / seeds + of_examples)
 
 
-def power(effect: float, error: float, level: float = 0.05, freedom: int | None = None) -> float:
+def power(effect: float, error: float, level: float = 0.05, freedom: float | None = None) -> float:
     """Chance that a two-sided test at ``level`` finds an effect with this standard error.
 
     Args:

@@ -1,4 +1,4 @@
-"""Scores of many resampled test sets at once, from sums of their statistics."""
+"""Scores of many changed test sets at once, from sums of their statistics."""
 
 from collections.abc import Callable
 
@@ -21,7 +21,7 @@ def finite_scores(aggregate: Aggregate, totals: FloatArray) -> FloatArray:
         raise ValueError(f"aggregate turned {totals.shape} into {scores.shape}, not {totals.shape[:-1]}")
     if not np.isfinite(scores).all():
         raise UserError(
-            "the metric has no finite score on a resampled test set",
+            "the metric has no finite score on a changed test set",
             hint="Its aggregate must give a number for every sum of statistics.",
         )
     return scores

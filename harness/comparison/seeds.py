@@ -10,10 +10,6 @@ from warmup_bench.comparison.randomization import randomization_test
 LEVEL = 0.05
 """The usual level of a test."""
 
-COVERED = {2: 50, 3: 75, 4: 80, 5: 83, 6: 86, 7: 88, 8: 89, 9: 90}
-"""How many of 100 nominal 95% percentile bootstrap intervals of a mean of so many normal values hold it
-(simulated, 20,000 intervals each; ``tests/stats/test_seeds.py``): what is left where only seeds vary."""
-
 
 def smallest_seed_level_p(seeds: int) -> float:
     """Return ``2 / 2**seeds``: the smallest two-sided p of an exact sign-flip (or sign) test over seeds.
@@ -58,10 +54,7 @@ def seed_level_note(seeds: int) -> str | None:
 
 
 def interval_note(seeds: int) -> str | None:
-    """Say that an interval over few seeds is too narrow; None with one (which draws none) and from 10 on."""
-    if seeds not in COVERED:
+    """Say what two seeds can't tell an interval; None with one (which it doesn't speak of) and from 3 on."""
+    if seeds != 2:
         return None
-    return (
-        f"an interval over {seeds} seeds is too narrow for others: where seeds are all that varies, a 95% "
-        f"interval holds the true difference in about {COVERED[seeds]}% of studies"
-    )
+    return "an interval over 2 seeds is a rough one: two runs hardly tell how far others would be from them"

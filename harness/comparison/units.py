@@ -1,4 +1,4 @@
-"""What is swapped and resampled: examples, or whole groups (documents) of them."""
+"""What is swapped, and what an interval counts: examples, or whole groups (documents) of them."""
 
 from collections.abc import Sequence
 

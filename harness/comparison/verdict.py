@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from warmup_bench.comparison.interval import Error
 from warmup_bench.comparison.power import power
 
 Verdict = Literal["reproduced", "smaller", "larger", "not distinguishable from 0", "underpowered"]
@@ -24,29 +25,27 @@ class Judgement:
     power: float
 
 
-def judge(published: float, low: float, high: float, confidence: float) -> Judgement:
+def judge(published: float, difference: float, error: Error, confidence: float) -> Judgement:
     """Judge a published gain by the interval of the measured one.
 
     The interval excludes 0: ``reproduced`` where it covers the published gain, else ``smaller`` or ``larger``
     (a loss is smaller). It holds 0: ``not distinguishable from 0``; or ``underpowered``, where it covers the
-    published gain too and the power to find that gain is below 80%, so that nothing follows. The standard
-    error is that of a normal interval of this width.
+    published gain too and the power to find that gain is below 80%, so that nothing follows.
 
     Args:
         published: Gain in score points, not 0.
-        low, high: Ends of the measured gain's interval.
-        confidence: Its nominal coverage; 1 - confidence is the level of the test.
+        difference: The measured gain.
+        error: Behind its interval.
+        confidence: Nominal coverage of that; 1 - confidence is the level of the test.
 
     Raises:
-        ValueError: An empty interval, or a published gain of 0.
+        ValueError: A published gain of 0.
     """
-    from scipy import special
-
-    if low > high or published == 0:
-        raise ValueError(f"no interval [{low}, {high}], or no published gain: {published}")
-    level = 1 - confidence
-    error = (high - low) / 2 / -float(special.ndtri(level / 2))
-    chance = power(published, error, level)
+    if published == 0:
+        raise ValueError("no published gain: 0")
+    half = error.half_width(confidence)
+    low, high = difference - half, difference + half
+    chance = power(published, error.standard, 1 - confidence, error.freedom)
     covers = low <= published <= high
     verdict: Verdict
     if low <= 0 <= high:

@@ -1,6 +1,6 @@
 """The one contract of every metric: segment statistics first, the score from their sum.
 
-It is what lets one engine serve scores, bootstrap, randomisation and re-scoring (design: sacreBLEU's
+It is what lets one engine serve scores, intervals, randomisation and re-scoring (design: sacreBLEU's
 split into statistics and score).
 """
 

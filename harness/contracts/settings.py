@@ -331,9 +331,16 @@ class Stats(_Section):
 
     baseline: str = Field(default="sft", description="the method that the others are compared with")
     randomizations: int = Field(default=10_000, ge=99, description="swaps of a test that can't try them all")
-    resamples: int = Field(default=1_000, ge=99, description="of the bootstrap")
     confidence: float = Field(default=0.95, gt=0.5, lt=1, description="of the intervals")
-    seed: int = Field(default=12345, ge=0, description="of swaps and resamples")
+    seed: int = Field(default=12345, ge=0, description="of the swaps")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_resamples(cls, content: Any) -> Any:
+        """Stored specs name the resamples of a bootstrap that is no longer drawn."""
+        if isinstance(content, Mapping):
+            return {key: value for key, value in content.items() if key != "resamples"}
+        return content
 
 
 class Tune(_Section):

@@ -28,7 +28,7 @@ class Example:
         source: What the model reads.
         target: What the model is trained to write.
         references: What a hypothesis is scored against; ``(target,)`` when empty.
-        group: Document that the example belongs to; examples of one group are resampled together.
+        group: Document that the example belongs to; examples of one group are swapped and counted together.
         options: The labels that this example offers, of which the target is one; () where the answer is free
             text. Each of them is scored by its likelihood too.
     """

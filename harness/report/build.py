@@ -44,7 +44,7 @@ def build_tables(
 
     Args:
         results: Finished cells, of one folder or of several.
-        stats: Baseline, resamples, level.
+        stats: Baseline, swaps, level.
         layout: What stands in columns.
         metrics: Registry keys of the metrics to show; none: all of the layout.
         planned: Cells that were asked for and are not finished: they stand as missing, with their reason.

@@ -15,7 +15,7 @@ from warmup_bench.comparison.pairwise import Moved, SystemGain, SystemsCompared
 from warmup_bench.contracts.redact import visible
 from warmup_bench.report.lines import TextCell, TextLine
 from warmup_bench.report.markdown import escaped, pipes
-from warmup_bench.report.numbers import format_p
+from warmup_bench.report.numbers import format_p, interval
 from warmup_bench.report.terminal import print_grid, print_notes
 
 LONGEST_TEXT = 240
@@ -58,8 +58,7 @@ def _table(lines: Sequence[SystemGain]) -> tuple[list[str], list[list[str]]]:
         if paired != last:
             last = paired
             rows.append([line.baseline, score_text(c.score_a, d), "baseline"] + [""] * (len(headers) - 3))
-        row = [line.system, score_text(c.score_b, d), f"{c.difference:+.{d}f}"]
-        row.append(f"[{c.low:+.{d}f}, {c.high:+.{d}f}]")
+        row = [line.system, score_text(c.score_b, d), f"{c.difference:+.{d}f}", interval(c.low, c.high, d)]
         row += [format_p(c.p_value), *[format_p(line.corrected_p)] * several]
         rows.append(row + ["one seed" if c.seed_p_value is None else format_p(c.seed_p_value)] * seeds)
     return headers, rows
@@ -84,14 +83,14 @@ def _notes(compared: SystemsCompared) -> list[str]:
     first = compared.lines[0].comparison
     tests = dict.fromkeys(line.comparison.test for line in compared.lines)
     drawn = max(line.comparison.randomizations for line in compared.lines)
-    drawn_seeds = any(line.comparison.seeds > 1 for line in compared.lines)
+    several = any(line.comparison.seeds > 1 for line in compared.lines)
     family = "no correction is needed for one comparison a metric"
     if len(_by_metric(compared)[0]) > 1:
         family = "corrected p: Holm over the systems of a metric"
     return [
         f"p: two-sided {', '.join(tests)}" + (f" ({drawn:,} swaps)" if drawn else "") + f"; {family}.",
-        f"{first.confidence:.0%} CI of the difference: paired bootstrap, {first.resamples:,} resamples"
-        + (" over seeds then examples." if drawn_seeds else "."),
+        f"{first.confidence:.0%} CI of the difference: t, "
+        + ("other seeds and other examples." if several else "other examples, these models."),
         *(f"{note}." for note in compared.notes),
         *dict.fromkeys(f"{line.metric}: {line.signature}" for line in compared.lines),
     ]
@@ -149,9 +148,9 @@ def flat(line: SystemGain) -> dict[str, Any]:
         "p": c.p_value,
         "corrected_p": line.corrected_p,
         "p_over_seeds": c.seed_p_value,
+        "p_over_seeds_and_examples": c.joint_p_value,
         "test": c.test,
         "randomizations": c.randomizations,
-        "resamples": c.resamples,
         "seeds": c.seeds,
         "examples": c.examples,
         "groups": c.groups,

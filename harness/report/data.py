@@ -18,12 +18,13 @@ COLUMNS = (
     *("column", "subset", "metric", "higher_is_better", "examples"),
     *("seeds", "score", "score_sd", "scores", "missing"),
     *("baseline", "matched_seeds", "difference", "ci_low", "ci_high", "confidence"),
-    *("test", "p", "p_corrected", "survives_correction", "p_seeds"),
-    *("randomizations", "resamples", "not_compared"),
+    *("test", "p", "p_corrected", "survives_correction", "p_seeds", "p_joint"),
+    *("randomizations", "not_compared"),
     *("claim", "published_gain", "published_power", "verdict"),
     *("signature", "data", *COSTS),
 )
-"""Of the CSV: one line a row and column of a table; ``p_seeds``: over seeds; the costs are the row's."""
+"""Of the CSV: one line a row and column of a table; ``p_seeds``: over seeds on these
+examples, ``p_joint``: over seeds and examples; the costs are the row's."""
 
 
 def records(tables: Sequence[Table]) -> Iterator[dict[str, Any]]:
@@ -98,16 +99,16 @@ def _record(table: Table, group: Group, row: Row, column: Column) -> dict[str, A
             "baseline": table.baseline,
             "matched_seeds": c.seeds,
             "difference": c.difference,
-            "ci_low": c.low,
-            "ci_high": c.high,
+            "ci_low": _blank(c.low),
+            "ci_high": _blank(c.high),
             "confidence": c.confidence,
             "test": c.test,
             "p": c.p_value,
             "p_corrected": cell.gain.corrected_p,
             "survives_correction": cell.gain.significant,
             "p_seeds": _blank(c.seed_p_value),
+            "p_joint": _blank(c.joint_p_value),
             "randomizations": c.randomizations,
-            "resamples": c.resamples,
         }
     return record
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from warmup_bench.report.numbers import count, flops, format_p, memory, seconds, times
+from warmup_bench.report.numbers import count, flops, format_p, interval, memory, seconds, times
 from warmup_bench.report.table import MeanScore, Missing, Row, Table, gain_of
 
 Kind = Literal["group", "score", "gain", "interval", "cost", "published"]
@@ -78,8 +78,8 @@ def published_lines(table: Table) -> Iterator[TextLine]:
         if isinstance(c, Missing) or judgement is None:
             measured = ("not measured", "", "", "not measured")
         else:
-            interval = f"[{c.low:+.2f}, {c.high:+.2f}]"
-            measured = (f"{c.difference:+.2f}", interval, f"{judgement.power:.0%}", judgement.verdict)
+            ends = interval(c.low, c.high)
+            measured = (f"{c.difference:+.2f}", ends, f"{judgement.power:.0%}", judgement.verdict)
         texts = (claim.metric, f"{claim.gain:+.2f}", *measured)
         cells = tuple(TextCell(text, missing=text == "not measured") for text in texts)
         yield TextLine("published", f"{claim.name}, {published.group} {published.method}", cells)
@@ -119,4 +119,4 @@ def _gain(cell: MeanScore | Missing) -> TextCell:
 
 def _interval(cell: MeanScore | Missing) -> TextCell:
     gain = gain_of(cell)
-    return TextCell("" if gain is None else f"[{gain.comparison.low:+.2f}, {gain.comparison.high:+.2f}]")
+    return TextCell("" if gain is None else interval(gain.comparison.low, gain.comparison.high))

@@ -9,6 +9,11 @@ def format_p(p: float) -> str:
     return f"{p:.3f}" if p >= 0.001 else f"{p:.1g}"
 
 
+def interval(low: float | None, high: float | None) -> str:
+    """Two ends with their signs; a dash where there is no interval."""
+    return "–" if low is None or high is None else f"[{low:+.2f}, {high:+.2f}]"
+
+
 def scientific(value: float, digits: int = 2) -> tuple[str, int]:
     """Mantissa and power of ten: (``3.21``, 12)."""
     mantissa, exponent = f"{value:.{digits}e}".split("e")

@@ -89,10 +89,12 @@ def _beside(study: PaperTable, table: Table, group: Group) -> list[Published]:
         cell = row.cells[column.key]
         gain = cell.gain if isinstance(cell, MeanScore) else cell
         place = group.name, method, column.key
-        if isinstance(gain, Gain):
-            c = gain.comparison
-            judgement = judge(claim.gain, c.low, c.high, c.confidence)
-            beside.append(Published(claim, *place, c, judgement))
-        else:
+        if not isinstance(gain, Gain):
             beside.append(Published(claim, *place, gain or Missing("no baseline"), None))
+        elif (error := gain.comparison.error) is None:
+            beside.append(Published(claim, *place, Missing("no interval"), None))
+        else:
+            c = gain.comparison
+            judgement = judge(claim.gain, c.difference, error, c.confidence)
+            beside.append(Published(claim, *place, c, judgement))
     return beside

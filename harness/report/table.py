@@ -42,8 +42,7 @@ class Gain:
     def holds_over_seeds(self) -> bool:
         """Whether matched seeds bear it out: exact p over them at the level, interval without 0."""
         c = self.comparison
-        p = c.seed_p_value
-        return p is not None and p <= 1 - c.confidence and not c.low <= 0 <= c.high
+        return all(p is not None and p <= 1 - c.confidence for p in (c.seed_p_value, c.joint_p_value))
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +197,7 @@ class Footnotes:
 
     Attributes:
         reading: What scores, spreads, costs and bold mean.
-        tests: Tests, resamples, seeds and correction, and what they cannot show.
+        tests: Tests, seeds and correction, and what they cannot show.
         missing: Why something is not there, one line each.
         signatures: (column names, signature) of the metrics.
         data: (column names, fingerprint and size) of the test sets.

@@ -205,21 +205,21 @@ def _tests(groups: Sequence[Group], columns: Sequence[Column], stats: Stats) -> 
         test + (f" of {' and '.join(names)}" if len(shared) > 1 else "") for test, names in shared.items()
     )
     sentences = [
-        f"Δ against {stats.baseline} on matched seeds: {stats.confidence:.0%} interval by paired bootstrap "
-        f"({stats.resamples:,} resamples, over seeds then examples); p two-sided, by {used}; Holm-corrected "
+        f"Δ against {stats.baseline} on matched seeds: {stats.confidence:.0%} interval by t, over seeds "
+        f"and examples; p two-sided, by {used}; Holm-corrected "
         f"over this table's comparisons ({sizes}); seed {stats.seed}. "
         f"Bold: p at most {1 - stats.confidence:.2g} after the correction, for better or worse."
     ]
     if columns[-1].subset is None:
         sentences.append(
             "Average: the mean of the columns' scores. Where all columns have the same ids, the examples of "
-            "one id are swapped and resampled together, since they may be translations of one another; else "
-            "each by itself, and each test set is resampled by itself."
+            "one id are swapped and counted together, since they may be translations of one another; else "
+            "each by itself, and the interval counts the spread within each test set."
         )
     if max(gain.comparison.seeds for _, gain in gains) > 1:
         sentences.append(
-            "p holds the trained models fixed, the interval draws seeds too: where only p is small, the "
-            "difference need not hold for other seeds."
+            "p holds the trained models fixed, the interval counts the spread between seeds too: where only "
+            "p is small, the difference need not hold for other seeds."
         )
     # That a p is exact stands with its test; the number of swaps would make a note of every comparison.
     seen = dict.fromkeys(

@@ -85,7 +85,7 @@ def test_cut_inputs_reach_the_results(finished: Path) -> None:
         rows = pq.read_table(result.place / "decode" / "predictions.parquet").to_pylist()
         assert [row["id"] for row in rows if row["source_cut"]] == ["q30"]  # the long one
         assert result.ledger["truncated"] >= 1
-    (table,) = build_tables(results, Stats(randomizations=99, resamples=99))
+    (table,) = build_tables(results, Stats(randomizations=99))
     assert [row.cost.truncated for group in table.groups for row in group.rows] == [
         result.ledger["truncated"] for result in results
     ]

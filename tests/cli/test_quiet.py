@@ -36,7 +36,7 @@ def test_no_command_warns(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> 
     (tmp_path / "llama.py").write_text(LLAMA)
     run = ["run", "--task", files["task"], "--backbone", f"{files['backbone']},llama.py", "--seeds", "1"]
     run += ["--out", "out", "--workers", "1", "--method", "sft,warmup"]
-    run += ["--set", "stats.randomizations=99", "--set", "stats.resamples=99"]
+    run += ["--set", "stats.randomizations=99"]
     plots = "12 files in plots\n"
     for arguments, told in (
         ([*run, "--dry-run"], ""),

@@ -238,7 +238,7 @@ def test_mistakes_are_told(arguments: list[str], message: str, tmp_path: Path) -
 
 def test_a_table_runs_and_refuses_the_papers_gains_at_scale_mini(tmp_path: Path) -> None:
     small = ("--direction", "de-en,en-de", "--seeds", "1", "--workers", "1", "--set", "budget.steps=2")
-    small += ("--set", "warm_start.steps=2", "--set", "decode.max_tokens=4", "--set", "stats.resamples=99")
+    small += ("--set", "warm_start.steps=2", "--set", "decode.max_tokens=4")
     small += ("--set", "limit={train: 64, validation: 8, test: 8}", "--set", "stats.randomizations=99")
     done = invoke("reproduce", "translation", *small, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr

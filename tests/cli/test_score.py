@@ -103,7 +103,7 @@ def run_with(metrics: str, encoder: Path, folder: Path, scale: str = "mini") -> 
     Path(files["task"]).write_text(text)
     arguments = ["run", "--task", files["task"], "--backbone", files["backbone"], "--seeds", "1"]
     arguments += ["--workers", "1", "--set", f"score.bertscore.model={encoder}", "--out", "out"]
-    return [*arguments, "--set", "stats.randomizations=99", "--set", "stats.resamples=99"]
+    return [*arguments, "--set", "stats.randomizations=99"]
 
 
 def test_a_run_scores_learned_metrics_when_all_cells_are_decoded(

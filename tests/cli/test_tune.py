@@ -29,7 +29,7 @@ def tuned(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Done]:
         "seeds": [0],
         "out": "runs",
         "workers": 1,
-        "stats": {"randomizations": 99, "resamples": 99},
+        "stats": {"randomizations": 99},
         "tune": {
             "seeds": [7],
             "grid": {"train.learning_rate": list(RATES), "warmup.samples": [1, 2]},

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from means import mean
+from scipy import stats
 
 from warmup_bench.comparison import compare
 from warmup_bench.contracts.errors import UserError
@@ -24,7 +25,7 @@ def names(n):
 
 def quick(a, b, aggregate=ratio, **options):
     n = np.shape(a)[1]
-    return compare(a, b, aggregate, **{"ids": names(n), "randomizations": 199, "resamples": 99, **options})
+    return compare(a, b, aggregate, **{"ids": names(n), "randomizations": 199, **options})
 
 
 PAIRS = st.tuples(st.integers(1, 3), st.integers(1, 12)).flatmap(
@@ -39,7 +40,10 @@ def test_swapping_the_systems_mirrors_everything_but_p(pair):
     assert (back.score_a, back.score_b) == (there.score_b, there.score_a)
     assert back.difference == -there.difference
     assert back.p_value == there.p_value
-    assert (back.low, back.high) == pytest.approx((-there.high, -there.low), abs=1e-9)
+    if there.error is None:
+        assert (back.low, back.high, back.error) == (None, None, None)
+    else:
+        assert (back.low, back.high) == pytest.approx((-there.high, -there.low), abs=1e-9)
 
 
 @settings(max_examples=40, deadline=None)
@@ -58,7 +62,7 @@ def test_scores_do_not_depend_on_the_order_of_examples(pair, shuffler):
 def test_identical_systems(pair):
     result = quick(pair[0], pair[0].copy())
     assert result.p_value == 1.0
-    assert (result.difference, result.low, result.high) == (0.0, 0.0, 0.0)
+    assert (result.difference, result.low, result.high) == (0.0, None, None)
 
 
 def test_a_comparison_worked_out_by_hand():
@@ -71,9 +75,15 @@ def test_a_comparison_worked_out_by_hand():
     assert result.difference == 0.5
     # the third example is equal; gains over both seeds are 1, 2, 1: of 8 swaps, +4 and -4 reach 4
     assert result.p_value == 2 / 8
-    assert (result.randomizations, result.resamples) == (8, 99)
+    assert result.randomizations == 8
     assert (result.seeds, result.examples, result.groups) == (2, 4, 4)
-    assert 0.0 <= result.low < 0.5 < result.high <= 1.0
+    # squared errors: of the seeds' 0.25 and 0.75 1/16, of the examples' 0.5, 1, 0 and 0.5 1/24, and +-1/4 are
+    # left everywhere: 1/48. So 1/16 and 1/24 - 1/48, of one degree of freedom and of three
+    assert result.error.standard == pytest.approx(12**-0.5)
+    assert result.error.freedom == pytest.approx((1 / 12) ** 2 / (1 / 16**2 + 1 / 48**2 / 3))
+    half = stats.t.isf(0.025, result.error.freedom) * 12**-0.5
+    assert (result.low, result.high) == pytest.approx((0.5 - half, 0.5 + half))
+    assert result.joint_p_value == pytest.approx(2 * stats.t.sf(0.5 * 12**0.5, result.error.freedom))
     assert any("2 matched seeds" in note and "0.5" in note for note in result.notes)
     assert any("all 8 distinct swaps" in note for note in result.notes)
 
@@ -81,11 +91,13 @@ def test_a_comparison_worked_out_by_hand():
 def test_one_example():
     result = quick([[[1.0, 2]]], [[[3.0, 2]]])
     assert result.p_value == 1.0
-    assert result.low == result.difference == result.high == pytest.approx(200 / 3)
+    assert result.difference == pytest.approx(200 / 3)
+    assert (result.low, result.high, result.joint_p_value) == (None, None, None)
+    assert any(note.startswith("no interval") for note in result.notes)
     assert any(note.startswith("one seed") for note in result.notes)
 
 
-def test_groups_are_swapped_and_resampled_whole():
+def test_groups_are_swapped_and_counted_whole():
     rng = np.random.default_rng(1)
     a, b = rng.integers(0, 9, size=(2, 2, 9, 2)).astype(float)
     groups = ["d1", "d2", "d1", None, "d3", None, "d2", "d1", "d3"]
@@ -100,7 +112,7 @@ def test_groups_are_swapped_and_resampled_whole():
 
 def test_an_example_without_group_is_not_the_group_of_its_name():
     a, b = np.random.default_rng(2).normal(size=(2, 1, 3, 2))
-    result = compare(a, b, ratio, ids=["x", "y", "z"], groups=["y", None, "y"], randomizations=9, resamples=9)
+    result = compare(a, b, ratio, ids=["x", "y", "z"], groups=["y", None, "y"], randomizations=9)
     assert result.groups == 2
 
 
@@ -120,7 +132,7 @@ def recording(seen, columns):
 
 
 def test_all_metrics_of_a_table_share_their_draws():
-    # column u counts unit u of system B alone, so that the totals spell out masks and resamples
+    # column u counts unit u of system B alone, so that the totals spell out the masks
     units = 30
     marks = np.eye(units)[None]
     wide = np.concatenate([marks, marks * 7, marks * 3], axis=-1)
@@ -129,7 +141,7 @@ def test_all_metrics_of_a_table_share_their_draws():
     quick(np.zeros_like(wide), wide, recording(second, units))
     assert len(first) == len(second) > 4
     assert all(np.array_equal(u, v) for u, v in zip(first, second, strict=True))
-    assert any(len(np.unique(totals)) > 2 for totals in first)  # counts of the bootstrap among them
+    assert any(1 < totals.sum() < totals.size for totals in first)  # swapped ones among them
     other = []
     quick(np.zeros_like(marks), marks, recording(other, units), seed=54321)
     assert not all(np.array_equal(u, v) for u, v in zip(first, other, strict=True))
@@ -149,7 +161,7 @@ def test_a_statistic_that_is_not_finite_is_refused_with_its_example(value):
         quick(a, b)
 
 
-def test_a_metric_that_is_not_finite_on_a_resample_is_refused():
+def test_a_metric_that_is_not_finite_on_a_changed_test_set_is_refused():
     a, b = np.random.default_rng(4).random((2, 1, 5, 2))
     with pytest.raises(UserError, match="no finite score"):
         quick(a, b, lambda totals: np.full(totals.shape[:-1], np.nan))
@@ -169,7 +181,7 @@ def test_what_cannot_be_paired_is_refused():
         quick(a, a, ids=["x", "y", "x"])
     with pytest.raises(UserError, match="1 groups for 3"):
         quick(a, a, groups=["g"])
-    for wrong in ({"randomizations": 0}, {"resamples": 0}, {"confidence": 1.0}):
+    for wrong in ({"randomizations": 0}, {"confidence": 1.0}):
         with pytest.raises(ValueError, match="cannot use"):
             quick(a, a, **wrong)
 
@@ -187,7 +199,7 @@ def test_memory_stays_bounded():
     a, b = np.random.default_rng(6).random((2, 1, 20_000, 2))
     tracemalloc.start()
     try:
-        quick(a, b, randomizations=1_000, resamples=100)
+        quick(a, b, randomizations=1_000)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -200,7 +212,7 @@ def test_bleu_end_to_end_prefers_the_better_system():
     better = [r if i % 5 else w for i, (r, w) in enumerate(zip(references, worse, strict=True))]
     metric = BLEU(MetricContext())
     a, b = (metric.segment_statistics(side, [[r] for r in references], [])[None] for side in (worse, better))
-    result = compare(a, b, metric.aggregate, ids=names(40), randomizations=999, resamples=200)
+    result = compare(a, b, metric.aggregate, ids=names(40), randomizations=999)
     assert result.difference > 20
     assert result.p_value == 0.001
     assert 0 < result.low < result.difference < result.high

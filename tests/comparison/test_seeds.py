@@ -4,9 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from warmup_bench.comparison.bootstrap import bootstrap_differences, percentile_interval
 from warmup_bench.comparison.seeds import (
-    COVERED,
     interval_note,
     least_seeds,
     seed_level_note,
@@ -70,24 +68,6 @@ def test_type_one_error_over_seeds():
     assert rejected >= stats.binom.ppf(0.001, simulations, level)
 
 
-@pytest.mark.parametrize("seeds", sorted(COVERED))
-def test_an_interval_over_few_seeds_covers_what_its_note_says(seeds):
-    rng = np.random.default_rng(seeds)
-    simulations, covered = 1_000, 0
-    for number in range(simulations):
-        gains = rng.normal(size=(seeds, 1))  # one example: nothing but seeds varies
-        level, valued = (np.stack([side, np.ones_like(gains)], axis=-1) for side in (0 * gains, gains))
-        differences = bootstrap_differences(
-            level, valued, lambda sums: sums[..., 0] / sums[..., 1], 400, seed=number
-        )
-        low, high = percentile_interval(differences, 0.95)
-        covered += low <= 0 <= high
-    told = COVERED[seeds] / 100
-    assert stats.binom.ppf(0.001, simulations, told - 0.02) <= covered
-    assert covered <= stats.binom.ppf(0.999, simulations, told + 0.02)
-    assert f"about {COVERED[seeds]}%" in interval_note(seeds)
-
-
-def test_an_interval_of_one_or_of_many_seeds_needs_no_note():
-    assert interval_note(1) is None
-    assert interval_note(10) is None
+def test_an_interval_of_two_seeds_says_that_it_is_rough():
+    assert "2 seeds" in interval_note(2)
+    assert [interval_note(seeds) for seeds in (1, 3, 6, 20)] == [None] * 4

@@ -55,8 +55,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
     options += ["--limit", "train=24,validation=8,test=8", "--budget", "steps=40"]
     for setting in ("warm_start.steps=2", "train.dropout=0.1"):
         options += ["--set", setting]
-    for number in ("resamples", "randomizations"):
-        options += ["--set", f"stats.{number}=99"]
+    options += ["--set", "stats.randomizations=99"]
     done = invoke("run", *options, "--out", "whole", cwd=at)
     assert done.returncode == 0, done.stderr
     return at / "whole", options

@@ -25,7 +25,7 @@ def arguments(place: Path, workers: int = 1, models: str = "all") -> list[str]:
     files = write_plugins(place)
     argv = ["run", "--task", files["task"], "--backbone", files["backbone"], "--seeds", "1"]
     argv += ["--method", "sft,warmup:sampler=replay", "--workers", str(workers)]
-    argv += ["--limit", "train=24,validation=8,test=8", "--set", "stats.resamples=99"]
+    argv += ["--limit", "train=24,validation=8,test=8"]
     argv += ["--set", "train.checkpoint_every=2", "--set", "train.eval_every=3"]
     argv += ["--set", f"store.models={models}"]
     return [*argv, "--set", "train.dropout=0.1", "--set", "warm_start.steps=6"]

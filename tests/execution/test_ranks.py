@@ -45,7 +45,7 @@ def forked(monkeypatch: pytest.MonkeyPatch) -> None:
 def arguments(place: Path, *more: str) -> list[str]:
     files = write_plugins(place)
     argv = ["run", "--task", files["task"], "--backbone", files["backbone"], "--seeds", "1", "--workers", "1"]
-    argv += ["--limit", "train=24,validation=8,test=8", "--set", "stats.resamples=99"]
+    argv += ["--limit", "train=24,validation=8,test=8"]
     argv += ["--set", "train.batch_size=5", "--set", "warm_start.steps=4", "--set", "budget.steps=4"]
     return [*argv, "--set", "decode.batch_size=3", *more]
 

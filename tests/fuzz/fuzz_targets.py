@@ -145,7 +145,7 @@ def compare(data: bytes) -> None:
         metrics=["chrf++", "bleu", "rougeL", "accuracy"],
         labels=["A", "B"],
     )
-    stats = Stats(randomizations=99, resamples=99, seed=1)
+    stats = Stats(randomizations=99, seed=1)
     compared = compare_systems(systems, stats, examples=2)
     for format_ in ("text", "md", "csv", "json"):
         print_compared([compared], format_)
@@ -158,7 +158,7 @@ def logs(data: bytes) -> None:
     path.write_bytes(data[1:])
     found = read_log_systems([("a", str(path)), ("b", str(path))]) or {}
     for systems in found.values():
-        compare_systems(systems[:2], Stats(randomizations=99, resamples=99, seed=1), examples=1)
+        compare_systems(systems[:2], Stats(randomizations=99, seed=1), examples=1)
 
 
 def plugin_name(data: bytes) -> None:
@@ -209,7 +209,7 @@ def results() -> Path:
     (out / "specs" / "a.yaml").write_text(
         "task: t\nscale: mini\nsubsets: [all]\nbackbones: {nano: {}}\nmethods: [sft, warmup, more]\n"
         "seeds: [0]\n"
-        "stats: {randomizations: 99, resamples: 99}\n"
+        "stats: {randomizations: 99}\n"
     )
     return out
 

@@ -238,7 +238,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
     arguments = ["run", "--task", files["task"], "--backbone", files["backbone"], "--seeds", "1"]
     arguments += ["--method", "sft,warmup", "--method", files["method"], "--match", "warmup"]
     arguments += ["--workers", "1", "--limit", "train=24,validation=8,test=8"]
-    for setting in ("warm_start.steps=2", "stats.resamples=99", "stats.randomizations=99"):
+    for setting in ("warm_start.steps=2", "stats.randomizations=99"):
         arguments += ["--set", setting]
     done = invoke(*arguments, "--out", "whole", cwd=at)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -10,7 +10,7 @@ from stored_cells import Written, store
 from warmup_bench.contracts.settings import Settings, Stats
 from warmup_bench.spec.spec import make_settings
 
-STATS = Stats(randomizations=2000, resamples=500)
+STATS = Stats(randomizations=2000)
 GOLD = [f"the cat number {i} sat on the red mat" for i in range(30)]
 
 

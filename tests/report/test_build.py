@@ -300,13 +300,12 @@ def test_a_difference_that_some_seeds_make_is_not_shown_for_others(tmp_path: Pat
 
 
 def test_a_tiny_test_set_beside_others_does_not_stop_their_average(tmp_path: Path) -> None:
-    """Drawn from one pool of three such sets, some resamples would hold no example of one of them."""
     for subset in ("de-en", "en-de", "fr-en"):
         for method, wrong in (("sft", 3), ("warmup", 0)):
             store_cell(tmp_path, method, 0, wrong, subset=subset, data=subset, prefix=subset, size=4)
     average = comparison(tables(tmp_path)[0], "warmup", "average")
     assert average.examples == 12
-    assert average.low > 0  # each set keeps its three wrong ones in most draws: never none of all
+    assert average.low > 0
 
 
 def test_a_lower_score_can_be_the_better_one(tmp_path: Path) -> None:

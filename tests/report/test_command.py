@@ -18,7 +18,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for method, wrong in (("sft", 20), ("warmup", 10)):
         for subset in ("de-en", "en-de"):
             store_cell(out, method, 0, wrong, subset=subset, data=subset)
-    spec = {"task": "t", "methods": ["sft", "warmup"], "stats": {"randomizations": 300, "resamples": 200}}
+    spec = {"task": "t", "methods": ["sft", "warmup"], "stats": {"randomizations": 300}}
     (out / "specs").mkdir()
     (out / "specs" / "new.yaml").write_text(yaml.safe_dump(spec), encoding="utf-8")
     (out / "specs" / "old.yaml").write_text(yaml.safe_dump(spec | {"stats": {"seed": 7}}), encoding="utf-8")
@@ -28,7 +28,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_newest_spec_tells_the_tests(runs: Path) -> None:
     stats = stored_stats(runs)
-    assert (stats.randomizations, stats.resamples, stats.seed) == (300, 200, 12345)
+    assert (stats.randomizations, stats.seed) == (300, 12345)
 
 
 def test_every_format_is_one_document(runs: Path) -> None:

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
-STATS = Stats(randomizations=200, resamples=100)
+STATS = Stats(randomizations=200)
 SCRIPT = "</script><script>window.ran = true</script><img src=x onerror='window.ran = true'>"
 MANY = 10_000
 

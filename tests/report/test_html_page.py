@@ -23,7 +23,7 @@ from warmup_bench.report.html.svg import strict_svg
 from warmup_bench.report.table import Gain, MeanScore
 from warmup_bench.store.results import read_results
 
-STATS = Stats(randomizations=500, resamples=200)
+STATS = Stats(randomizations=500)
 GOLD = [f"the cat number {i} sat on the red mat" for i in range(30)]
 HOSTILE = "</script><script>alert(1)</script><!--<img src=x onerror=alert(2)>&amp;"
 
@@ -118,7 +118,10 @@ def test_the_page_shows_the_numbers_of_the_tables(out: Path, page: str) -> None:
             if isinstance(cell.gain, Gain):
                 c = cell.gain.comparison
                 assert f"{signed(c.difference)}</span>" in page
-                assert f"[{signed(c.low)}, {signed(c.high)}]" in page
+                if c.low is not None and c.high is not None:
+                    assert f"[{signed(c.low)}, {signed(c.high)}]" in page
+                else:
+                    assert row.method == "same"  # whose outputs are the baseline's
     for note in (*table.findings, table.scope, *table.notes.sentences):
         assert note.replace("'", "&#39;").replace("<", "&lt;").replace(">", "&gt;") in page
     assert "3.00·10⁰" not in page

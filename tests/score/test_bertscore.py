@@ -190,7 +190,7 @@ def test_several_cells_are_scored_and_reported(encoders: dict[str, Path], tmp_pa
         score_cell(cell, ["chrf++"], settings)
     tally = score_learned(tmp_path, cells, "bertscore", settings)
     assert tally.cells == 2
-    (table,) = build_tables(read_results(tmp_path), Stats(randomizations=99, resamples=99))
+    (table,) = build_tables(read_results(tmp_path), Stats(randomizations=99))
     assert [column.key for column in table.columns] == ["chrf++", "bertscore-tiny-bert"]
     expected = package(encoders["bert"], "bert", 3)(WARMUP, GOLDS).mean()
     (row,) = [row for group in table.groups for row in group.rows if row.method == "warmup"]

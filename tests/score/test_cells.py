@@ -230,7 +230,7 @@ def test_a_metric_that_some_cells_lack_is_left_out_and_said_so(tmp_path: Path) -
     from warmup_bench.contracts.settings import Stats
     from warmup_bench.report.build import build_tables
 
-    stats = Stats(randomizations=99, resamples=99)
+    stats = Stats(randomizations=99)
     sft, warmup = (store_predictions(tmp_path, name, t) for name, t in (("sft", SFT), ("warmup", WARMUP)))
     score_cell(sft, ["chrf++", "bleu"], Score())
     score_cell(warmup, ["chrf++"], Score())

@@ -37,7 +37,7 @@ def settings(**layer: dict[str, object]) -> Settings:
     [
         ({"task": "wmt", "sedes": 3}, "'sedes'", "seeds"),
         ({"task": "wmt", "train": {"batchsize": 3}}, "'train.batchsize'", "train.batch_size"),
-        ({"task": "wmt", "stats": {"resample": 3}}, "'stats.resample'", "stats.resamples"),
+        ({"task": "wmt", "stats": {"randomization": 3}}, "'stats.randomization'", "stats.randomizations"),
         ({"task": "wmt", "backbones": {"mini-t5": {"warmup": {"sample": 2}}}}, "'warmup.sample'", "samples"),
     ],
 )

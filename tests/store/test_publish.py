@@ -70,7 +70,7 @@ SMALL = {
     "budget": {"steps": 3},
     "train": {"eval_every": 2, "log_every": 1},
     "decode": {"max_tokens": 12},
-    "stats": {"randomizations": 300, "resamples": 200},
+    "stats": {"randomizations": 300},
 }
 
 
@@ -166,7 +166,7 @@ def test_a_report_into_the_study_changes_no_later_one(study: Path, tmp_path: Pat
 
 
 def test_a_comparison_has_the_same_numbers_and_names_examples(place: Path) -> None:
-    options = ["--randomizations", "200", "--resamples", "200", "--metric", "chrf++", "--format", "json"]
+    options = ["--randomizations", "200", "--metric", "chrf++", "--format", "json"]
     compared = []
     for name in ("out", "study"):
         cells = [cell_at(place / name, method) for method in ("sft", "warmup")]

@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from warmup_bench.report.numbers import count, flops, format_p, memory, seconds, times
+from warmup_bench.comparison import Comparison
+from warmup_bench.report.numbers import count, flops, format_p, interval, memory, seconds, times
 from warmup_bench.report.table import Column, Cost, Gain, Missing, Row, Table, gain_of
 
 Tone = Literal["better", "worse", "open"]
@@ -123,11 +124,18 @@ def _gains(table: Table, metric: str) -> list[Gain]:
     return [gain for gain in gains if gain is not None]
 
 
+def _ends(comparison: Comparison) -> tuple[float, float]:
+    """Of the interval; the difference itself where there is none."""
+    low, high = comparison.low, comparison.high
+    return (comparison.difference,) * 2 if low is None or high is None else (low, high)
+
+
 def _gain(gain: Gain, others: Sequence[Gain]) -> GainCell:
     """A gain on the scale of ``others``, which has it too."""
     c = gain.comparison
-    least = min(0.0, *(min(g.comparison.low, g.comparison.difference) for g in others))
-    most = max(0.0, *(max(g.comparison.high, g.comparison.difference) for g in others))
+    low, high = _ends(c)
+    least = min(0.0, *(_ends(g.comparison)[0] for g in others))
+    most = max(0.0, *(_ends(g.comparison)[1] for g in others))
     scale = (STRIP_WIDTH - 2 * MARGIN) / ((most - least) or 1.0)
 
     def place(value: float) -> float:
@@ -135,9 +143,9 @@ def _gain(gain: Gain, others: Sequence[Gain]) -> GainCell:
 
     return GainCell(
         difference=signed(c.difference),
-        interval=f"[{signed(c.low)}, {signed(c.high)}]",
+        interval=interval(c.low, c.high).replace("-", "−"),
         p=f"p = {format_p(gain.corrected_p)}",
         tone=tone(gain),
         significant=gain.significant,
-        strip=Strip(place(0.0), place(c.low), place(c.high), place(c.difference)),
+        strip=Strip(place(0.0), place(low), place(high), place(c.difference)),
     )

@@ -77,7 +77,8 @@ def _draw(axes: "Axes", entries: list[Entry]) -> None:
             continue
         colour = NEUTRAL if not gain.significant else BETTER if gain.better else WORSE
         c = gain.comparison
-        axes.plot([c.low, c.high], [y, y], color=colour, linewidth=1.6, solid_capstyle="butt")
+        ends = [c.difference if end is None else end for end in (c.low, c.high)]
+        axes.plot(ends, [y, y], color=colour, linewidth=1.6, solid_capstyle="butt")
         axes.plot(
             [c.difference],
             [y],
