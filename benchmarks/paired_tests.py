@@ -1,9 +1,10 @@
 """Scores and tests of two systems, side by side with the libraries on the same texts.
 
 BLEU and chrF++ of 3,000 segments, 10,000 randomisations and intervals (sacreBLEU's by 1,000 resamples): as
-``warmup-bench compare`` has them and by sacreBLEU's PairedTest. Then ours on growing test sets, and the scoring of
-2,000 texts against the libraries' own paths. Every figure is that of a fresh process on one thread. The words of
-made texts follow Zipf's law (:mod:`benchmarks.texts`); the texts of ``--data`` are taken too.
+``warmup-bench compare`` has them and by sacreBLEU's PairedTest. Then ours on growing test sets, and the
+scoring of 2,000 texts against the libraries' own paths. Every figure is that of a fresh process on one
+thread. The words of made texts follow Zipf's law (:mod:`benchmarks.texts`); the texts of ``--data`` are taken
+too.
 """
 
 import os
