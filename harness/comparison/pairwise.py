@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from warmup_bench.comparison import Comparison, compare, holm
+from warmup_bench.comparison import Comparison, Finding, compare, find
 from warmup_bench.comparison.influence import influences
 from warmup_bench.comparison.systems import System, matched
 from warmup_bench.contracts.errors import UserError
@@ -23,7 +23,7 @@ class SystemGain:
     baseline: str
     system: str
     comparison: Comparison
-    corrected_p: float
+    finding: Finding
     digits: int = 2
 
 
@@ -143,11 +143,11 @@ def _lines(key: str, pairs: Sequence[tuple[System, System]], stats: Stats) -> li
             **stats.model_dump(exclude={"baseline"}),
         )
         comparisons.append(comparison)
-    corrected = holm([comparison.p_value for comparison in comparisons])
+    found = find(comparisons, 1 - stats.confidence)
     shown = key, metric.name, pairs[0][0].signature(key), metric.higher_is_better
     return [
-        SystemGain(*shown, a.name, b.name, comparison, float(p), getattr(metric, "digits", 2))
-        for (a, b), comparison, p in zip(pairs, comparisons, corrected, strict=True)
+        SystemGain(*shown, a.name, b.name, comparison, finding, getattr(metric, "digits", 2))
+        for (a, b), comparison, finding in zip(pairs, comparisons, found, strict=True)
     ]
 
 

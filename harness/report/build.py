@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from warmup_bench.comparison import Comparison, holm
+from warmup_bench.comparison import Comparison, Finding, find
 from warmup_bench.comparison.align import Comparer, matched_seeds
 from warmup_bench.comparison.paper import paper_tables, smaller_tables
 from warmup_bench.contracts.errors import UserError
@@ -79,12 +79,12 @@ def build_tables(
 
 @dataclass
 class _Draft:
-    """A row on its way: its line and what it is compared with; comparisons and their p by column."""
+    """A row on its way: its line and what it is compared with; comparisons and what they show by column."""
 
     line: MethodRuns
     baseline: MethodRuns | None
     comparisons: dict[str, Comparison | Missing]
-    corrected_p: dict[str, float] = field(default_factory=dict)
+    findings: dict[str, Finding] = field(default_factory=dict)
 
 
 def _table(
@@ -97,9 +97,9 @@ def _table(
         with_content = [line for line in lines if any(_touches(line, column, columns) for column in columns)]
         if with_content:
             drafts.append((block, [_draft(line, base, columns, comparer) for line in with_content]))
-    _correct([draft for _, rows in drafts for draft in rows], columns)
+    _find([draft for _, rows in drafts for draft in rows], columns, 1 - stats.confidence)
     groups = tuple(
-        Group(block.name, block.backbone, tuple(_row(draft, columns, stats) for draft in rows))
+        Group(block.name, block.backbone, tuple(_row(draft, columns) for draft in rows))
         for block, rows in drafts
     )
     what = columns[0].metric_name if by_subset else columns[0].subset
@@ -184,20 +184,21 @@ def _mend(column: Column) -> str:
     return f"; 'warmup-bench score FOLDER --metrics {column.base}' scores all alike"
 
 
-def _correct(drafts: Sequence[_Draft], columns: Sequence[Column]) -> None:
-    """Holm within the family of one metric: every comparison of it in the table."""
-    families: dict[str, list[tuple[_Draft, str, float]]] = defaultdict(list)
+def _find(drafts: Sequence[_Draft], columns: Sequence[Column], level: float) -> None:
+    """What the comparisons show; a family is those of one metric in the table."""
+    families: dict[str, list[tuple[_Draft, str, Comparison]]] = defaultdict(list)
     for draft in drafts:
         for column in columns:
             comparison = draft.comparisons.get(column.key)
             if isinstance(comparison, Comparison):
-                families[column.metric].append((draft, column.key, comparison.p_value))
+                families[column.metric].append((draft, column.key, comparison))
     for family in families.values():
-        for (draft, key, _), p in zip(family, holm([p for _, _, p in family]), strict=True):
-            draft.corrected_p[key] = float(p)
+        found = find([comparison for _, _, comparison in family], level)
+        for (draft, key, _), finding in zip(family, found, strict=True):
+            draft.findings[key] = finding
 
 
-def _row(draft: _Draft, columns: Sequence[Column], stats: Stats) -> Row:
+def _row(draft: _Draft, columns: Sequence[Column]) -> Row:
     line = draft.line
     cells: dict[str, MeanScore | Missing] = {}
     for column in columns:
@@ -214,9 +215,9 @@ def _row(draft: _Draft, columns: Sequence[Column], stats: Stats) -> Row:
         compared = draft.comparisons.get(column.key)
         gain: Gain | Missing | None
         if isinstance(compared, Comparison):
-            p, difference = draft.corrected_p[column.key], compared.difference
+            difference = compared.difference
             better = None if difference == 0 else (difference > 0) == column.higher_is_better
-            gain = Gain(compared, p, p <= 1 - stats.confidence, better)
+            gain = Gain(compared, draft.findings[column.key], better)
         else:
             gain = compared
         cells[column.key] = MeanScore(seeds, values, gain)

@@ -59,7 +59,7 @@ def _table(lines: Sequence[SystemGain]) -> tuple[list[str], list[list[str]]]:
             last = paired
             rows.append([line.baseline, score_text(c.score_a, d), "baseline"] + [""] * (len(headers) - 3))
         row = [line.system, score_text(c.score_b, d), f"{c.difference:+.{d}f}", interval(c.low, c.high, d)]
-        row += [format_p(c.p_value), *[format_p(line.corrected_p)] * several]
+        row += [format_p(c.p_value), *[format_p(line.finding.corrected_p)] * several]
         rows.append(row + ["one seed" if c.seed_p_value is None else format_p(c.seed_p_value)] * seeds)
     return headers, rows
 
@@ -146,9 +146,12 @@ def flat(line: SystemGain) -> dict[str, Any]:
         "high": c.high,
         "confidence": c.confidence,
         "p": c.p_value,
-        "corrected_p": line.corrected_p,
+        "corrected_p": line.finding.corrected_p,
         "p_over_seeds": c.seed_p_value,
         "p_over_seeds_and_examples": c.joint_p_value,
+        "corrected_p_over_seeds_and_examples": line.finding.corrected_joint_p,
+        "holds_for_these_models": line.finding.these_models,
+        "holds_for_other_seeds": line.finding.other_seeds,
         "test": c.test,
         "randomizations": c.randomizations,
         "seeds": c.seeds,

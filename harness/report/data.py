@@ -18,8 +18,8 @@ COLUMNS = (
     *("column", "subset", "metric", "higher_is_better", "examples"),
     *("seeds", "score", "score_sd", "scores", "missing"),
     *("baseline", "matched_seeds", "difference", "ci_low", "ci_high", "confidence"),
-    *("test", "p", "p_corrected", "survives_correction", "p_seeds", "p_joint"),
-    *("randomizations", "not_compared"),
+    *("test", "p", "p_corrected", "survives_correction", "p_seeds"),
+    *("p_joint", "p_joint_corrected", "holds_for_other_seeds", "randomizations", "not_compared"),
     *("claim", "published_gain", "published_power", "verdict"),
     *("signature", "data", *COSTS),
 )
@@ -108,6 +108,8 @@ def _record(table: Table, group: Group, row: Row, column: Column) -> dict[str, A
             "survives_correction": cell.gain.significant,
             "p_seeds": _blank(c.seed_p_value),
             "p_joint": _blank(c.joint_p_value),
+            "p_joint_corrected": _blank(cell.gain.finding.corrected_joint_p),
+            "holds_for_other_seeds": cell.gain.finding.other_seeds,
             "randomizations": c.randomizations,
         }
     return record
@@ -168,6 +170,8 @@ def _gain(gain: Gain) -> dict[str, Any]:
         "comparison": asdict(gain.comparison),
         "corrected_p": gain.corrected_p,
         "survives_correction": gain.significant,
+        "corrected_joint_p": gain.finding.corrected_joint_p,
+        "holds_for_other_seeds": gain.finding.other_seeds,
         "better": gain.better,
     }
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from warmup_bench.comparison import Comparison
+from warmup_bench.comparison import Comparison, Finding
 from warmup_bench.comparison.claims import Claim
 from warmup_bench.comparison.verdict import Judgement
 
@@ -28,21 +28,28 @@ class Gain:
 
     Attributes:
         comparison: Difference, interval, raw p.
-        corrected_p: Holm's p over the family: every comparison of the column's metric in the table.
-        significant: Whether the difference survives the correction at the table's level: what is set bold.
+        finding: What it shows in its family, every comparison of the column's metric in the table.
         better: Whether it is an improvement, by the metric's direction; None where it is exactly 0.
     """
 
     comparison: Comparison
-    corrected_p: float
-    significant: bool
+    finding: Finding
     better: bool | None
 
     @property
+    def corrected_p(self) -> float:
+        """Holm's p over the family, for these models."""
+        return self.finding.corrected_p
+
+    @property
+    def significant(self) -> bool:
+        """Whether the difference survives the correction, for these models: what is set bold."""
+        return self.finding.these_models
+
+    @property
     def holds_over_seeds(self) -> bool:
-        """Whether matched seeds bear it out: exact p over them at the level, interval without 0."""
-        c = self.comparison
-        return all(p is not None and p <= 1 - c.confidence for p in (c.seed_p_value, c.joint_p_value))
+        """Whether it is shown for other seeds too."""
+        return self.finding.other_seeds
 
 
 @dataclass(frozen=True, slots=True)
