@@ -37,10 +37,11 @@ def mean_study(kind: str, seeds: int, examples: int, rng: np.random.Generator, e
     }[kind]
     gains = effect + of_seed * rng.normal(size=(seeds, 1)) + of_example * rng.normal(size=(1, examples))
     gains = gains + rest * rng.normal(size=(seeds, examples))
-    return Study(_valued(np.zeros_like(gains)), _valued(gains), mean)
+    return Study(valued(np.zeros_like(gains)), valued(gains), mean)
 
 
-def _valued(values: FloatArray) -> FloatArray:
+def valued(values: FloatArray) -> FloatArray:
+    """Values [seeds, examples] as the statistics of a mean, [seeds, examples, 2]."""
     return np.stack([values, np.ones_like(values)], axis=-1)
 
 

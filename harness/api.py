@@ -288,6 +288,7 @@ def power(
     level: float = 0.05,
     comparisons: int = 1,
     wanted: float = 0.8,
+    margin: float | None = None,
 ) -> pd.DataFrame:
     """What a planned comparison can show, a number of seeds a row.
 
@@ -300,8 +301,9 @@ def power(
         examples: Of the test set; None: the pilot's.
         seeds: Numbers of matched seeds; (): 1, 3, 5, 10.
         metric, where: Of the pilot: its metric, the stored cells that are meant.
-        level: Of each two-sided test, divided by the number of ``comparisons``.
+        level: Of the two-sided tests of a family of so many ``comparisons``, corrected by Holm.
         wanted: Power that counts as enough.
+        margin: Smallest difference that matters: how well can it be shown that there is none?
 
     Raises:
         UserError: No variance or several, or values that make no sense.
@@ -325,8 +327,10 @@ def power(
         effect=effect,
         examples=examples,
         seeds=seeds or design.SEEDS,
-        level=level / comparisons,
+        level=level,
+        comparisons=comparisons,
         wanted=wanted,
+        margin=margin,
     )
     return _frame({"metric": analysis.metric, "effect": effect, **asdict(row)} for row in analysis.designs)
 

@@ -309,11 +309,13 @@ def power(
     level: Annotated[float, typer.Option(min=1e-9, max=0.5, help="Level of the two-sided test.")] = 0.05,
     comparisons: Annotated[
         int,
-        typer.Option(
-            min=1, help="Tests corrected together (rows times test sets and their mean): divides the level."
-        ),
+        typer.Option(min=1, help="Tests corrected together (rows times test sets and their mean), by Holm."),
     ] = 1,
     wanted: Annotated[float, typer.Option(min=0.1, max=0.999, help="Power that is enough.")] = 0.8,
+    margin: Annotated[
+        float | None,
+        typer.Option(min=0, help="Smallest difference that matters: plan for showing that there is none."),
+    ] = None,
     plot: Annotated[Path | None, typer.Option(help="Draw the curve into a .png, .svg or .pdf.")] = None,
     format_: Format = "text",
 ) -> None:
@@ -321,7 +323,7 @@ def power(
     from warmup_bench.cli.power import power_command
 
     variance = {"sd": sd, "seed_sd": seed_sd, "accuracy": accuracy, "disagree": disagree}
-    test = {"level": level, "comparisons": comparisons, "wanted": wanted}
+    test = {"level": level, "comparisons": comparisons, "wanted": wanted, "margin": margin}
     numbers = {"effect": effect, "examples": examples, **variance, **test}
     texts = _texts(metric, where, ref, groups, labels, language)
     power_command(pilot or [], numbers, seeds, texts, intersect=intersect, format_=format_, plot=plot)

@@ -21,7 +21,7 @@ from warmup_bench.report.render import check_format
 from warmup_bench.spec.spec import MOST_SEEDS
 
 LARGEST = {
-    **dict.fromkeys(("effect", "sd", "seed_sd", "comparisons"), 10**6),
+    **dict.fromkeys(("effect", "sd", "seed_sd", "comparisons", "margin"), 10**6),
     **dict.fromkeys(("accuracy", "disagree"), 100),
     "examples": MOST_EXAMPLES,
     "level": 1,
@@ -61,22 +61,23 @@ def power_command(
     _check_numbers(numbers)
     if plot is not None and plot.suffix not in (".png", ".svg", ".pdf"):
         raise UserError(f"can't plot into {plot}", origin="--plot", hint="Name a .png, .svg or .pdf file.")
-    level = numbers["level"] / numbers["comparisons"]
+    family = {"level": numbers["level"], "comparisons": numbers["comparisons"]}
     counts = None if seeds is None else _numbers(seeds)
     if not systems and numbers["sd"] is None and numbers["accuracy"] is None:
         _refuse_without_variance(numbers)
-        assessments = assess_claims(None if counts is None else max(counts), level)
-        view.print_claims(assessments, level, format_)
+        assessments = assess_claims(None if counts is None else max(counts), **family)
+        view.print_claims(assessments, format_, **family)
         if plot is not None:
-            plot_claims(assessments, level, plot)
+            plot_claims(assessments, plot, **family)
         return
     analysis = analyse_power(
         _variance(systems, numbers, texts, intersect=intersect),
         effect=numbers["effect"],
         examples=numbers["examples"],
         seeds=counts or SEEDS,
-        level=level,
+        **family,
         wanted=numbers["wanted"],
+        margin=numbers["margin"],
     )
     view.print_analysis(analysis, format_)
     if plot is not None:
@@ -108,7 +109,7 @@ def _variance(
 
 
 def _refuse_without_variance(numbers: Mapping[str, Any]) -> None:
-    for key in ("effect", "examples", "seed_sd"):
+    for key in ("effect", "examples", "seed_sd", "margin"):
         if numbers[key] is not None:
             raise UserError(
                 f"{_flag(key)} needs a variance",

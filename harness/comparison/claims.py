@@ -1,14 +1,17 @@
 """The paper's claims as data, what we assume of their test sets, and whether such gains can be seen."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from warmup_bench.comparison.power import PowerModel, Variances, power, smallest_effect, standard_error
+from warmup_bench.comparison.power import STEPS, PowerModel, Variances
 from warmup_bench.contracts.errors import UserError
 from warmup_bench.data.plain_yaml import read_yaml
+
+T = TypeVar("T")
 
 PUBLISHED = Path(__file__).parents[1] / "published"
 
@@ -149,29 +152,44 @@ def read_assumption(
     return Assumption(given.examples, given.cells, count, low, high, given.why)
 
 
-def assess(claim: Claim, assumption: Assumption, *, averaged: bool, level: float = 0.05) -> Assessment:
+def assess(
+    claim: Claim, assumption: Assumption, *, averaged: bool, level: float = 0.05, comparisons: int = 1
+) -> Assessment:
     """Whether a claim's gain can be seen, in one of its cells or in their average.
 
     An average over c independent cells has 1/c of each part of the variance.
     """
     cells = assumption.cells if averaged else 1
-    plans = [PowerModel(_averaged(v, cells), claim.gain, level) for v in (assumption.low, assumption.high)]
+    plans = [
+        claim_model(claim, _averaged(v, cells), level, comparisons, cells)
+        for v in (assumption.low, assumption.high)
+    ]
     size = assumption.examples, assumption.seeds
-    low, high = (standard_error(plan.variances, *size, other_seeds=False) for plan in plans)
-    again = [plan.power(*size, other_seeds=True) for plan in plans]
-    smallest = [plan.smallest_effect(*size, other_seeds=True) for plan in plans]
-    needed = [plan.examples_needed(assumption.seeds, other_seeds=False) for plan in plans]
+
+    def both(figure: Callable[[PowerModel], T]) -> tuple[T, T]:
+        return figure(plans[0]), figure(plans[1])
+
     return Assessment(
         claim=claim,
         assumption=assumption,
         cells=cells,
-        power=(power(claim.gain, low, level), power(claim.gain, high, level)),
-        smallest=(smallest_effect(low, level), smallest_effect(high, level)),
-        power_other_seeds=(again[0], again[1]),
-        smallest_other_seeds=(smallest[0], smallest[1]),
-        examples_needed=(needed[0], needed[1]),
-        largest_deviation=plans[0].largest_deviation(assumption.examples * cells),
+        power=both(lambda plan: plan.power(*size, other_seeds=False) or 0.0),
+        smallest=both(lambda plan: plan.smallest_effect(*size, other_seeds=False) or 0.0),
+        power_other_seeds=both(lambda plan: plan.power(*size, other_seeds=True)),
+        smallest_other_seeds=both(lambda plan: plan.smallest_effect(*size, other_seeds=True)),
+        examples_needed=both(lambda plan: plan.examples_needed(assumption.seeds, other_seeds=False)),
+        largest_deviation=claim_model(claim, assumption.low, level, comparisons).largest_deviation(
+            assumption.examples * cells
+        ),
     )
+
+
+def claim_model(
+    claim: Claim, variances: Variances, level: float, comparisons: int, cells: int = 1
+) -> PowerModel:
+    """A comparison that is to find a claim's gain, in one cell or in the mean of several."""
+    step = STEPS.get(claim.metric, 0.0) / cells
+    return PowerModel(variances, claim.gain, level, comparisons=comparisons, step=step)
 
 
 def _averaged(variances: Variances, cells: int) -> Variances:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from warmup_bench.comparison.claims import Assessment, assess, read_assumption, read_claims
 from warmup_bench.comparison.power import (
+    STEPS,
     PowerModel,
     Variances,
     accuracy_variance,
@@ -29,23 +30,27 @@ class Variance:
         variances: In squared score points.
         origin: Where they come from, in words.
         examples: Of the pilot that they were estimated on; None without one.
+        step: Of a metric that counts examples, see :class:`PowerModel`; 0 for others.
     """
 
     metric: str
     variances: Variances
     origin: str
     examples: int | None = None
+    step: float = 0.0
 
 
 @dataclass(frozen=True)
 class Design:
-    """What one number of seeds can show; "these models" holds the trained models fixed.
+    """What one number of seeds can show; "these models" holds the trained models and their gain fixed.
 
     Attributes:
         examples, seeds: Size of the study.
         standard_error, power, smallest, examples_needed: For these models.
         standard_error_seeds, power_seeds, smallest_seeds, examples_needed_seeds: For training again; None
             where it can't be said (unknown variance) or where nothing is enough (too few seeds for the test).
+        equivalence: Chance to show that the difference is within the margin, by the interval over seeds and
+            examples (with one seed: for these models); None without a margin or with an unknown variance.
     """
 
     examples: int
@@ -58,6 +63,7 @@ class Design:
     power_seeds: float | None
     smallest_seeds: float | None
     examples_needed_seeds: int | None
+    equivalence: float | None = None
 
 
 @dataclass(frozen=True)
@@ -67,23 +73,35 @@ class PowerAnalysis:
     Attributes:
         metric: Its name, or "score".
         effect: Gain that is to be found; None: only the smallest detectable one is asked for.
-        level: Of each test, after the division by the number of comparisons.
+        level: Of the family's tests.
+        comparisons: Size of the family, for Holm's correction.
         wanted: Power that counts as enough.
         variances: Of one paired difference.
         origin: Where they come from, in words.
         designs: One a number of seeds.
         seeds_needed, seeds_needed_again: For these models, and for training again; None: no number is enough.
+        step: Of the metric.
+        margin: Smallest difference that matters; None: none was declared.
     """
 
     metric: str
     effect: float | None
     level: float
+    comparisons: int
     wanted: float
     variances: Variances
     origin: str
     designs: tuple[Design, ...]
     seeds_needed: int | None
     seeds_needed_again: int | None
+    step: float = 0.0
+    margin: float | None = None
+
+    @property
+    def model(self) -> PowerModel:
+        """What the designs follow."""
+        family = self.level, self.wanted, self.comparisons
+        return PowerModel(self.variances, self.effect or 0.0, *family, self.step)
 
 
 def given_deviation(deviation: float, seed_deviation: float | None = None) -> Variance:
@@ -117,7 +135,7 @@ def given_accuracy(
         )
     how = "independent errors" if disagree is None else f"{disagree:g}% disagreement"
     variances = Variances(binary.examples, seeds=_squared(seed_deviation))
-    return Variance("accuracy", variances, f"accuracy near {accuracy:g}%, {how}")
+    return Variance("accuracy", variances, f"accuracy near {accuracy:g}%, {how}", step=STEPS["accuracy"])
 
 
 def require_pilot(systems: Sequence[object]) -> None:
@@ -153,9 +171,8 @@ def pilot(
     runs = "one run" if len(a.runs) == 1 else f"{len(a.runs)} matched seeds"
     by = f" in {count} groups" if count < len(a.ids) else ""
     origin = f"pilot {a.name} against {b.name}: {len(a.ids):,} examples{by}, {runs}"
-    return Variance(
-        metric.name, Variances(parts.examples * scale, parts.residual * scale, seeds), origin, len(a.ids)
-    )
+    variances = Variances(parts.examples * scale, parts.residual * scale, seeds)
+    return Variance(metric.name, variances, origin, len(a.ids), STEPS.get(metric.name, 0.0))
 
 
 def analyse_power(
@@ -165,7 +182,9 @@ def analyse_power(
     examples: int | None = None,
     seeds: Sequence[int] = SEEDS,
     level: float = 0.05,
+    comparisons: int = 1,
     wanted: float = 0.8,
+    margin: float | None = None,
 ) -> PowerAnalysis:
     """What comparisons of some numbers of seeds can show.
 
@@ -174,8 +193,10 @@ def analyse_power(
         effect: Gain to be found, in score points; None: only the smallest detectable one is asked for.
         examples: Of the test set; None: the pilot's.
         seeds: Numbers of matched seeds.
-        level: Of each two-sided test.
+        level: Of the two-sided tests of a family.
+        comparisons: Size of the family.
         wanted: Power that counts as enough.
+        margin: Smallest difference that matters, to plan for showing that there is none.
 
     Raises:
         UserError: Nobody says how many examples there are.
@@ -184,26 +205,29 @@ def analyse_power(
     if examples is None:
         raise UserError("how many test examples?", hint="Give --examples.")
     variances = variance.variances
-    model = PowerModel(variances, 0.0 if effect is None else effect, level, wanted)
+    model = PowerModel(variances, effect or 0.0, level, wanted, comparisons, variance.step)
     known = variances.seeds is not None and effect is not None
     return PowerAnalysis(
         metric=variance.metric,
         effect=effect,
         level=level,
+        comparisons=comparisons,
         wanted=wanted,
         variances=variances,
         origin=variance.origin,
-        designs=tuple(_design(model, examples, count, effect) for count in seeds),
+        designs=tuple(_design(model, examples, count, effect, margin) for count in seeds),
         seeds_needed=None if effect is None else model.seeds_needed(examples, other_seeds=False),
         seeds_needed_again=model.seeds_needed(examples, other_seeds=True) if known else None,
+        step=variance.step,
+        margin=margin,
     )
 
 
-def assess_claims(seeds: int | None = None, level: float = 0.05) -> list[Assessment]:
+def assess_claims(seeds: int | None = None, level: float = 0.05, comparisons: int = 1) -> list[Assessment]:
     """Every claim of the paper under the declared assumptions: in one cell, and averaged over its cells."""
     assumed = [(claim, read_assumption(claim, seeds=seeds)) for claim in read_claims()]
     return [
-        assess(claim, assumption, averaged=averaged, level=level)
+        assess(claim, assumption, averaged=averaged, level=level, comparisons=comparisons)
         for claim, assumption in assumed
         for averaged in (False, True)[: 1 + (assumption.cells > 1)]
     ]
@@ -213,7 +237,9 @@ def _squared(deviation: float | None) -> float | None:
     return None if deviation is None else deviation**2
 
 
-def _design(model: PowerModel, examples: int, seeds: int, effect: float | None) -> Design:
+def _design(
+    model: PowerModel, examples: int, seeds: int, effect: float | None, margin: float | None
+) -> Design:
     size = examples, seeds
     again = model.variances.seeds is not None
     return Design(
@@ -227,4 +253,5 @@ def _design(model: PowerModel, examples: int, seeds: int, effect: float | None) 
         power_seeds=None if effect is None else model.power(*size, other_seeds=True),
         smallest_seeds=model.smallest_effect(*size, other_seeds=True),
         examples_needed_seeds=model.examples_needed(seeds, other_seeds=True) if again and effect else None,
+        equivalence=None if margin is None else model.equivalence(examples, seeds, margin),
     )

@@ -6,20 +6,32 @@ then has the variance ``seeds / k + (examples + residual / k) / n``. For a metri
 examples (BLEU, macro-F1) jackknife pseudo-values take the place of the examples' differences (Efron 1982):
 their variance over n is the variance of the corpus difference.
 
-Two questions, two standard errors. *These models*: would other test examples show the effect? The trained
-models are fixed, ``seeds`` counts nothing, and the paired test's power is that of a normal test. *Other
-seeds*: would training again show it? All three parts count, and the test is the exact sign-flip test over the
-k seeds' differences (:func:`power_over_seeds`), which finds nothing where k is too small for its level.
+Two questions. *These models*: would other test examples show the effect? The trained models are fixed,
+``seeds`` counts nothing, and the test is the paired one over examples. *Other seeds*: would training again
+show it, on other examples? Then all three parts count, and the rule of
+:mod:`warmup_bench.comparison.finding` asks three tests, of which the sign flips over seeds find nothing where
+k is too small for their level. Chances are those of :mod:`warmup_bench.comparison.detection`.
 """
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 
+import numpy as np
+
+from warmup_bench.comparison.detection import (
+    Detection,
+    Spread,
+    flip_thresholds,
+    joint_half_widths,
+    normal_threshold,
+)
+from warmup_bench.comparison.interval import left_out
 from warmup_bench.comparison.scoring import Aggregate, finite_scores
-from warmup_bench.comparison.seeds import least_seeds
 from warmup_bench.contracts.metric import FloatArray
+
+STEPS = {"accuracy": 100.0}
+"""By metric: what one example more that is right adds to the sum of the scores."""
 
 MOST_SEEDS = 200
 """Where the search for enough seeds ends."""
@@ -59,10 +71,7 @@ def pseudo_values(a: FloatArray, b: FloatArray, aggregate: Aggregate) -> FloatAr
     observed = finite_scores(aggregate, totals[1]) - finite_scores(aggregate, totals[0])
     if examples == 1:
         return observed[:, None]
-    without = [
-        finite_scores(aggregate, total[:, None] - side) for total, side in zip(totals, (a, b), strict=True)
-    ]
-    values: FloatArray = examples * observed[:, None] - (examples - 1) * (without[1] - without[0])
+    values: FloatArray = examples * observed[:, None] - (examples - 1) * left_out(a, b, aggregate)
     return values
 
 
@@ -144,64 +153,6 @@ def power(effect: float, error: float, level: float = 0.05, freedom: float | Non
     return min(1.0, 1.0 - (0.0 if math.isnan(inside) else inside) + (0.0 if math.isnan(below) else below))
 
 
-def power_over_seeds(effect: float, error: float, seeds: int, level: float = 0.05) -> float:
-    """Chance that the exact two-sided sign-flip test over k matched seeds finds an effect.
-
-    Its p is a multiple of ``2 / 2**k``, so that it finds nothing with fewer seeds than
-    :func:`warmup_bench.comparison.seeds.least_seeds`. With just as many it rejects only where all k
-    differences have one sign: ``F(z)**k + F(-z)**k`` with ``z = effect / (error * sqrt(k))`` and F the normal
-    distribution, the differences being normal and independent. With more seeds it is approximated by a t test
-    with k - 1 degrees of freedom, at the largest of those multiples within ``level``: at 5% that is at most
-    0.03 too high, at lower levels up to 0.15 with the first seeds beyond the least (simulated,
-    ``tests/stats/test_power.py``).
-
-    Args:
-        effect: True difference; its sign does not matter.
-        error: Standard error of the mean difference over the seeds.
-        seeds: k.
-        level: Of the test.
-    """
-    from scipy import special
-
-    least = least_seeds(level)
-    if seeds < least:
-        return 0.0
-    arrangements = 2.0 ** min(seeds - 1, 1000)  # up to the sign of all; more of them are no other level
-    reached = math.floor(level * arrangements) / arrangements
-    if seeds > least or error == 0:
-        return power(effect, error, reached, seeds - 1)
-    z = abs(effect) / (error * math.sqrt(seeds))
-    return float(special.ndtr(z) ** seeds + special.ndtr(-z) ** seeds)
-
-
-def smallest_effect(error: float, level: float = 0.05, wanted: float = 0.8) -> float:
-    """The effect that is found with the chance ``wanted``; about 2.8 standard errors at 5% and 80%."""
-    return error * _smallest_shift(level, wanted, None)
-
-
-def smallest_effect_over_seeds(
-    error: float, seeds: int, level: float = 0.05, wanted: float = 0.8
-) -> float | None:
-    """The effect that :func:`power_over_seeds` finds with the chance ``wanted``; None with too few seeds."""
-    return None if seeds < least_seeds(level) else error * _smallest_shift(level, wanted, seeds)
-
-
-@lru_cache(maxsize=256)
-def _smallest_shift(level: float, wanted: float, seeds: int | None) -> float:
-    """The same in standard errors; ``seeds`` None: these models."""
-
-    def chance(shift: float) -> float:
-        return power(shift, 1.0, level) if seeds is None else power_over_seeds(shift, 1.0, seeds, level)
-
-    low, high = 0.0, 1.0
-    while chance(high) < wanted:
-        high *= 2
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (low, middle) if chance(middle) >= wanted else (middle, high)
-    return high
-
-
 @dataclass(frozen=True, slots=True)
 class PowerModel:
     """A planned comparison.
@@ -209,35 +160,70 @@ class PowerModel:
     Attributes:
         variances: Of one paired difference.
         effect: The difference that is to be found.
-        level: Of the two-sided test, already divided where several comparisons are corrected for.
+        level: Of the two-sided tests of a family.
         wanted: Chance to find it that counts as enough.
+        comparisons: Size of the family; the first step of Holm's correction divides the level by it.
+        step: Of :data:`STEPS`: an exact test of counts moves in such steps and stays under its level; 0 for
+            metrics without any.
     """
 
     variances: Variances
     effect: float
     level: float = 0.05
     wanted: float = 0.8
+    comparisons: int = 1
+    step: float = 0.0
+
+    @property
+    def corrected_level(self) -> float:
+        """Of the tests that Holm's correction is about: all but the sign flips over seeds."""
+        return self.level / self.comparisons
+
+    def detection(self, examples: int, seeds: int, *, other_seeds: bool) -> Detection | None:
+        """What a design can find; None for other seeds where the variance between seeds is not known."""
+        error = standard_error(self.variances, examples, seeds, other_seeds=False)
+        counted = examples * (seeds if self.variances.residual else 1)
+        these = normal_threshold(error, self.corrected_level, self.step / counted)
+        if not other_seeds:
+            return these
+        if self.variances.seeds is None:
+            return None
+        spread = self._spread(examples, seeds)
+        joint, flips = joint_half_widths(spread, self.corrected_level), flip_thresholds(spread, self.level)
+        return Detection(np.maximum(np.maximum(these.thresholds, joint), flips), spread.deviation)
 
     def power(self, examples: int, seeds: int, *, other_seeds: bool) -> float | None:
-        """Chance to find the effect; None for other seeds where the variance between seeds is not known."""
-        if other_seeds and self.variances.seeds is None:
-            return None
-        error = standard_error(self.variances, examples, seeds, other_seeds=other_seeds)
-        if other_seeds:
-            return power_over_seeds(self.effect, error, seeds, self.level)
-        return power(self.effect, error, self.level)
+        """Chance to find the effect; None as :meth:`detection`."""
+        found = self.detection(examples, seeds, other_seeds=other_seeds)
+        return None if found is None else found.chance(self.effect)
 
     def smallest_effect(self, examples: int, seeds: int, *, other_seeds: bool) -> float | None:
         """The smallest effect that this design finds with the chance ``wanted``.
 
-        None as :meth:`power`, and for other seeds where there are too few for the test to find anything.
+        None as :meth:`detection`, and for other seeds where there are too few for the tests to find anything.
         """
-        if other_seeds and self.variances.seeds is None:
+        found = self.detection(examples, seeds, other_seeds=other_seeds)
+        return None if found is None else found.smallest(self.wanted)
+
+    def equivalence(self, examples: int, seeds: int, margin: float) -> float | None:
+        """Chance to show that the difference is within ``margin`` either way, where there is none at all.
+
+        Two one-sided tests: the interval over seeds and examples at 1 - 2 level lies within the margin. With
+        one seed it is about these models; with more None where the variance between seeds is not known.
+        """
+        if seeds > 1 and self.variances.seeds is None:
             return None
-        error = standard_error(self.variances, examples, seeds, other_seeds=other_seeds)
-        if other_seeds:
-            return smallest_effect_over_seeds(error, seeds, self.level, self.wanted)
-        return smallest_effect(error, self.level, self.wanted)
+        spread = self._spread(examples, seeds)
+        room = margin - joint_half_widths(spread, 2 * self.corrected_level)
+        outside = Detection(np.maximum(room, 0.0), spread.deviation).chances(0.0)
+        return float(np.where(room > 0, 1.0 - outside, 0.0).mean())
+
+    def _spread(self, examples: int, seeds: int) -> Spread:
+        v = self.variances
+        residual, of_seeds = v.residual / examples, v.seeds or 0.0
+        return Spread(
+            seeds, examples, (of_seeds if seeds > 1 else 0.0) + residual, residual, v.examples / examples
+        )
 
     def examples_needed(self, seeds: int, *, other_seeds: bool) -> int | None:
         """The fewest examples with the wanted power; None where no number is enough."""
@@ -249,7 +235,9 @@ class PowerModel:
 
     def largest_deviation(self, examples: int) -> float:
         """The standard deviation of one example's difference at which one run still has the wanted power."""
-        return abs(self.effect) / smallest_effect(1.0, self.level, self.wanted) * math.sqrt(examples)
+        smallest = normal_threshold(1.0, self.corrected_level).smallest(self.wanted)
+        room = abs(self.effect) - self.step / examples
+        return 0.0 if smallest is None else max(0.0, room) / smallest * math.sqrt(examples)
 
 
 def _first(figure: Callable[[int], float | None], low: int, high: int, wanted: float) -> int | None:

@@ -19,7 +19,10 @@ def print_analysis(analysis: PowerAnalysis, format_: str) -> None:
         write(json.dumps(asdict(analysis), indent=2) + "\n")
         return
     if format_ == "csv":
-        fixed = {key: getattr(analysis, key) for key in ("metric", "effect", "level", "wanted")}
+        fixed = {
+            key: getattr(analysis, key)
+            for key in ("metric", "effect", "level", "comparisons", "wanted", "margin")
+        }
         write_csv([fixed | asdict(design) for design in analysis.designs])
         return
     named, again = analysis.effect is not None, analysis.variances.seeds is not None
@@ -33,6 +36,11 @@ def print_analysis(analysis: PowerAnalysis, format_: str) -> None:
         (again, "other seeds:\nstandard error", lambda d: _number(d.standard_error_seeds)),
         (again and named, "other seeds:\npower", lambda d: _share(d.power_seeds)),
         (again, f"other seeds:\nsmallest at {analysis.wanted:.0%}", lambda d: _number(d.smallest_seeds)),
+        (
+            analysis.margin is not None,
+            f"no difference\nabove {analysis.margin or 0:g}",
+            lambda d: _share(d.equivalence),
+        ),
     ]
     included = [(header, cell) for include, header, cell in columns if include]
     headers = [header for header, _ in included]
@@ -76,33 +84,48 @@ def analysis_notes(analysis: PowerAnalysis) -> list[str]:
         )
     else:
         notes.append(
-            f"Other seeds: {_seeds_note(analysis.level)} With just as many its power is exact for normal "
-            "differences (all must have one sign); with more, that of a t test stands for it, a little too "
-            "high with few."
+            "Other seeds: found where the paired test over examples, the t test over seeds and examples and "
+            f"the sign flips over seeds all find it; {_seeds_note(analysis.level)}"
         )
+    if analysis.margin is not None:
+        notes.append(
+            f"No difference above {analysis.margin:g}: the chance that two one-sided tests show it where "
+            "there is none at all, for other seeds and examples (with one seed: for these models)."
+        )
+    steps = "; accuracy's exact test by its steps" if analysis.step else ""
     notes.append(
-        f"Two-sided tests at {analysis.level:.3g}. Power for these models: normal approximation of the "
-        "paired test on examples."
+        f"Two-sided tests, {level_text(analysis.level, analysis.comparisons)}. Power for these models: "
+        f"normal approximation of the paired test, for models whose own difference is the gain{steps}."
     )
     return notes
+
+
+def level_text(level: float, comparisons: int) -> str:
+    """The level of a family's tests, and what Holm's correction makes of it."""
+    if comparisons == 1:
+        return f"level {level:.3g}"
+    first = f"its first step: {level / comparisons:.3g}"
+    return f"level {level:.3g} over {comparisons:,} comparisons by Holm ({first})"
 
 
 def _seeds_note(level: float) -> str:
     """How many seeds the test over seeds takes."""
     return (
-        "the exact test over k matched seeds can't give less than p = 2/2^k: at this level it takes at least "
+        "the last, over k matched seeds, can't give less than p = 2/2^k: at this level it takes at least "
         f"{seed_count(least_seeds(level))}."
     )
 
 
-def print_claims(assessments: Sequence[Assessment], level: float, format_: str) -> None:
+def print_claims(
+    assessments: Sequence[Assessment], format_: str, level: float = 0.05, comparisons: int = 1
+) -> None:
     """Print what the paper's claims need."""
     if format_ in ("json", "csv"):
         rows = [_flat(finding) for finding in assessments]
         if format_ == "csv":
             write_csv(rows)
         else:
-            write(json.dumps({"level": level, "findings": rows}, indent=2) + "\n")
+            write(json.dumps({"level": level, "comparisons": comparisons, "findings": rows}, indent=2) + "\n")
         return
     headers = ["claim", "gain", "examples", "sd assumed", "power", "smallest at 80%", "examples for 80%"]
     table = []
@@ -118,12 +141,12 @@ def print_claims(assessments: Sequence[Assessment], level: float, format_: str) 
         "Can the paper's gains be seen?",
         [*headers, "verdict"],
         table,
-        _claim_notes(assessments, level),
+        _claim_notes(assessments, level, comparisons),
         format_,
     )
 
 
-def _claim_notes(assessments: Sequence[Assessment], level: float) -> list[str]:
+def _claim_notes(assessments: Sequence[Assessment], level: float, comparisons: int) -> list[str]:
     notes = []
     for f in assessments:
         if f.cells == 1 and f.verdict != "detectable":
@@ -132,7 +155,7 @@ def _claim_notes(assessments: Sequence[Assessment], level: float) -> list[str]:
                 f"{_share(f.power[1])} to {_share(f.power[0])}; 80% in one run needs an example's difference "
                 f"to spread by no more than {f.largest_deviation:.1f} points."
             )
-    notes.append(f"Two-sided tests at {level:.3g}, trained models held fixed.")
+    notes.append(f"Two-sided tests, {level_text(level, comparisons)}, trained models held fixed.")
     seeds = seed_count(assessments[0].assumption.seeds)
     smallest = [
         f"{f.claim.name} {f.claim.metric} {' – '.join(map(_number, f.smallest_other_seeds))}"

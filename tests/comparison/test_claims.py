@@ -47,7 +47,9 @@ def test_logic_on_1572_questions_is_underpowered():
     claim = next(c for c in read_claims() if (c.name, c.metric) == ("logic", "accuracy"))
     finding = assess(claim, read_assumption(claim), averaged=False)
     assert finding.verdict == "underpowered"
-    assert finding.smallest[0] == pytest.approx(2.8016 * 44.7 / 1572**0.5, rel=1e-3)
+    assert finding.smallest[0] == pytest.approx(
+        2.8016 * 44.7 / 1572**0.5 + 100 / 1572, rel=1e-3
+    )  # McNemar's test moves in steps of one question
 
 
 def test_files_that_can_not_be_used(tmp_path):

@@ -8,15 +8,20 @@ from means import mean, valued
 from scipy import stats
 from statsmodels.stats.power import NormalIndPower, TTestPower
 
+from warmup_bench.comparison.detection import (
+    Detection,
+    Spread,
+    flip_thresholds,
+    joint_half_widths,
+    normal_threshold,
+)
+from warmup_bench.comparison.interval import crossed_error
 from warmup_bench.comparison.power import (
     PowerModel,
     Variances,
     accuracy_variance,
     power,
-    power_over_seeds,
     pseudo_values,
-    smallest_effect,
-    smallest_effect_over_seeds,
     standard_error,
     variance_components,
 )
@@ -45,56 +50,107 @@ def test_power_of_a_t_test_is_statsmodels(seeds, effect):
 
 def test_smallest_effect_is_2_8_standard_errors():
     by_hand = stats.norm.isf(0.025) + stats.norm.isf(0.2)
-    assert smallest_effect(1.0) == pytest.approx(by_hand, abs=1e-4)
-    smallest = smallest_effect_over_seeds(0.7, 9, 0.01, 0.9)
-    assert smallest is not None
-    assert power_over_seeds(smallest, 0.7, 9, 0.01) == pytest.approx(0.9)
-    assert smallest_effect(0.0) == 0.0
+    assert normal_threshold(1.0, 0.05).smallest(0.8) == pytest.approx(by_hand, abs=1e-4)
+    assert normal_threshold(0.0, 0.05).smallest(0.8) == pytest.approx(0.0, abs=1e-9)
     assert (power(0.0, 0.0), power(0.1, 0.0)) == (0.05, 1.0)
     assert power(1.0, 1e-13, 0.05, 5) == 1.0  # where the t distribution underflows
 
 
 def test_too_few_seeds_show_nothing():
-    # p is at least 2 / 2^k: 0.0625 with 5 seeds, 0.03125 with 6
-    for seeds in range(1, 6):
-        assert power_over_seeds(100.0, 0.1, seeds) == 0.0
-        assert smallest_effect_over_seeds(0.1, seeds) is None
-    assert power_over_seeds(100.0, 0.1, 6) == pytest.approx(1.0)
-    assert power_over_seeds(100.0, 0.1, 8, 0.05 / 8) == 0.0  # 2 / 256 is over 0.00625
-    assert power_over_seeds(100.0, 0.1, 9, 0.05 / 8) == pytest.approx(1.0)
-    assert power_over_seeds(0.1, 1.0, 5000) == pytest.approx(power(0.1, 1.0, 0.05, 4999))
+    # p over seeds is at least 2 / 2^k: 0.0625 with 5 seeds, 0.03125 with 6
     plan = PowerModel(Variances(examples=225.0, seeds=0.01), effect=1.57)
-    assert [plan.power(5000, k, other_seeds=True) for k in (3, 4, 5)] == [0.0, 0.0, 0.0]
+    assert [plan.power(5000, k, other_seeds=True) for k in (1, 2, 3, 4, 5)] == [0.0] * 5
     assert plan.smallest_effect(5000, 5, other_seeds=True) is None
     assert plan.examples_needed(5, other_seeds=True) is None
     assert plan.seeds_needed(5000, other_seeds=True) == 6
+    # Holm's correction is not about the sign flips: six are enough in a family of eight too
+    assert PowerModel(plan.variances, 20.0, comparisons=8).power(5000, 6, other_seeds=True) == pytest.approx(
+        1.0
+    )
     assert PowerModel(Variances(0.0, seeds=0.0), 1.0, level=1e-70).seeds_needed(9, other_seeds=True) is None
 
 
-def test_power_of_the_fewest_seeds_by_hand():
+@pytest.mark.parametrize(("seeds", "level"), [(6, 0.05), (7, 0.05), (8, 0.05), (9, 0.01), (12, 0.05)])
+def test_sign_flips_find_what_their_threshold_says(seeds, level):
+    rng = np.random.default_rng(8)
+    thresholds = flip_thresholds(Spread(seeds, 100, 1.0, 0.0, 0.0), level)
+    for effect in (0.0, 0.8, 1.3):
+        foretold = Detection(thresholds, seeds**-0.5).chance(effect)
+        draws = effect + rng.normal(size=(3000, seeds))
+        flips = 1.0 - 2.0 * (
+            np.arange(2 ** (seeds - 1))[:, None] >> np.arange(seeds) & 1
+        )  # the last one stays
+        sums = np.abs(draws @ flips.T)
+        p = (sums >= sums[:, :1] - 1e-9).mean(axis=1)
+        assert p[:3] == pytest.approx([seed_level_p(list(row), 10_000, 1) for row in draws[:3]])
+        low, high = stats.binom.interval(0.999, len(draws), foretold)
+        assert low / len(draws) - 0.01 <= (p <= level).mean() <= high / len(draws) + 0.01
+
+
+def test_with_the_fewest_seeds_all_must_have_one_sign():
     # six differences of variance 1 around 1: all above 0, or all below
     above = float(stats.norm.cdf(1.0))
-    assert power_over_seeds(1.0, 6**-0.5, 6) == pytest.approx(above**6 + (1 - above) ** 6)
-    assert power_over_seeds(0.0, 1.0, 6) == pytest.approx(2 / 64)
-    # with seven, three of the 64 pairs of mirrored flips may reject: p = 6 / 128
-    assert power_over_seeds(1.0, 7**-0.5, 7) == pytest.approx(TTestPower().power(1.0, nobs=7, alpha=6 / 128))
+    found = Detection(flip_thresholds(Spread(6, 100, 1.0, 0.0, 0.0), 0.05), 6**-0.5)
+    assert found.chance(1.0) == pytest.approx(above**6 + (1 - above) ** 6, abs=0.005)
+    assert found.chance(0.0) == pytest.approx(2 / 64, abs=0.003)
+
+
+def test_where_only_seeds_vary_the_joint_test_is_a_t_test():
+    widths = joint_half_widths(Spread(7, 100, 1.0, 0.0, 0.0), 0.05)
+    assert Detection(widths, 7**-0.5).chance(1.0) == pytest.approx(
+        TTestPower().power(1.0, nobs=7, alpha=0.05), abs=0.004
+    )
+
+
+def test_what_all_seeds_share_is_not_independent_over_them():
+    # between examples 15, between seeds 0.4, 1,012 examples: nearly all of the error is shared by the seeds
+    plan = PowerModel(Variances(225.0, seeds=0.16), 1.57)
+    error = math.sqrt(225 / 1012 + 0.16 / 6)
+    assert plan.power(1012, 6, other_seeds=True) == pytest.approx(power(1.57, error), abs=0.02)
+    none = PowerModel(plan.variances, 0.0)
+    assert none.power(1012, 6, other_seeds=True) < 0.05
+    assert 0.02 < none.power(10**8, 6, other_seeds=True) <= 2 / 64  # seeds alone are left, in one direction
 
 
 @pytest.mark.parametrize(
-    ("seeds", "level", "high"), [(6, 0.05, 0.0), (7, 0.05, 0.03), (8, 0.05, 0.03), (10, 0.00625, 0.1)]
+    ("disagree", "effect", "examples"), [(20.0, 4.0, 300), (10.0, 3.0, 200), (48.0, 8.0, 651)]
 )
-@pytest.mark.parametrize("effect", [0.0, 0.8, 1.3])
-def test_power_over_seeds_foretells_the_exact_test(seeds, level, high, effect):
-    """``high``: what the approximation by a t test may be too high by."""
-    rng = np.random.default_rng(8)
-    draws = effect + rng.normal(size=(4000, seeds))
-    flips = 1.0 - 2.0 * (np.arange(2 ** (seeds - 1))[:, None] >> np.arange(seeds) & 1)  # the last one stays
-    sums = np.abs(draws @ flips.T)
-    p = (sums >= sums[:, :1] - 1e-9).mean(axis=1)
-    assert p[:3] == pytest.approx([seed_level_p(list(row), 10_000, 1) for row in draws[:3]])
-    foretold = power_over_seeds(effect, seeds**-0.5, seeds, level)
-    low, most = stats.binom.interval(0.999, len(draws), foretold)
-    assert low / len(draws) - high <= (p <= level).mean() <= most / len(draws)
+def test_accuracy_has_the_power_of_the_exact_test(disagree, effect, examples):
+    # enumerated: how many differ, and how many of them are right in B alone; p is binomial
+    differing, share = disagree / 100, (1 + effect / disagree) / 2
+    expected = 0.0
+    for count in range(1, examples + 1):
+        wins = np.arange(count + 1)
+        p = np.minimum(1, 2 * stats.binom.cdf(np.minimum(wins, count - wins), count, 0.5))
+        found = stats.binom.pmf(wins, count, share)[p <= 0.05].sum()
+        expected += stats.binom.pmf(count, examples, differing) * found
+    plan = PowerModel(accuracy_variance(50.0, disagree), effect, step=100.0)
+    foretold = plan.power(examples, 1, other_seeds=False)
+    assert foretold == pytest.approx(expected, abs=0.015)
+    without = PowerModel(plan.variances, effect).power(examples, 1, other_seeds=False)
+    assert without > max(foretold, expected) + 0.01
+
+
+def test_holms_first_step_divides_the_level():
+    plan = PowerModel(Variances(400.0), 1.5, comparisons=8)
+    assert plan.power(2000, 1, other_seeds=False) == pytest.approx(power(1.5, 20 / 2000**0.5, 0.05 / 8))
+
+
+@pytest.mark.parametrize(("seeds", "of_seeds"), [(1, None), (6, 0.05)])
+def test_equivalence_is_found_as_often_as_foretold(seeds, of_seeds):
+    parts = Variances(1.0, 0.5, of_seeds)
+    margin = 0.35
+    foretold = PowerModel(parts, 0.0).equivalence(100, seeds, margin)
+    assert 0.2 < foretold < 0.95
+    rng, simulations, held = np.random.default_rng(9), 500, 0
+    for _ in range(simulations):
+        gains = rng.normal(size=(1, 100)) + math.sqrt(0.5) * rng.normal(size=(seeds, 100))
+        gains += math.sqrt(of_seeds or 0.0) * rng.normal(size=(seeds, 1))
+        error = crossed_error(valued(np.zeros_like(gains)), valued(gains), mean, [100])
+        held += abs(gains.mean()) + error.half_width(0.9) < margin
+    low, high = stats.binom.interval(0.999, simulations, foretold)
+    assert low <= held <= high
+    assert PowerModel(Variances(1.0), 0.0).equivalence(100, 3, margin) is None
 
 
 def test_logic_by_hand():

@@ -5,12 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from warmup_bench.comparison.claims import Assessment
+from warmup_bench.comparison.claims import Assessment, claim_model
 from warmup_bench.comparison.design import PowerAnalysis
-from warmup_bench.comparison.power import PowerModel
 from warmup_bench.contracts.errors import UserError
 from warmup_bench.report.plots.style import COLOURS, DASHES, panels, save
-from warmup_bench.report.power import seed_count
+from warmup_bench.report.power import level_text, seed_count
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,7 +22,7 @@ def plot_analysis(analysis: PowerAnalysis, path: Path) -> None:
     """
     figure, [[axis]] = panels(1, 1, width=8.0, height=4.2)
     planned = analysis.designs[0].examples
-    plan = PowerModel(analysis.variances, analysis.effect or 0.0, analysis.level, analysis.wanted)
+    plan = analysis.model
     needed = max((d.examples_needed_seeds or d.examples_needed or 0 for d in analysis.designs), default=0)
     xs = _sizes(planned, max(30 * planned, min(3 * needed, 1000 * planned)))
     for number, design in enumerate(analysis.designs):
@@ -43,14 +42,15 @@ def plot_analysis(analysis: PowerAnalysis, path: Path) -> None:
         axis.set_ylabel(f"smallest gain found with {analysis.wanted:.0%} ({analysis.metric} points)")
     else:
         _power_axis(axis, analysis.wanted)
-        axis.set_title(
-            f"Chance to find a gain of {analysis.effect:g} {analysis.metric} (level {analysis.level:.3g})"
-        )
+        level = level_text(analysis.level, analysis.comparisons)
+        axis.set_title(f"Chance to find a gain of {analysis.effect:g} {analysis.metric} ({level})")
     _size_axis(axis, planned)
     _save(figure, path)
 
 
-def plot_claims(assessments: Sequence[Assessment], level: float, path: Path) -> None:
+def plot_claims(
+    assessments: Sequence[Assessment], path: Path, level: float = 0.05, comparisons: int = 1
+) -> None:
     """Draw a panel a claim: power against test examples, a band a metric between both guesses."""
     names = list(dict.fromkeys(f.claim.name for f in assessments))
     rows = (len(names) + 1) // 2
@@ -62,7 +62,10 @@ def plot_claims(assessments: Sequence[Assessment], level: float, path: Path) -> 
         xs = _sizes(planned, 30 * planned)
         for number, f in enumerate(ours):
             bounds = [
-                [PowerModel(v, f.claim.gain, level).power(n, 1, other_seeds=False) or 0.0 for n in xs]
+                [
+                    claim_model(f.claim, v, level, comparisons).power(n, 1, other_seeds=False) or 0.0
+                    for n in xs
+                ]
                 for v in (f.assumption.high, f.assumption.low)
             ]
             colour = COLOURS[number % len(COLOURS)]
@@ -76,7 +79,7 @@ def plot_claims(assessments: Sequence[Assessment], level: float, path: Path) -> 
     for axis in axes[len(names) :]:
         axis.set_visible(False)
     figure.suptitle(
-        f"Chance to find the paper's gains in one run of one test set, level {level:.3g}\n"
+        f"Chance to find the paper's gains in one run of one test set, {level_text(level, comparisons)}\n"
         "bands: between our low and our high guess of the spread of paired differences",
         fontsize=11,
     )
