@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from functools import cache
+from typing import Any
 
 import numpy as np
 
 from warmup_bench.comparison import Comparison, compare
+from warmup_bench.comparison.correction import enough_swaps
 from warmup_bench.comparison.scoring import Aggregate
 from warmup_bench.contracts.metric import FloatArray
 from warmup_bench.contracts.settings import Stats
@@ -24,6 +26,12 @@ def matched_seeds(runs: Sequence[Runs], subsets: Sequence[str]) -> list[int]:
     return sorted(set.intersection(*seeds)) if seeds else []
 
 
+def test_settings(stats: Stats, family: int) -> dict[str, Any]:
+    """Swaps, seed and confidence of a test in a family of so many comparisons."""
+    swaps = enough_swaps(stats.randomizations, family, 1 - stats.confidence)
+    return {"randomizations": swaps, "seed": stats.seed, "confidence": stats.confidence}
+
+
 class Comparer:
     """Compares rows on one metric, each file read once."""
 
@@ -33,8 +41,12 @@ class Comparer:
         self._groups = cache(lambda result: result.groups())
         self._statistics = cache(lambda result, metric: result.statistics(metric))
 
-    def compare(self, baseline: Runs, other: Runs, subsets: Sequence[str], metric: str) -> Comparison | None:
+    def compare(
+        self, baseline: Runs, other: Runs, subsets: Sequence[str], metric: str, family: int = 1
+    ) -> Comparison | None:
         """``other`` against ``baseline``: on one subset, or on the mean of the scores on several.
+
+        ``family``: how many comparisons are corrected together, for which swaps must be enough.
 
         None without a matched seed. On several subsets the examples with one id are one unit (a test set
         that is translated in several directions): swapped and counted together, where ids and groups are
@@ -57,7 +69,7 @@ class Comparer:
             ids=ids,
             groups=groups,
             strata=strata,
-            **self.stats.model_dump(exclude={"baseline"}),
+            **test_settings(self.stats, family),
         )
 
     def _stacked(

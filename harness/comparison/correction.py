@@ -1,5 +1,6 @@
 """Correction of p values for a family of tests."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -24,3 +25,13 @@ def holm(p_values: Sequence[float] | FloatArray) -> FloatArray:
     adjusted = np.empty_like(p)
     adjusted[order] = np.minimum(1.0, np.maximum.accumulate(steps))
     return adjusted
+
+
+def enough_swaps(rounds: int, comparisons: int, level: float) -> int:
+    """The number of random swaps with which the smallest p of a family can survive its correction.
+
+    ``rounds`` where ``1 / (rounds + 1)`` times the number of comparisons is at most the level; else ten times
+    as many as that takes.
+    """
+    needed = math.ceil(comparisons / level - 1e-9)
+    return rounds if rounds + 1 >= needed else 10 * needed

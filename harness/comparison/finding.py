@@ -10,13 +10,21 @@ holds *for other seeds too* where, beside that, both tests that look at seeds ag
   varies over examples. It is not corrected, since the corrected test beside it bounds the family's error.
 
 With one seed, and with fewer than the sign flips need (6 at 5%), nothing is shown for other seeds.
+
+Where a margin is declared, the smallest difference that matters, *no difference above it* is shown where two
+one-sided t tests, of no gain of that size and of no loss of it, both are at most the level after Holm's
+correction: where the interval at 1 - 2 level lies within the margin (Schuirmann 1987). The error is that of
+the interval, over seeds and examples; with one seed it is about these models.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from warmup_bench.comparison.correction import holm
 from warmup_bench.comparison.paired import Comparison
+
+Outcome = Literal["better", "worse", "no difference above the margin", "undecided"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,21 +36,41 @@ class Finding:
         corrected_joint_p: Holm's p over seeds and examples; None where there is no such test.
         these_models: Whether the difference holds for these trained models.
         other_seeds: Whether it is shown for other seeds and examples too.
+        corrected_equivalence_p: Holm's p of the larger of both one-sided tests; None without a margin or an
+            interval.
+        equivalent: Whether a difference above the margin is excluded either way; None without a margin.
     """
 
     corrected_p: float
     corrected_joint_p: float | None
     these_models: bool
     other_seeds: bool
+    corrected_equivalence_p: float | None = None
+    equivalent: bool | None = None
+
+    def outcome(self, better: bool | None) -> Outcome:
+        """In a word. A difference that is real but within the margin is none that matters.
+
+        Args:
+            better: Whether it is an improvement, by the metric's direction; None: it is exactly 0.
+        """
+        if self.equivalent:
+            return "no difference above the margin"
+        if not self.these_models or better is None:
+            return "undecided"
+        return "better" if better else "worse"
 
 
-def find(comparisons: Sequence[Comparison], level: float) -> list[Finding]:
+def find(comparisons: Sequence[Comparison], level: float, margin: float | None = None) -> list[Finding]:
     """The findings of a family, in the order given.
 
     Args:
         comparisons: All that are corrected for together: every comparison of one metric in one table.
         level: Of each family of tests; a table's is 1 - confidence.
+        margin: Smallest difference that matters, in score points; None: none was declared.
     """
+    within = [_equivalence_p(c, margin) for c in comparisons]
+    both_sides = holm([1.0 if p is None else p for p in within]).tolist()
     corrected = holm([c.p_value for c in comparisons]).tolist()
     # Without a spread there is no test over seeds; it counts in the family as one that finds nothing.
     over_seeds = [i for i, c in enumerate(comparisons) if c.seeds > 1]
@@ -53,5 +81,14 @@ def find(comparisons: Sequence[Comparison], level: float) -> list[Finding]:
         both = None if c.joint_p_value is None else by_place[i]
         shown = p <= level
         again = all(value is not None and value <= level for value in (both, c.seed_p_value))
-        findings.append(Finding(p, both, shown, shown and again))
+        sides = None if within[i] is None else both_sides[i]
+        equivalent = None if margin is None else sides is not None and sides <= level
+        findings.append(Finding(p, both, shown, shown and again, sides, equivalent))
     return findings
+
+
+def _equivalence_p(comparison: Comparison, margin: float | None) -> float | None:
+    """The larger p of both one-sided tests; None where there is no margin or no error."""
+    if margin is None or comparison.error is None:
+        return None
+    return comparison.error.tail(margin - abs(comparison.difference))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from warmup_bench.comparison import Comparison, Finding, compare, find
+from warmup_bench.comparison.align import test_settings
 from warmup_bench.comparison.influence import influences
 from warmup_bench.comparison.systems import System, matched
 from warmup_bench.contracts.errors import UserError
@@ -140,10 +141,10 @@ def _lines(key: str, pairs: Sequence[tuple[System, System]], stats: Stats) -> li
             metric.aggregate,
             ids=a.ids,
             groups=a.groups,
-            **stats.model_dump(exclude={"baseline"}),
+            **test_settings(stats, len(pairs)),
         )
         comparisons.append(comparison)
-    found = find(comparisons, 1 - stats.confidence)
+    found = find(comparisons, 1 - stats.confidence, stats.margin)
     shown = key, metric.name, pairs[0][0].signature(key), metric.higher_is_better
     return [
         SystemGain(*shown, a.name, b.name, comparison, finding, getattr(metric, "digits", 2))

@@ -36,12 +36,21 @@ class Randomization:
         rounds: Swaps that were tried; 0 where the whole null distribution was counted instead.
         exact: Whether these are all that there are.
         test: What the field calls it.
+        floor: Whether no random swap reached the observed difference: p is then the least that so many swaps
+            can give, and the true one may be lower.
+        mid_p: Of a count of the whole null distribution: ties weigh half (McNemar: Fagerland et al. 2013).
+        least: The smallest p that the differing units allow, 2 / 2^units; 1 with one or none.
+        skewness: Of the units' differences of a mean over examples.
     """
 
     p_value: float
     rounds: int
     exact: bool
     test: str
+    floor: bool = False
+    mid_p: float | None = None
+    least: float = 0.0
+    skewness: float | None = None
 
 
 def randomization_test(
@@ -58,8 +67,11 @@ def randomization_test(
     """
     gain = b - a
     differing = (gain != 0).any(axis=(0, 2))
-    few = 2 ** int(differing.sum()) <= rounds
+    units = int(differing.sum())
+    few = 2**units <= rounds
+    smallest = 2.0 ** (1 - max(units, 1))
     additive = additive_gains(a, b, aggregate)
+    counted = None
     if additive is None:
         name = "paired randomisation"
         dtype = product_dtype(gain)
@@ -67,17 +79,28 @@ def randomization_test(
     else:
         dtype = FLOAT64
         name = "McNemar's test" if is_binary(a, b) else "sign-flip permutation"
-        counted = None if few else counted_p(additive[0])
-        if counted is not None:
-            return Randomization(counted, 0, True, f"exact {name}")
+        counted = counted_p(additive[0])
+        if counted is not None and not few:
+            skewed = skewness(additive[0])
+            return Randomization(counted.p, 0, True, f"exact {name}", False, counted.mid_p, smallest, skewed)
         observed, tie, swap = _sign_flips(*additive, differing if few else None)
     if few:
         name = f"exact {name}"
-        rounds = 2 ** int(differing.sum())
-    masks = every_swap(int(differing.sum()), dtype) if few else swap_masks(a.shape[1], rounds, seed, dtype)
+        rounds = 2**units
+    masks = every_swap(units, dtype) if few else swap_masks(a.shape[1], rounds, seed, dtype)
     least = abs(observed) - tie
     reached = sum(int(np.count_nonzero(np.abs(differences) >= least)) for differences in swap(masks))
-    return Randomization(reached / rounds if few else (1 + reached) / (1 + rounds), rounds, few, name)
+    p = reached / rounds if few else (1 + reached) / (1 + rounds)
+    mid_p = None if additive is None or counted is None else counted.mid_p
+    own = None if additive is None else skewness(additive[0])
+    return Randomization(p, rounds, few, name, not few and reached == 0, mid_p, smallest, own)
+
+
+def skewness(values: FloatArray) -> float:
+    """Third moment around the mean over the standard deviation's cube; 0 where all are the same."""
+    moves = values - values.mean()
+    deviation = float(np.sqrt((moves**2).mean()))
+    return float((moves**3).mean()) / deviation**3 if deviation > 0 else 0.0
 
 
 Swaps = Callable[[Iterable[FloatArray]], Iterator[FloatArray]]

@@ -16,6 +16,10 @@ LARGEST_SEED = 2**31 - 1
 """The generators of numpy and torch are seeded with it and with multiples of it."""
 
 
+OBSOLETE = ("stats.resamples",)
+"""Keys of stored specs that mean nothing any more: read, and left out."""
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -333,11 +337,14 @@ class Stats(_Section):
     randomizations: int = Field(default=10_000, ge=99, description="swaps of a test that can't try them all")
     confidence: float = Field(default=0.95, gt=0.5, lt=1, description="of the intervals")
     seed: int = Field(default=12345, ge=0, description="of the swaps")
+    margin: float | None = Field(
+        default=None, gt=0, description="smallest difference that matters, in score points"
+    )
 
     @model_validator(mode="before")
     @classmethod
     def _without_resamples(cls, content: Any) -> Any:
-        """Stored specs name the resamples of a bootstrap that is no longer drawn."""
+        """Of a bootstrap that is no longer drawn: one of :data:`OBSOLETE`."""
         if isinstance(content, Mapping):
             return {key: value for key, value in content.items() if key != "resamples"}
         return content

@@ -91,13 +91,15 @@ def _table(
     sheet: Sheet, columns: tuple[Column, ...], stats: Stats, comparer: Comparer, *, by_subset: bool
 ) -> Table:
     drafts: list[tuple[Block, list[_Draft]]] = []
+    most = max((sum(c.metric == column.metric for c in columns) for column in columns), default=0)
+    family = most * sum(len(block.lines) for block in sheet.blocks)  # no fewer than there are
     for block in sheet.blocks:
         base = block.lines.get(stats.baseline)
         lines = sorted(block.lines.values(), key=lambda line: line is not base)
         with_content = [line for line in lines if any(_touches(line, column, columns) for column in columns)]
         if with_content:
-            drafts.append((block, [_draft(line, base, columns, comparer) for line in with_content]))
-    _find([draft for _, rows in drafts for draft in rows], columns, 1 - stats.confidence)
+            drafts.append((block, [_draft(line, base, columns, comparer, family) for line in with_content]))
+    _find([draft for _, rows in drafts for draft in rows], columns, stats)
     groups = tuple(
         Group(block.name, block.backbone, tuple(_row(draft, columns) for draft in rows))
         for block, rows in drafts
@@ -130,19 +132,24 @@ def _touches(line: MethodRuns, column: Column, columns: Sequence[Column]) -> boo
 
 
 def _draft(
-    line: MethodRuns, base: MethodRuns | None, columns: Sequence[Column], comparer: Comparer
+    line: MethodRuns, base: MethodRuns | None, columns: Sequence[Column], comparer: Comparer, family: int
 ) -> _Draft:
     draft = _Draft(line, base, {})
     for column in columns:
         own = _runs(line, column, columns)
         if line is base or isinstance(own, Missing):
             continue
-        draft.comparisons[column.key] = _compare(own, base, column, columns, comparer)
+        draft.comparisons[column.key] = _compare(own, base, column, columns, comparer, family)
     return draft
 
 
 def _compare(
-    own: Runs, base: MethodRuns | None, column: Column, columns: Sequence[Column], comparer: Comparer
+    own: Runs,
+    base: MethodRuns | None,
+    column: Column,
+    columns: Sequence[Column],
+    comparer: Comparer,
+    family: int,
 ) -> Comparison | Missing:
     if base is None:
         return Missing("no baseline")
@@ -150,7 +157,7 @@ def _compare(
     if isinstance(other, Missing):
         return Missing(f"{base.method}: {other.reason}")
     subsets = subsets_of(column, columns)
-    return comparer.compare(other, own, subsets, column.metric) or Missing("no matched seed")
+    return comparer.compare(other, own, subsets, column.metric, family) or Missing("no matched seed")
 
 
 def _runs(line: MethodRuns, column: Column, columns: Sequence[Column]) -> Runs | Missing:
@@ -184,7 +191,7 @@ def _mend(column: Column) -> str:
     return f"; 'warmup-bench score FOLDER --metrics {column.base}' scores all alike"
 
 
-def _find(drafts: Sequence[_Draft], columns: Sequence[Column], level: float) -> None:
+def _find(drafts: Sequence[_Draft], columns: Sequence[Column], stats: Stats) -> None:
     """What the comparisons show; a family is those of one metric in the table."""
     families: dict[str, list[tuple[_Draft, str, Comparison]]] = defaultdict(list)
     for draft in drafts:
@@ -193,7 +200,7 @@ def _find(drafts: Sequence[_Draft], columns: Sequence[Column], level: float) -> 
             if isinstance(comparison, Comparison):
                 families[column.metric].append((draft, column.key, comparison))
     for family in families.values():
-        found = find([comparison for _, _, comparison in family], level)
+        found = find([comparison for _, _, comparison in family], 1 - stats.confidence, stats.margin)
         for (draft, key, _), finding in zip(family, found, strict=True):
             draft.findings[key] = finding
 

@@ -196,7 +196,7 @@ def _tests(groups: Sequence[Group], columns: Sequence[Column], stats: Stats) -> 
     tests: dict[str, dict[str, None]] = defaultdict(dict)
     for key, gain in gains:
         family[metric_of[key]] += 1
-        tests[metric_of[key]][f"{gain.comparison.test}{_swaps(gain.comparison, stats)}"] = None
+        tests[metric_of[key]][f"{gain.comparison.test}{_swaps(gain.comparison)}"] = None
     sizes = " and ".join(f"{size} of {name}" for name, size in family.items())
     shared: dict[str, list[str]] = defaultdict(list)
     for name, tests_of_metric in tests.items():
@@ -228,8 +228,10 @@ def _tests(groups: Sequence[Group], columns: Sequence[Column], stats: Stats) -> 
     return (*sentences, *(f"{note[0].upper()}{note[1:]}." for note in seen))
 
 
-def _swaps(comparison: Comparison, stats: Stats) -> str:
-    return " (every swap)" if comparison.test.startswith("exact ") else f" ({stats.randomizations:,} swaps)"
+def _swaps(comparison: Comparison) -> str:
+    return (
+        " (every swap)" if comparison.test.startswith("exact ") else f" ({comparison.randomizations:,} swaps)"
+    )
 
 
 def _missing(groups: Sequence[Group], columns: Sequence[Column]) -> Iterable[str]:

@@ -24,6 +24,7 @@ from pydantic import (
 from warmup_bench.contracts.errors import UserError
 from warmup_bench.contracts.redact import redact
 from warmup_bench.contracts.settings import (
+    OBSOLETE,
     Resources,
     Score,
     Settings,
@@ -274,7 +275,7 @@ def make_spec(content: Mapping[str, Any], origin: str) -> RunSpec:
     Raises:
         UserError: An unknown key (the nearest one is told), a value out of its range, or a secret.
     """
-    known_keys(content, RunSpec, origin, sections=Settings)
+    known_keys(content, RunSpec, origin, sections=Settings, obsolete=OBSOLETE)
     _no_secrets(content, origin)
     spec = validated(RunSpec, content, origin)
     make_settings(origin, spec.sections())

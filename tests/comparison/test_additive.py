@@ -56,7 +56,7 @@ GAINS = st.lists(st.integers(-3, 3), min_size=1, max_size=9)
 @given(GAINS)
 def test_counting_equals_enumeration(gains):
     sums = [abs(np.dot(signs, gains)) for signs in itertools.product((1, -1), repeat=len(gains))]
-    assert counted_p(np.array(gains, float)) == pytest.approx(np.mean(np.array(sums) >= abs(sum(gains))))
+    assert counted_p(np.array(gains, float)).p == pytest.approx(np.mean(np.array(sums) >= abs(sum(gains))))
 
 
 def test_counting_equals_scipy_for_several_seeds_and_groups():
@@ -72,13 +72,22 @@ def test_counting_equals_scipy_for_several_seeds_and_groups():
         n_resamples=np.inf,
         vectorized=False,
     )
-    assert counted_p(gains) == pytest.approx(expected.pvalue, abs=1e-12)
+    assert counted_p(gains).p == pytest.approx(expected.pvalue, abs=1e-12)
 
 
 def test_what_cannot_be_counted_is_drawn():
     assert counted_p(np.array([0.5, 1.0])) is None
     assert counted_p(np.full(20, 10.0**7)) is None  # whole numbers, but a table of 200 million cells
-    assert counted_p(np.zeros(4)) == 1.0
+    assert counted_p(np.zeros(4)) == (1.0, 0.5)
+
+
+@pytest.mark.parametrize(("only_a", "only_b"), [(3, 9), (7, 7), (0, 12)])
+def test_mid_p_of_mcnemar_is_fagerlands(only_a, only_b):
+    # 2 P(X < least) + P(X = least), or 1 - P(X = n/2) / 2 where both are as many
+    counts = stats.binom(only_a + only_b, 0.5)
+    least = min(only_a, only_b)
+    expected = 2 * counts.cdf(least) - counts.pmf(least) if only_a != only_b else 1 - counts.pmf(least) / 2
+    assert counted_p(np.repeat([-1.0, 1.0], [only_a, only_b])).mid_p == pytest.approx(expected)
 
 
 def test_fair_binomial_is_scipys():

@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from warmup_bench.comparison import holm
+from warmup_bench.comparison.correction import enough_swaps
 
 
 def test_by_hand():
@@ -26,3 +27,12 @@ def test_equals_statsmodels(p_values):
 def test_what_is_no_p_value_is_refused(wrong):
     with pytest.raises(ValueError, match="between 0 and 1"):
         holm(wrong)
+
+
+def test_swaps_are_enough_for_a_family():
+    # the smallest p is 1 / (swaps + 1): 100 comparisons at 5% need 1,999 swaps
+    assert enough_swaps(10_000, 100, 0.05) == 10_000
+    assert enough_swaps(1_999, 100, 0.05) == 1_999
+    assert enough_swaps(1_998, 100, 0.05) == 20_000
+    assert enough_swaps(99, 1, 0.05) == 99
+    assert holm([1 / 20_001] + [1.0] * 99)[0] <= 0.05 < holm([1 / 1_999] + [1.0] * 99)[0]

@@ -1,11 +1,14 @@
 """The rule by which a difference holds for these models, and for other seeds: by hand and by simulation."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from means import mean, valued
 from scipy import stats
 
 from warmup_bench.comparison import Comparison, compare, find
+from warmup_bench.comparison.interval import Error
 
 
 def comparison(p, joint=None, over_seeds=None, seeds=6):
@@ -61,6 +64,42 @@ def test_a_family_is_corrected_by_holm_in_both_tests():
     first, second = find([comparison(0.001, 0.03, 0.031), without_spread], 0.05)
     assert (first.corrected_joint_p, first.other_seeds) == (pytest.approx(0.06), False)
     assert (second.corrected_joint_p, second.other_seeds) == (None, False)
+
+
+def measured(difference, error, p=0.001):
+    return replace(comparison(p, 0.01, 0.031), difference=difference, error=error)
+
+
+@pytest.mark.parametrize(
+    ("difference", "standard", "p", "outcome"),
+    [
+        (0.1, 0.2, 0.5, "no difference above the margin"),  # up to 0.1 + 1.81 x 0.2 = 0.46
+        (0.2, 0.2, 0.5, "undecided"),  # 0.56
+        (-0.2, 0.2, 0.5, "undecided"),
+        (-0.13, 0.2, 0.5, "no difference above the margin"),
+        (0.9, 0.2, 0.001, "better"),
+        (-0.9, 0.2, 0.001, "worse"),
+        (0.3, 0.01, 0.001, "no difference above the margin"),  # real, and too small to matter
+    ],
+)
+def test_a_margin_of_half_a_point(difference, standard, p, outcome):
+    c = measured(difference, Error(standard, 10.0), p)
+    (found,) = find([c], 0.05, margin=0.5)
+    assert found.outcome(difference > 0) == outcome
+    t = (0.5 - abs(difference)) / standard
+    assert found.corrected_equivalence_p == pytest.approx(stats.t.sf(t, 10))
+    assert found.equivalent == (abs(difference) + c.error.half_width(0.9) <= 0.5)
+
+
+def test_equivalence_is_corrected_too_and_needs_a_spread():
+    family = [measured(0.0, Error(0.2, 10.0)), measured(0.3, None), measured(0.1, Error(0.25, 10.0))]
+    found = find(family, 0.05, margin=0.5)
+    first, last = stats.t.sf(0.5 / 0.2, 10), stats.t.sf(0.4 / 0.25, 10)  # 0.016 and 0.07, beside a 1
+    assert found[0].corrected_equivalence_p == pytest.approx(3 * first)
+    assert (found[1].corrected_equivalence_p, found[1].equivalent) == (None, False)
+    assert found[2].corrected_equivalence_p == pytest.approx(2 * last)
+    assert [f.equivalent for f in found] == [True, False, False]
+    assert find(family, 0.05)[0].equivalent is None
 
 
 @pytest.mark.parametrize(

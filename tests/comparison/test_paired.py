@@ -97,6 +97,42 @@ def test_one_example():
     assert any(note.startswith("one seed") for note in result.notes)
 
 
+def test_p_at_its_floor_is_told():
+    values = np.random.default_rng(1).normal(size=(1, 60, 1))
+    a = np.concatenate([values, np.ones((1, 60, 1))], axis=-1)
+    b = a + np.concatenate([1 + 0.1 * values, np.zeros((1, 60, 1))], axis=-1)
+    result = quick(a, b, mean)
+    assert (result.p_value, result.p_at_floor) == (1 / 200, True)
+    assert any("p is at most 0.005" in note for note in result.notes)
+    assert not quick(a, a[:, ::-1], mean).p_at_floor
+
+
+@pytest.mark.parametrize(("units", "least"), [(3, 0.25), (5, 0.0625), (6, None)])
+def test_too_few_units_for_any_result_are_told(units, least):
+    a = np.stack([np.zeros((1, units)), np.ones((1, units))], axis=-1)
+    b = a + np.stack([np.arange(1.0, units + 1)[None], np.zeros((1, units))], axis=-1)
+    told = [note for note in quick(a, b, mean).notes if "could be significant" in note]
+    assert len(told) == (least is not None)
+    if least is not None:
+        assert f"{units} examples, which are too few: p cannot be under {least:g}," in told[0]
+        assert quick(a, b, mean).p_value == least
+    more = [np.concatenate([side, np.tile([1.0, 1.0], (1, 40, 1))], axis=1) for side in (a, b)]
+    assert any("of which too few differ" in note for note in quick(*more, mean).notes) == (least is not None)
+
+
+def test_skewed_differences_of_few_units_are_told():
+    rng = np.random.default_rng(2)
+    for gains, expected in (
+        (rng.exponential(size=30) - 1, True),  # skewness of about 2: 25 x 4 units would do
+        (rng.exponential(size=400) - 1, False),
+        (rng.normal(size=30), False),
+    ):
+        a = np.stack([np.zeros_like(gains), np.ones_like(gains)], axis=-1)[None]
+        b = a + np.stack([gains, np.zeros_like(gains)], axis=-1)[None]
+        told = any("skewed" in note for note in quick(a, b, mean).notes)
+        assert told == expected == (stats.skew(gains) ** 2 * 25 >= len(gains) and stats.skew(gains) > 1)
+
+
 def test_groups_are_swapped_and_counted_whole():
     rng = np.random.default_rng(1)
     a, b = rng.integers(0, 9, size=(2, 2, 9, 2)).astype(float)

@@ -233,3 +233,9 @@ def test_the_points_of_a_grid_are_its_product() -> None:
     assert spec.tune is not None
     assert [tuple(point.values()) for point in spec.tune.points()] == [(1, 3), (1, 4), (2, 3), (2, 4)]
     assert set(spec.tune.points()[0]) == {"train.learning_rate", "warmup.samples"}
+
+
+def test_the_resamples_of_a_stored_spec_are_left_out() -> None:
+    spec = make_spec({"task": "wmt", "stats": {"resamples": 1000, "seed": 3}}, "stored.yaml")
+    assert "resamples" not in spec.model_dump()["stats"]
+    assert spec.stats.seed == 3
