@@ -78,11 +78,37 @@ def crossed_error(a: FloatArray, b: FloatArray, aggregate: Aggregate, strata: Se
     Returns:
         None where the spread can't be known: a test set of one unit, or differences that are all the same.
     """
-    seeds = len(a)
     if min(strata) < 2:
         return None
     scores = [finite_scores(aggregate, side.sum(axis=1)) for side in (a, b)]
-    without = left_out(a, b, aggregate)
+    largest = float(np.abs(scores).max())
+    return _error(scores[1] - scores[0], left_out(a, b, aggregate), strata, largest)
+
+
+def score_error(statistics: FloatArray, aggregate: Aggregate) -> Error | None:
+    """The error of the mean over seeds of one system's score, of statistics [seeds, units, k].
+
+    Returns:
+        None where the spread can't be known, as :func:`crossed_error`.
+    """
+    units = statistics.shape[1]
+    if units < 2:
+        return None
+    scores = finite_scores(aggregate, statistics.sum(axis=1))
+    without = np.stack([finite_scores(aggregate, side.sum(axis=0) - side) for side in statistics])
+    return _error(scores, without, [units], float(np.abs(scores).max()))
+
+
+def _error(values: FloatArray, without: FloatArray, strata: Sequence[int], largest: float) -> Error | None:
+    """The error of the mean of values over seeds.
+
+    Args:
+        values: Of each seed, [seeds].
+        without: The same without each unit, [seeds, units].
+        strata: As :func:`crossed_error`.
+        largest: Score against which rounding is told.
+    """
+    seeds = len(values)
     of_units, rest, squares = 0.0, 0.0, 0.0  # var(v)/N + var(e)/(S N); var(e)/(S N); squares over freedom
     for part in np.split(without, np.cumsum(strata)[:-1], axis=1):
         units = part.shape[1]
@@ -95,11 +121,11 @@ def crossed_error(a: FloatArray, b: FloatArray, aggregate: Aggregate, strata: Se
         if seeds > 1:
             rest += jackknife * float(((moves - shared) ** 2).sum()) / (seeds * (seeds - 1))
     between = max(of_units - rest, 0.0)  # var(v)/N
-    over_seeds = float((scores[1] - scores[0]).var(ddof=1)) / seeds if seeds > 1 else 0.0
+    over_seeds = float(values.var(ddof=1)) / seeds if seeds > 1 else 0.0
     if seeds == 2:
         over_seeds = max(over_seeds, rest)
     variance = over_seeds + between
-    if math.sqrt(variance) <= ROUNDING * float(np.abs(scores).max()):
+    if math.sqrt(variance) <= ROUNDING * largest:
         return None
     spread = over_seeds**2 / (seeds - 1) if seeds > 1 else 0.0
     spread += (between / of_units) ** 2 * squares if of_units else 0.0

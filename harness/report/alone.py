@@ -7,6 +7,7 @@ from typing import Any
 from warmup_bench.comparison.alone import SystemScore, SystemScored
 from warmup_bench.report.comparison import of_task, print_rows, score_text, write, write_csv, write_json
 from warmup_bench.report.markdown import pipes
+from warmup_bench.report.numbers import interval
 
 
 def print_scored(tasks: Sequence[SystemScored], format_: str) -> None:
@@ -30,7 +31,7 @@ def _markdown(scored: SystemScored) -> str:
 def _table(lines: Sequence[SystemScore]) -> tuple[list[str], list[list[str]]]:
     headers = ["metric", "score", f"{lines[0].confidence:.0%} CI", "better"]
     rows = [
-        [line.metric, score_text(line.scores, d), f"[{line.low:.{d}f}, {line.high:.{d}f}]", better]
+        [line.metric, score_text(line.scores, d), interval(line.low, line.high, d, sign=""), better]
         for line in lines
         for better, d in [("higher" if line.higher_is_better else "lower", line.digits)]
     ]
@@ -47,9 +48,9 @@ def _title(scored: SystemScored) -> str:
 def _notes(scored: SystemScored) -> list[str]:
     first = scored.scores[0]
     drawn = "documents" if first.units < first.examples else "examples"
-    over = f"runs then {drawn}" if first.runs > 1 else drawn
+    over = f"runs and {drawn}" if first.runs > 1 else drawn
     return [
-        f"{first.confidence:.0%} CI: bootstrap, {first.resamples:,} resamples over {over}.",
+        f"{first.confidence:.0%} CI: over {over}, by Student's t of the jackknife's error.",
         "One system: whether another one is better takes both, on the same examples.",
         *(f"{note}." for note in scored.notes),
         *dict.fromkeys(f"{line.metric}: {line.signature}" for line in scored.scores),

@@ -9,9 +9,11 @@ def format_p(p: float) -> str:
     return f"{p:.3f}" if p >= 0.001 else f"{p:.1g}"
 
 
-def interval(low: float | None, high: float | None) -> str:
-    """Two ends with their signs; a dash where there is no interval."""
-    return "–" if low is None or high is None else f"[{low:+.2f}, {high:+.2f}]"
+def interval(low: float | None, high: float | None, digits: int = 2, sign: str = "+") -> str:
+    """Two ends, with their signs unless ``sign`` is empty; a dash where there is no interval."""
+    if low is None or high is None:
+        return "–"
+    return f"[{low:{sign}.{digits}f}, {high:{sign}.{digits}f}]"
 
 
 def scientific(value: float, digits: int = 2) -> tuple[str, int]:
