@@ -185,14 +185,18 @@ def test_one_system_alone_has_scores_with_intervals(call, files):
     assert (row["metric"], row["system"], float(row["score"])) == ("BLEU", "new", pytest.approx(bleu(MINE)))
 
 
-def test_the_interval_of_one_system_covers_by_the_binomial(call, files):
+def test_the_interval_of_one_system_is_students(call, files):
     write("gold", ["A", "B"] * 50)
     write("out", ["A"] * 100)
     arguments = ["compare", "out", "--ref", "gold", "--labels", "A,B", "--metric", "accuracy"]
-    (line,) = json.loads(call(*arguments, "--format", "json", "--resamples", 5000)[1])["scores"]
+    (line,) = json.loads(call(*arguments, "--format", "json")[1])["scores"]
     assert line["scores"] == [50.0]
-    # 2.5% and 97.5% of Binomial(100, 1/2) are 40 and 60
-    assert (line["low"], line["high"]) == (pytest.approx(40, abs=1), pytest.approx(60, abs=1))
+    # 2.5% and 97.5% of Binomial(100, 1/2) are 40 and 60; of Student's t with 99 degrees 40.03 and 59.97.
+    half = 1.98422 * 100 * (0.25 / 99) ** 0.5
+    assert (line["low"], line["high"]) == (
+        pytest.approx(50 - half, abs=1e-4),
+        pytest.approx(50 + half, abs=1e-4),
+    )
 
 
 def test_languages(call, files):
