@@ -105,7 +105,7 @@ def _record(table: Table, group: Group, row: Row, column: Column) -> dict[str, A
             "test": c.test,
             "p": c.p_value,
             "p_corrected": cell.gain.corrected_p,
-            "survives_correction": cell.gain.significant,
+            "survives_correction": cell.gain.finding.these_models,
             "p_seeds": _blank(c.seed_p_value),
             "p_joint": _blank(c.joint_p_value),
             "p_joint_corrected": _blank(cell.gain.finding.corrected_joint_p),
@@ -169,7 +169,7 @@ def _gain(gain: Gain) -> dict[str, Any]:
     return {
         "comparison": asdict(gain.comparison),
         "corrected_p": gain.corrected_p,
-        "survives_correction": gain.significant,
+        "survives_correction": gain.finding.these_models,
         "corrected_joint_p": gain.finding.corrected_joint_p,
         "holds_for_other_seeds": gain.finding.other_seeds,
         "better": gain.better,

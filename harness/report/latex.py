@@ -128,10 +128,10 @@ def _tabular(headers: Sequence[tuple[str, ...]], lines: Sequence[TextLine]) -> l
                 rows.append(r"\midrule")
             rows.append(rf"\multicolumn{{{width}}}{{@{{}}l}}{{\textit{{{escaped(line.label)}}}}} \\")
             continue
-        if line.kind == "score" and i and lines[i - 1].kind == "interval":
+        if line.kind == "score" and i and lines[i - 1].kind in ("interval", "seeds"):
             rows.append(r"\addlinespace")
         label = escaped(line.label)
-        if line.kind in ("gain", "interval"):
+        if line.kind in ("gain", "interval", "seeds"):
             label = rf"\quad\footnotesize {label}"
         rows.append(rf"{label} & {' & '.join(_cell(line, cell) for cell in line.cells)} \\")
     return [*rows, r"\bottomrule", r"\end{tabular}}"]
@@ -142,10 +142,12 @@ def _cell(line: TextLine, cell: TextCell) -> str:
         return rf"\textit{{{escaped(cell.text)}}}"
     if line.kind == "gain" and cell.text:
         number, p = cell.text.split(" ", 1)
-        difference = rf"$\mathbf{{{number}}}$" if cell.bold else f"${number}$"
+        mark = {"*": "^{*}", "°": r"^{\circ}"}.get(number[-1], "")
+        number = number.rstrip("*°")
+        difference = rf"$\mathbf{{{number}}}{mark}$" if cell.bold else f"${number}{mark}$"
         return rf"{difference} {{\scriptsize ${_exponent(p)}$}}"
-    if line.kind == "interval" and cell.text:
-        return rf"{{\scriptsize ${cell.text}$}}"
+    if line.kind in ("interval", "seeds") and cell.text not in ("", "–"):
+        return rf"{{\scriptsize ${_exponent(cell.text)}$}}"
     if line.kind == "published" and cell.text.startswith(("+", "-", "[")):
         return f"${cell.text}$"
     return escaped(cell.text)
@@ -153,6 +155,7 @@ def _cell(line: TextLine, cell: TextCell) -> str:
 
 def _exponent(text: str) -> str:
     """``2e-06`` as a power of ten."""
+    text = text.replace("<=", r"\le ")
     return re.sub(r"(\d)e([+-]\d+)", lambda match: rf"{match[1]}\cdot10^{{{int(match[2])}}}", text)
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from warmup_bench.report.numbers import count, flops, format_p, interval, memory, seconds, times
-from warmup_bench.report.table import MeanScore, Missing, Row, Table, gain_of
+from warmup_bench.report.table import MARKS, Gain, MeanScore, Missing, Row, Table, gain_of
 
-Kind = Literal["group", "score", "gain", "interval", "cost", "published"]
+Kind = Literal["group", "score", "gain", "interval", "seeds", "cost", "published"]
 
 COST_HEADERS = (
     ("trainable", "params"),
@@ -44,7 +44,7 @@ class TextLine:
 
 
 def score_lines(table: Table) -> Iterator[TextLine]:
-    """Scores, gains and intervals, row by row; a heading for each group where there are several."""
+    """Scores, gains, intervals and p for other seeds, row by row; a heading a group where there are several."""
     for group in table.groups:
         if len(table.groups) > 1:
             yield TextLine("group", group.name, tuple(TextCell("") for _ in table.columns))
@@ -54,6 +54,8 @@ def score_lines(table: Table) -> Iterator[TextLine]:
             if any(map(gain_of, cells)):
                 yield TextLine("gain", "gain, p", tuple(map(_gain, cells)))
                 yield TextLine("interval", f"{table.confidence:.0%} CI", tuple(map(_interval, cells)))
+                if any(gain.comparison.seeds > 1 for gain in map(gain_of, cells) if gain):
+                    yield TextLine("seeds", "p, other seeds", tuple(map(_other_seeds, cells)))
 
 
 def cost_lines(table: Table) -> Iterator[TextLine]:
@@ -113,8 +115,19 @@ def _gain(cell: MeanScore | Missing) -> TextCell:
         return TextCell("")
     if (gain := gain_of(cell)) is None:
         return TextCell("not compared", missing=True)
-    text = f"{gain.comparison.difference:+.2f} p={format_p(gain.corrected_p)}"
-    return TextCell(text, bold=gain.significant)
+    text = f"{gain.comparison.difference:+.2f}{MARKS[gain.holds]} {told_p(gain)}"
+    return TextCell(text, bold=gain.holds == "other seeds")
+
+
+def told_p(gain: Gain) -> str:
+    """Holm's p for these models; "p<=" where more swaps could only lower it."""
+    return f"p{'<=' if gain.comparison.p_at_floor else '='}{format_p(gain.corrected_p)}"
+
+
+def _other_seeds(cell: MeanScore | Missing) -> TextCell:
+    if (gain := gain_of(cell)) is None:
+        return TextCell("")
+    return TextCell("–" if gain.other_seeds_p is None else f"p={format_p(gain.other_seeds_p)}")
 
 
 def _interval(cell: MeanScore | Missing) -> TextCell:

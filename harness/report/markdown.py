@@ -52,16 +52,14 @@ def _block(table: Table) -> str:
 
 def _scores(table: Table) -> list[str]:
     rows: list[list[str]] = []
-    gains: list[str] = []
     for line in score_lines(table):
         if line.kind == "gain":
-            gains = [_shown(cell) for cell in line.cells]
-        elif line.kind == "interval":
-            both = [
-                f"{gain}<br>{cell.text}" if cell.text else gain
-                for gain, cell in zip(gains, line.cells, strict=True)
-            ]
-            rows.append([f"— gain, p, {line.label}", *both])
+            rows.append([f"— {line.label}", *map(_shown, line.cells)])
+        elif line.kind in ("interval", "seeds"):  # below the gain, in its cells
+            label, *above = rows[-1]
+            below = [escaped(cell.text) for cell in line.cells]
+            cells = [f"{a}<br>{b}" if b else a for a, b in zip(above, below, strict=True)]
+            rows[-1] = [f"{label}, {line.label}", *cells]
         else:
             rows.append(_row(line))
     return _pipes(["", *(escaped(column.name) for column in table.columns)], rows)

@@ -7,12 +7,18 @@ one metric with their average last, or metrics of one subset). Where a row and a
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from warmup_bench.comparison import Comparison, Finding
 from warmup_bench.comparison.claims import Claim
 from warmup_bench.comparison.verdict import Judgement
+
+Reach = Literal["other seeds", "these models", "nobody"]
+"""For whom a difference is shown: for other seeds and examples too, for the trained models alone, or not."""
+MARKS: dict[Reach, str] = {"other seeds": "*", "these models": "°", "nobody": ""}
+"""Behind a difference, in every rendering: piped output has no bold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +48,19 @@ class Gain:
         return self.finding.corrected_p
 
     @property
-    def significant(self) -> bool:
-        """Whether the difference survives the correction, for these models: what is set bold."""
-        return self.finding.these_models
+    def other_seeds_p(self) -> float | None:
+        """p for other seeds and examples, the larger of the two that the rule asks for: Holm's over seeds and
+        examples, and the sign flips' over seeds. None with one seed, or without a spread.
+        """
+        both = self.finding.corrected_joint_p, self.comparison.seed_p_value
+        return None if both[0] is None or both[1] is None else max(both[0], both[1])
 
     @property
-    def holds_over_seeds(self) -> bool:
-        """Whether it is shown for other seeds too."""
-        return self.finding.other_seeds
+    def holds(self) -> Reach:
+        """For whom the difference is shown; only what is shown for other seeds is set bold."""
+        if self.finding.other_seeds:
+            return "other seeds"
+        return "these models" if self.finding.these_models else "nobody"
 
 
 @dataclass(frozen=True, slots=True)

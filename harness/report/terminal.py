@@ -25,7 +25,7 @@ from warmup_bench.report.wording import heading
 
 LEAST_NAME, MOST_NAME = 14, 24
 """Characters of the first column: from the first number on names wrap, so that a table stays in one piece."""
-LABEL_STYLES = {"group": "bold", "gain": "dim", "interval": "dim"}
+LABEL_STYLES = {"group": "bold", "gain": "dim", "interval": "dim", "seeds": "dim"}
 EDGES = 2
 """Characters that the grid takes left and right of its columns."""
 
@@ -102,7 +102,7 @@ def print_grid(console: Console, headers: Sequence[str], lines: Sequence[TextLin
 
 
 def _label(line: TextLine) -> str:
-    return f"  {line.label}" if line.kind in ("gain", "interval") else line.label
+    return f"  {line.label}" if line.kind in ("gain", "interval", "seeds") else line.label
 
 
 def _text(cell: TextCell) -> Text:

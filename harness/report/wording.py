@@ -54,12 +54,12 @@ def findings(groups: Sequence[Group], columns: Sequence[Column], stats: Stats) -
     sentences = []
     for group in groups:
         where = f"{group.name}: " if len(groups) > 1 else ""
-        of_rows = [_finding(row, main, stats.baseline) for row in group.compared]
+        of_rows = [_finding(row, main, stats.baseline, stats.margin) for row in group.compared]
         sentences += [where + sentence for sentence in of_rows or [nothing]]
     return tuple(sentences)
 
 
-def _finding(row: Row, main: Column, baseline: str) -> str:
+def _finding(row: Row, main: Column, baseline: str, margin: float | None) -> str:
     cell = row.cells[main.key]
     if isinstance(cell, Missing):
         return f"{row.method}: nothing to compare ({cell.reason})."
@@ -70,16 +70,34 @@ def _finding(row: Row, main: Column, baseline: str) -> str:
     times = None if row.cost is None else row.cost.times_baseline
     cost = "" if times is None else f" at {times:.1f} times its training FLOPs"
     name = f"{main.metric_name} on average" if main.subset is None else main.metric_name
-    if gain.significant:
-        result = f"{'better' if gain.better else 'worse'} by {abs(c.difference):.2f} {name}"
-    else:
-        result = f"no difference in {name} that this test set can tell from 0"
-    evidence = f"p = {format_p(gain.corrected_p)}"
-    if c.seed_p_value is not None and c.seeds >= MANY_SEEDS:
-        evidence += f"; over {c.seeds} seeds p = {format_p(c.seed_p_value)}, not corrected"
-        if gain.significant and not gain.holds_over_seeds:
-            evidence += "; not shown to hold for other seeds"
-    return f"{row.method} against {baseline}{cost}: {result} ({evidence})."
+    few = "" if c.seeds >= MANY_SEEDS else f"{_counted(c.seeds, 'seed')} can't show what holds for others: "
+    return f"{few}{row.method} against {baseline}{cost}: {_result(gain, name, margin)} ({_evidence(gain)})."
+
+
+def _result(gain: Gain, name: str, margin: float | None) -> str:
+    """What a comparison shows, and for whom; within a margin, that nothing is there which matters."""
+    models = "this pair of models" if gain.comparison.seeds == 1 else f"these {gain.comparison.seeds} pairs"
+    if gain.finding.equivalent:
+        return f"no difference above the margin of {margin:g} {name}"
+    if gain.holds == "nobody" or gain.better is None:
+        neither = "" if margin is None else f", nor that it is within the margin of {margin:g}"
+        return f"no difference in {name} is shown{neither}"
+    result = f"{'better' if gain.better else 'worse'} by {abs(gain.comparison.difference):.2f} {name}"
+    return f"{result}, for other seeds too" if gain.holds == "other seeds" else f"{result} for {models} alone"
+
+
+def _evidence(gain: Gain) -> str:
+    """The p of these models beside that of other seeds."""
+    told = [f"p {'<=' if gain.comparison.p_at_floor else '='} {format_p(gain.corrected_p)} for these models"]
+    if gain.other_seeds_p is not None:
+        told.append(f"p = {format_p(gain.other_seeds_p)} for other seeds")
+    if (p := gain.finding.corrected_equivalence_p) is not None:
+        told.append(f"p = {format_p(p)} that it is above the margin")
+    return ", ".join(told)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def scope(groups: Sequence[Group], columns: Sequence[Column], scale: str) -> str:
@@ -93,14 +111,18 @@ def scope(groups: Sequence[Group], columns: Sequence[Column], scale: str) -> str
     count = f"{fewest} to {most}" if most > fewest else str(fewest)
     pairs = "this pair" if most == 1 else f"these {count} pairs"
     examples = f"{sizes[0]} examples" if len(sizes) == 1 else "test sets"
-    hold = fewest >= MANY_SEEDS and all(gain.holds_over_seeds for gain in gains if gain.significant)
-    unseen = "other data" if hold else "other seeds, other data"
-    rows = [row for group in groups for row in group.rows if not row.baseline]
+    hold = all(gain.holds == "other seeds" for gain in gains if gain.holds != "nobody")
+    unseen = "other data" if hold and fewest >= MANY_SEEDS else "other seeds, other data"
+    # A baseline with another method's budget is a control of compute, not what is compared at equal compute.
+    rows = [
+        row
+        for group in groups
+        for row in group.compared
+        if not row.method.startswith(f"{group.rows[0].method} (")
+    ]
     ratios = [row.cost.times_baseline for row in rows if row.cost and row.cost.times_baseline]
-    matched = any("FLOPs of" in row.method for row in rows) or all(
-        abs(ratio - 1) <= EQUAL_COMPUTE for ratio in ratios
-    )
-    limits = [f"it does not show what holds for {unseen}{'' if matched else ' or at equal compute'}"]
+    equal = all(abs(ratio - 1) <= EQUAL_COMPUTE for ratio in ratios)
+    limits = [f"it does not show what holds for {unseen}{'' if equal else ' or at equal compute'}"]
     if scale == "mini":
         limits.append("and a mini result says nothing of the paper's setting")
     return f"This speaks of {pairs} of trained models on these {examples}; {', '.join(limits)}."
@@ -204,22 +226,24 @@ def _tests(groups: Sequence[Group], columns: Sequence[Column], stats: Stats) -> 
     used = ", ".join(
         test + (f" of {' and '.join(names)}" if len(shared) > 1 else "") for test, names in shared.items()
     )
+    level = 1 - stats.confidence
     sentences = [
         f"Δ against {stats.baseline} on matched seeds: {stats.confidence:.0%} interval by t, over seeds "
-        f"and examples; p two-sided, by {used}; Holm-corrected "
-        f"over this table's comparisons ({sizes}); seed {stats.seed}. "
-        f"Bold: p at most {1 - stats.confidence:.2g} after the correction, for better or worse."
+        f"and examples; p two-sided for these models, by {used}; Holm-corrected "
+        f"over this table's comparisons ({sizes}); seed {stats.seed}. °: p at most {level:.2g} after the "
+        "correction, for better or worse."
     ]
+    if max(gain.comparison.seeds for _, gain in gains) > 1:
+        sentences.append(
+            "p for other seeds: the larger of the interval's own test, Holm-corrected, and of the sign flips "
+            f"of the seeds' differences on these examples. Bold and *: it is at most {level:.2g} too, and the "
+            "difference is shown for other seeds and examples."
+        )
     if columns[-1].subset is None:
         sentences.append(
             "Average: the mean of the columns' scores. Where all columns have the same ids, the examples of "
             "one id are swapped and counted together, since they may be translations of one another; else "
             "each by itself, and the interval counts the spread within each test set."
-        )
-    if max(gain.comparison.seeds for _, gain in gains) > 1:
-        sentences.append(
-            "p holds the trained models fixed, the interval counts the spread between seeds too: where only "
-            "p is small, the difference need not hold for other seeds."
         )
     # That a p is exact stands with its test; the number of swaps would make a note of every comparison.
     seen = dict.fromkeys(

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from warmup_bench.comparison import Comparison
+from warmup_bench.report.lines import told_p
 from warmup_bench.report.numbers import count, flops, format_p, interval, memory, seconds, times
-from warmup_bench.report.table import Column, Cost, Gain, Missing, Row, Table, gain_of
+from warmup_bench.report.table import MARKS, Column, Cost, Gain, Missing, Row, Table, gain_of
 
 Tone = Literal["better", "worse", "open"]
-"""How a difference reads: ``open`` does not survive the correction, or is exactly 0."""
+"""How a difference reads: ``open`` is not shown for these models, or exactly 0."""
 
 STRIP_WIDTH = 120.0
 """Width of an interval in a cell, in CSS pixels."""
@@ -29,13 +30,14 @@ class Strip:
 
 @dataclass(frozen=True, slots=True)
 class GainCell:
-    """A difference as text, and as a :class:`Strip`."""
+    """A difference as text, and as a :class:`Strip`; ``holds``: for other seeds too."""
 
     difference: str
     interval: str
     p: str
+    other_seeds: str
     tone: Tone
-    significant: bool
+    holds: bool
     strip: Strip
 
 
@@ -107,7 +109,7 @@ def cost_cells(row: Row) -> list[tuple[float | None, str]]:
 
 def tone(gain: Gain) -> Tone:
     """How a gain reads."""
-    if not gain.significant or gain.better is None:
+    if gain.holds == "nobody" or gain.better is None:
         return "open"
     return "better" if gain.better else "worse"
 
@@ -122,6 +124,13 @@ def _gains(table: Table, metric: str) -> list[Gain]:
     keys = [column.key for column in table.columns if column.metric == metric]
     gains = [gain_of(row.cells[key]) for group in table.groups for row in group.rows for key in keys]
     return [gain for gain in gains if gain is not None]
+
+
+def _for_others(gain: Gain) -> str:
+    if gain.comparison.seeds == 1:
+        return "one seed"
+    p = gain.other_seeds_p
+    return "no test for other seeds" if p is None else f"p={format_p(p)} for other seeds"
 
 
 def _ends(comparison: Comparison) -> tuple[float, float]:
@@ -142,10 +151,11 @@ def _gain(gain: Gain, others: Sequence[Gain]) -> GainCell:
         return round(MARGIN + (value - least) * scale, 1)
 
     return GainCell(
-        difference=signed(c.difference),
+        difference=signed(c.difference) + MARKS[gain.holds],
         interval=interval(c.low, c.high).replace("-", "−"),
-        p=f"p = {format_p(gain.corrected_p)}",
+        p=f"{told_p(gain)} for these models",
+        other_seeds=_for_others(gain),
         tone=tone(gain),
-        significant=gain.significant,
+        holds=gain.holds == "other seeds",
         strip=Strip(place(0.0), place(low), place(high), place(c.difference)),
     )

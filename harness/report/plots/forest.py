@@ -17,8 +17,9 @@ MOST_ACROSS = 3
 def forest_figure(table: Table) -> "Figure | None":
     """Differences against the baseline with their intervals; None where none was tested.
 
-    Filled markers survive the correction; a vertical line stands at no difference. Directions share an axis,
-    and methods have a panel each, unless there are more methods than directions; metrics never share one.
+    Filled: shown for other seeds too; coloured: for these models; a vertical line stands at no difference.
+    Directions share an axis, and methods have a panel each, unless there are more methods than directions;
+    metrics never share one.
     """
     contents = _panels(table)
     if not contents:
@@ -47,7 +48,7 @@ def forest_figure(table: Table) -> "Figure | None":
     title(
         figure,
         f"{table.title} (scale {table.scale}): difference and {table.confidence:.0%} interval; "
-        "filled: survives Holm's correction",
+        "colour: shown for these models, filled: for other seeds too",
     )
     return figure
 
@@ -75,7 +76,7 @@ def _draw(axes: "Axes", entries: list[Entry]) -> None:
             reason = "missing" if isinstance(cell, Missing) else "not compared"
             axes.annotate(reason, (0, y), xytext=(4, 0), textcoords="offset points", va="center", color="0.4")
             continue
-        colour = NEUTRAL if not gain.significant else BETTER if gain.better else WORSE
+        colour = NEUTRAL if gain.holds == "nobody" else BETTER if gain.better else WORSE
         c = gain.comparison
         ends = [c.difference if end is None else end for end in (c.low, c.high)]
         axes.plot(ends, [y, y], color=colour, linewidth=1.6, solid_capstyle="butt")
@@ -85,7 +86,7 @@ def _draw(axes: "Axes", entries: list[Entry]) -> None:
             marker="D" if label == "average" else "o",
             markersize=5.5,
             color=colour,
-            markerfacecolor=colour if gain.significant else "white",
+            markerfacecolor=colour if gain.holds == "other seeds" else "white",
             linestyle="none",
         )
     axes.set_yticks(range(len(entries)), [label for label, _ in reversed(entries)])

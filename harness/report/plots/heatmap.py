@@ -44,7 +44,10 @@ def heatmap_figure(table: Table) -> "Figure | None":
             if gain := gains[i][j]:
                 text = f"{gain.comparison.difference:+.2f}"
                 colour = "white" if abs(values[i, j]) > DARK * largest else "black"
-                look: dict[str, Any] = {"weight": "bold" if gain.significant else "normal", "color": colour}
+                look: dict[str, Any] = {
+                    "weight": "bold" if gain.holds == "other seeds" else "normal",
+                    "color": colour,
+                }
             else:
                 text = "missing" if isinstance(row.cells[column.key], Missing) else "not\ncompared"
                 look = {"fontsize": 7, "color": "0.35"}
@@ -58,5 +61,5 @@ def heatmap_figure(table: Table) -> "Figure | None":
     unit = table.columns[0].metric_name
     bar = figure.colorbar(image, ax=axes, pad=0.02)
     bar.set_label(f"Δ {unit} against {table.baseline}" + ("" if sign > 0 else ", sign turned"))
-    title(figure, f"{table.title} (scale {table.scale}): difference; bold survives Holm's correction")
+    title(figure, f"{table.title} (scale {table.scale}): difference; bold: shown for other seeds too")
     return figure
