@@ -89,7 +89,7 @@ def test_limits_cut_every_split_and_change_the_fingerprint(tmp_path: Path) -> No
         (("pairs[20:60]", "pairs[20:20]"), "split 'test' .* is empty"),
         (('numbered("e", pairs[20:60])', 'numbered("e", pairs[20:60]) * 2'), "repeats an id"),
         (('"bleu")', '"blue")'), "Did you mean bleu"),
-        (("Subset()", 'Subset(target_language="deutsch")'), "'deutsch' is no language code .*card, subset all"),
+        (("Subset()", 'Subset(target_language="deutsch")'), "'deutsch' is no language .*subset all"),
         (("Subset()", 'Subset(trained_as="other")'), "subset all is trained as other, which is not a subset"),
     ],
 )
