@@ -44,7 +44,7 @@ class TextLine:
 
 
 def score_lines(table: Table) -> Iterator[TextLine]:
-    """Scores, gains, intervals and p for other seeds, row by row; a heading a group where there are several."""
+    """Scores, gains, intervals and p for other seeds, row by row; with several groups, a heading each."""
     for group in table.groups:
         if len(table.groups) > 1:
             yield TextLine("group", group.name, tuple(TextCell("") for _ in table.columns))

@@ -236,8 +236,8 @@ def _tests(groups: Sequence[Group], columns: Sequence[Column], stats: Stats) -> 
     if max(gain.comparison.seeds for _, gain in gains) > 1:
         sentences.append(
             "p for other seeds: the larger of the interval's own test, Holm-corrected, and of the sign flips "
-            f"of the seeds' differences on these examples. Bold and *: it is at most {level:.2g} too, and the "
-            "difference is shown for other seeds and examples."
+            f"of the seeds' differences on these examples. Bold and *: it is at most {level:.2g} too, and "
+            "the difference is shown for other seeds and examples."
         )
     if columns[-1].subset is None:
         sentences.append(

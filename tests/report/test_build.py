@@ -51,7 +51,7 @@ def test_a_table_holds_means_spreads_differences_and_costs(tmp_path: Path) -> No
     assert gained.comparison.difference == pytest.approx(expected, abs=1e-9)
     assert gained.comparison.low < expected < gained.comparison.high
     assert gained.corrected_p == gained.comparison.p_value < 0.01
-    assert gained.significant
+    assert gained.holds == "these models"
     assert gained.better
     cost = group.rows[1].cost
     assert cost is not None
@@ -60,8 +60,9 @@ def test_a_table_holds_means_spreads_differences_and_costs(tmp_path: Path) -> No
     assert (table.scale, table.columns[0].data, table.columns[0].examples) == ("mini", "feed", 30)
     assert table.title == "t all, nano"
     assert table.findings == (
-        f"warmup against sft at 4.0 times its training FLOPs: better by {expected:.2f} BLEU "
-        f"(p = {gained.corrected_p:.1g}).",
+        "2 seeds can't show what holds for others: warmup against sft at 4.0 times its training FLOPs: "
+        f"better by {expected:.2f} BLEU for these 2 pairs alone (p = {gained.corrected_p:.1g} for these "
+        f"models, p = {gained.other_seeds_p:.3f} for other seeds).",
     )
     assert any("2 matched seeds" in note for note in table.notes.tests)
 
@@ -77,11 +78,12 @@ def test_holm_runs_over_every_comparison_of_a_metric(tmp_path: Path) -> None:
     assert raw == 1.0  # one discordant example: both of its two swaps are as extreme
     far = gain(table, "far", "bleu")
     assert far.corrected_p == pytest.approx(4 * far.comparison.p_value)  # 2 groups of 2
-    assert far.significant
-    assert not gain(table, "near", "bleu").significant
+    assert (far.holds, gain(table, "near", "bleu").holds) == ("these models", "nobody")
+    assert far.other_seeds_p is None  # one seed
     assert "4 of BLEU and 4 of chrF++" in table.notes.tests[0]
-    assert table.findings[0].startswith("nano: far against sft")
-    assert "no difference in BLEU that this test set can tell from 0" in table.findings[1]
+    assert table.findings[0].startswith("nano: 1 seed can't show what holds for others: far against sft")
+    assert "BLEU for this pair of models alone (p <= " in table.findings[0]
+    assert "no difference in BLEU is shown (p = 1.000 for these models)." in table.findings[1]
 
 
 def test_only_matched_seeds_are_compared(tmp_path: Path) -> None:
@@ -271,8 +273,9 @@ def test_equal_compute_is_said_only_where_it_is_not(tmp_path: Path) -> None:
     assert "equal compute" not in tables(tmp_path)[0].scope
     store_cell(tmp_path, "dear", 0, 10, flop=3e9)
     assert "or at equal compute" in tables(tmp_path)[0].scope
+    # A baseline that was given as much is a row of its own: what is compared has still spent more.
     store_cell(tmp_path, "sft", 0, 19, flop=3e9, matched="dear")
-    assert "equal compute" not in tables(tmp_path)[0].scope
+    assert "or at equal compute" in tables(tmp_path)[0].scope
 
 
 def test_six_seeds_are_tested_over_seeds_too(tmp_path: Path) -> None:
@@ -281,7 +284,10 @@ def test_six_seeds_are_tested_over_seeds_too(tmp_path: Path) -> None:
         store_cell(tmp_path, "warmup", seed, 10)
     (table,) = tables(tmp_path)
     assert comparison(table, "warmup", "bleu").seed_p_value == 2 / 64
-    assert "over 6 seeds p = 0.031, not corrected" in table.findings[0]
+    assert gain(table, "warmup", "bleu").holds == "other seeds"
+    assert table.findings[0].endswith(
+        "BLEU, for other seeds too (p = 0.002 for these models, p = 0.031 for other seeds)."
+    )
     assert "other seeds" not in table.scope
 
 
@@ -292,11 +298,23 @@ def test_a_difference_that_some_seeds_make_is_not_shown_for_others(tmp_path: Pat
         store_cell(tmp_path, "warmup", seed, wrong)
     (table,) = tables(tmp_path)
     gained = gain(table, "warmup", "bleu")
-    assert gained.significant
+    assert gained.holds == "these models"
     assert gained.comparison.low < 0 < gained.comparison.high
-    assert not gained.holds_over_seeds
-    assert table.findings[0].endswith("not corrected; not shown to hold for other seeds).")
-    assert "does not show what holds for other seeds, other data" in table.scope
+    assert gained.other_seeds_p == max(gained.finding.corrected_joint_p, gained.comparison.seed_p_value)
+    assert f"better by {gained.comparison.difference:.2f} BLEU for these 6 pairs alone" in table.findings[0]
+    assert f"p = {gained.other_seeds_p:.3f} for other seeds" in table.findings[0]
+    assert "other seeds, other data" in table.scope
+
+
+def test_a_margin_is_judged_beside_the_difference(tmp_path: Path) -> None:
+    for seed, (a, b) in enumerate([(20, 20), (20, 21), (21, 20), (20, 20), (19, 20), (20, 19)]):
+        store_cell(tmp_path, "sft", seed, a)
+        store_cell(tmp_path, "warmup", seed, b)
+    results = read_results(tmp_path)
+    (table,) = build_tables(results, STATS.model_copy(update={"margin": 20.0}))
+    assert "no difference above the margin of 20 BLEU" in table.findings[0]
+    (table,) = build_tables(results, STATS.model_copy(update={"margin": 0.01}))
+    assert "no difference in BLEU is shown, nor that it is within the margin of 0.01" in table.findings[0]
 
 
 def test_a_tiny_test_set_beside_others_does_not_stop_their_average(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from warmup_bench.report.latex import PACKAGES, escaped
 from warmup_bench.report.lines import COST_HEADERS, cost_lines, score_lines
 from warmup_bench.report.numbers import count, flops, format_p, memory, seconds, times
 from warmup_bench.report.render import RENDERERS, print_tables
-from warmup_bench.report.table import Gain, MeanScore, Table
+from warmup_bench.report.table import Gain, MeanScore, Table, gain_of
 from warmup_bench.store.results import read_results
 
 HOSTILE = r"a|b_&%$#{}~^\<i>*x*`"
@@ -83,24 +83,50 @@ def test_missing_is_never_0(tables: list[Table]) -> None:
     assert "pico\\_large · " in RENDERERS["md"](tables)
 
 
-def test_only_what_survives_the_correction_is_bold(tables: list[Table]) -> None:
+def test_what_two_seeds_show_is_marked_as_of_these_models_and_never_bold(tables: list[Table]) -> None:
     for table in tables:
-        bold = {}
+        shown: dict[str, list[str]] = {}
         for line in score_lines(table):
             if line.kind == "score":
                 label = line.label
             if line.kind == "gain":
-                bold.setdefault(label, []).extend(cell.bold for cell in line.cells if cell.text)
-        assert set(bold[HOSTILE]) == {True}
-        assert set(bold["near"]) == {False}
+                assert not any(cell.bold for cell in line.cells)
+                shown.setdefault(label, []).extend(cell.text for cell in line.cells if cell.text)
+        assert all("° p" in text for text in shown[HOSTILE])
+        assert not any("°" in text or "*" in text for text in shown["near"])
     text = RENDERERS["md"](tables)
-    assert len(re.findall(r"\| \*\*[+-]", text)) == sum(
-        isinstance(cell, MeanScore) and isinstance(cell.gain, Gain) and cell.gain.significant
+    assert re.findall(r"\*\*[+-]", text) == [] and text.count("° p") == sum(
+        gain.holds == "these models"
         for table in tables
         for group in table.groups
         for row in group.rows
-        for cell in row.cells.values()
+        for gain in map(gain_of, row.cells.values())
+        if gain
     )
+
+
+def test_what_holds_for_other_seeds_is_bold_and_marked_in_every_rendering(tmp_path: Path) -> None:
+    for seed in range(6):
+        store_cell(tmp_path, "sft", seed, 20)
+        store_cell(tmp_path, "warmup", seed, 10)
+    built = build_tables(read_results(tmp_path), STATS)
+    difference = f"{bleu(10) - bleu(20):+.2f}"
+    assert f"**{difference}\\* p=" in RENDERERS["md"](built)
+    assert rf"$\mathbf{{{difference}}}^{{*}}$" in RENDERERS["latex"](built)
+    assert f"{difference}* p=" in terminal(built, 80)
+    assert "p, other seeds" in terminal(built, 80)
+    for name in ("md", "latex"):
+        assert "p=0.031" in RENDERERS[name](built)
+    row = next(r for r in csv.DictReader(io.StringIO(RENDERERS["csv"](built))) if r["difference"])
+    assert (row["survives_correction"], row["holds_for_other_seeds"], row["p_seeds"]) == (
+        "True",
+        "True",
+        "0.03125",
+    )
+    findings = built[0].findings
+    for name in ("md", "latex"):
+        assert findings[0] in RENDERERS[name](built)
+    assert findings[0] in " ".join(terminal(built, 200).split())
 
 
 def test_markdown_is_whole_whatever_a_name_holds(tables: list[Table]) -> None:
