@@ -30,7 +30,6 @@ from warmup_bench.store.folders import (
     check,
     clear_unfinished,
     is_done,
-    make_folder,
     read_json,
     write_json,
     write_table,
@@ -71,13 +70,17 @@ def run_warm_start(job: Job, report: Report, group: RankGroup = ALONE) -> None:
     From scratch: random weights by the seed, a tokenizer of the training split, then supervised steps on the
     direct path. From a checkpoint: the same steps from its weights (none by default).
     """
+    from warmup_bench.train.checkpoint import clear, fresh_log
+
+    work = job.checkpoints(job.cell.warm_start_id)
     if _stored(job.warm_start_folder, job.has_start, group):
+        if group.first:
+            clear(work)  # whoever stored it may have been killed before
         return
     import torch
 
     from warmup_bench.models.encoding import encode_split
     from warmup_bench.models.load import make_backbone, resolve_preset
-    from warmup_bench.train.checkpoint import clear
     from warmup_bench.train.loop import train
     from warmup_bench.train.objective import Objective
 
@@ -96,7 +99,7 @@ def run_warm_start(job: Job, report: Report, group: RankGroup = ALONE) -> None:
     )
     _prepare(backbone, job)
     direct = Method("warm start", "", "", "none", likelihood)
-    ledger, work = Ledger(), job.checkpoints(cell.warm_start_id)
+    ledger, log = Ledger(), fresh_log(work) if group.first else work / LOG
     if settings.warm_start.steps:
         ledger = train(
             backbone,
@@ -106,7 +109,7 @@ def run_warm_start(job: Job, report: Report, group: RankGroup = ALONE) -> None:
             budget=Budget(steps=settings.warm_start.steps),
             learning_rate=settings.warm_start.learning_rate or settings.train.learning_rate,
             seed=cell.seed,
-            log=make_folder(work) / LOG,
+            log=log,
             report=lambda done, total, figures: report("warm start", done, total, figures),
             checkpoints=work,
             group=group,
@@ -115,7 +118,7 @@ def run_warm_start(job: Job, report: Report, group: RankGroup = ALONE) -> None:
         return
     with writing_model(job.warm_start_folder) as folder:
         if settings.warm_start.steps:
-            shutil.copyfile(work / LOG, folder / LOG)
+            shutil.copyfile(log, folder / LOG)
         backbone.save(folder)
         write_json(folder / "ledger.json", ledger.to_dict())
     clear(work)
@@ -151,14 +154,18 @@ def run_cell(job: Job, report: Report, group: RankGroup = ALONE) -> None:
 @_repeatably
 def run_training(job: Job, report: Report, group: RankGroup = ALONE) -> None:
     """Train the cell's method from the shared warm start, unless that is there."""
+    from warmup_bench.train.checkpoint import clear, fresh_log
+
+    work = job.checkpoints(job.cell.training_id)
     if _stored(job.training_folder, job.has_training, group):
+        if group.first:
+            clear(work)  # whoever stored it may have been killed before
         return
     import torch
 
     from warmup_bench.models.batching import encode_examples
     from warmup_bench.models.encoding import encode_split
     from warmup_bench.store.provenance import provenance
-    from warmup_bench.train.checkpoint import clear
     from warmup_bench.train.diagnostics import diagnose
     from warmup_bench.train.loop import train
     from warmup_bench.train.objective import Objective
@@ -184,8 +191,7 @@ def run_training(job: Job, report: Report, group: RankGroup = ALONE) -> None:
     if reference is not None:
         reference.model.eval().requires_grad_(False)
     objective = Objective(method, settings.warmup, reference)
-    work = job.checkpoints(cell.training_id)
-    log = make_folder(work) / LOG
+    log = fresh_log(work) if group.first else work / LOG
     with tracked(job.track if group.first else (), cell, job.out, cpu=job.device == "cpu") as follow:
         ledger = train(
             backbone,

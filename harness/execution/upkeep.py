@@ -11,7 +11,8 @@ from contextlib import suppress
 from warmup_bench.contracts.errors import UserError
 from warmup_bench.plan.jobs import Job, jobs_of
 from warmup_bench.plan.plan import Plan
-from warmup_bench.store.folders import is_done
+from warmup_bench.store.failures import FAILED, clear_failure
+from warmup_bench.store.folders import CorruptError, is_done
 from warmup_bench.store.locks import claim, sweep
 from warmup_bench.store.models import has_model, is_untidy, let_go, lock_of
 
@@ -27,6 +28,10 @@ def tidy(plan: Plan) -> None:
         sweep(plan.out / "locks")
     for job in jobs_of(plan):
         tidy_after(job)
+        if (job.folder / FAILED).exists():
+            with suppress(CorruptError):
+                if job.is_finished():  # by another process, while this one failed
+                    clear_failure(job.folder)
 
 
 def tidy_after(job: Job) -> None:

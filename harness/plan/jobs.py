@@ -136,6 +136,14 @@ class Job:
         folder = self.training_folder
         return is_done(folder) and (has_model(folder) or not self.needs_model())
 
+    def is_finished(self) -> bool:
+        """Whether the cell is decoded, and scored with what is wanted of it.
+
+        Raises:
+            CorruptError: What is stored is damaged.
+        """
+        return is_done(self.training_folder) and is_done(self.folder / "decode") and _all_scored(self)
+
     def checkpoints(self, name: str) -> Path:
         """Where a warm start or a training keeps its checkpoints while it is under way."""
         return self.out / "checkpoints" / name

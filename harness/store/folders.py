@@ -25,8 +25,9 @@ import re
 import shutil
 import tempfile
 import uuid
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +38,27 @@ SCHEMA_VERSION = 2
 DONE = "DONE.json"
 
 
+_guards: ContextVar[tuple[Callable[[], None], ...]] = ContextVar("guards", default=())
+"""Asked before anything is put in its place."""
+
+
 class CorruptError(UserError):
     """A stored folder that is not what its manifest says. It is never used and never deleted."""
+
+
+@contextmanager
+def guarded(guard: Callable[[], None]) -> Iterator[None]:
+    """In here ``guard`` is asked before each thing that is stored; where it raises, that is not stored."""
+    before = _guards.set((*_guards.get(), guard))
+    try:
+        yield
+    finally:
+        _guards.reset(before)
+
+
+def _ask_guards() -> None:
+    for guard in _guards.get():
+        guard()
 
 
 def is_done(folder: Path) -> bool:
@@ -65,6 +85,7 @@ def writing(folder: Path, *, replace: bool = False) -> Iterator[Path]:
         temporary.mkdir()
         yield temporary
         _write_manifest(temporary)
+        _ask_guards()
         if replace and folder.exists():
             folder.rename(older)
         try:
@@ -187,12 +208,14 @@ def write_file(path: Path, text: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_text(text, encoding="utf-8")
         sync(temporary)
+        _ask_guards()
         temporary.replace(path)
         sync(path.parent)
     except OSError as error:
+        raise unwritable(path, error) from error
+    finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
-        raise unwritable(path, error) from error
 
 
 def make_folder(path: Path) -> Path:

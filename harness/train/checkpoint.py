@@ -2,7 +2,7 @@
 
 A checkpoint is a folder (:mod:`warmup_bench.store.folders`: whole or absent, every file with its SHA-256)::
 
-    checkpoints/<id>/log.jsonl           the training log as it grows
+    checkpoints/<id>/log-<try>.jsonl     the training log as it grows, of this try alone
     checkpoints/<id>/step-00000120/      tensors.safetensors, state.json, log.jsonl
 
 The last two are kept: the older one goes only once a newer one is complete. One that is damaged is named,
@@ -13,6 +13,7 @@ import logging
 import random
 import shutil
 import time
+import uuid
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -25,7 +26,15 @@ from torch import Tensor
 
 from warmup_bench.contracts.errors import UserError
 from warmup_bench.models.rollout import Warmups
-from warmup_bench.store.folders import CorruptError, check, clear_unfinished, read_json, write_json, writing
+from warmup_bench.store.folders import (
+    CorruptError,
+    check,
+    clear_unfinished,
+    make_folder,
+    read_json,
+    write_json,
+    writing,
+)
 from warmup_bench.store.training_log import LOG
 from warmup_bench.train.rounds import Memory
 from warmup_bench.train.weights import Weights
@@ -196,6 +205,23 @@ def log_text(path: Path) -> str:
         ) from error
 
 
+def fresh_log(folder: Path) -> Path:
+    """Where this try writes its log: a name of its own, so that who was asleep and has lost its lock can't write
+    into another one's. The logs of earlier tries are removed. Only for who holds the training's lock.
+
+    Raises:
+        UserError: The folder can't be written.
+    """
+    _remove_logs(make_folder(folder))
+    return folder / f"log-{uuid.uuid4().hex[:8]}.jsonl"
+
+
+def _remove_logs(folder: Path) -> None:
+    for path in folder.glob("log*.jsonl"):
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+
+
 def save(folder: Path, step: int, snapshot: Snapshot) -> None:
     """Write the checkpoint of a step, then let go of those before the last two.
 
@@ -237,8 +263,8 @@ def clear(folder: Path) -> None:
     for stored in _complete(folder):
         shutil.rmtree(stored, ignore_errors=True)
     clear_unfinished(folder)
+    _remove_logs(folder)
     with suppress(OSError):
-        (folder / LOG).unlink(missing_ok=True)
         folder.rmdir()
         folder.parent.rmdir()
 

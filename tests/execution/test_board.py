@@ -22,7 +22,7 @@ def steps(out: Path) -> list[Step]:
     """w <- t1 <- c1, w <- t2 <- c2."""
     made = [Step("w", "warm start", SimpleNamespace(folder=out / "cells" / "w", out=out))]  # type: ignore[arg-type]
     for i in (1, 2):
-        job = SimpleNamespace(folder=out / "cells" / f"c{i}", out=out, cell=None)
+        job = SimpleNamespace(folder=out / "cells" / f"c{i}", out=out, cell=None, is_finished=lambda: False)
         made += [Step(f"t{i}", "training", job, "w"), Step(f"c{i}", "cell", job, f"t{i}")]  # type: ignore[arg-type]
     return made
 
@@ -84,7 +84,7 @@ def test_a_busy_step_is_tried_again_after_the_others(tmp_path: Path, monkeypatch
 def test_the_order_is_that_of_the_steps_however_they_become_ready(tmp_path: Path) -> None:
     """Against the plain rule: the first of all waiting steps whose need is neither waiting nor running."""
     rng = random.Random(3)
-    job = SimpleNamespace(folder=tmp_path / "cells" / "c", out=tmp_path, cell=None)
+    job = SimpleNamespace(folder=tmp_path / "cells" / "c", out=tmp_path, cell=None, is_finished=lambda: False)
     made = [
         Step(f"s{i}", "training", job, f"s{rng.randrange(i)}" if i and rng.random() < 0.7 else None)  # type: ignore[arg-type]
         for i in range(200)
@@ -137,3 +137,12 @@ def test_failures_say_what_is_known(tmp_path: Path) -> None:
     assert kept["b"] == ours
     assert FAILED in kept["c"].message
     assert (tmp_path / "cells" / "c" / FAILED).read_text() == '{"stage": '
+
+
+def test_a_cell_that_another_process_has_finished_gets_no_failure(tmp_path: Path) -> None:
+    job = SimpleNamespace(folder=tmp_path / "cells" / "c", out=tmp_path, cell=None, is_finished=lambda: True)
+    board = Board([Step("c", "cell", job)])  # type: ignore[arg-type]
+    take(board)
+    board.settle(board.running["c"], Failure("decode", "OSError", "no luck"))
+    assert "c" in board.failures
+    assert not (tmp_path / "cells" / "c" / "failed.json").exists()

@@ -10,7 +10,8 @@ import pytest
 
 from warmup_bench.contracts.errors import UserError
 from warmup_bench.store import locks
-from warmup_bench.store.locks import claim, hold, sweep, token_of
+from warmup_bench.store.folders import write_file, writing
+from warmup_bench.store.locks import LostError, claim, guarding, hold, sweep, token_of
 
 
 def owned_by(path: Path, **changes: object) -> None:
@@ -152,3 +153,75 @@ def test_a_place_that_can_not_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "locks").write_text("")
     with pytest.raises(UserError, match="locks"), claim(tmp_path / "locks" / "a.lock"):
         pass
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "[" * 100_000, "filelock/2\npid=1180591620717411303424\nhost=x\nmode=lease\n", "garbage\n"],
+    ids=["empty", "deep", "absurd-pid", "garbage"],
+)
+def test_a_lock_that_nobody_can_read_is_taken_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str
+) -> None:
+    """Whoever was killed, or had no room, as it wrote its lock left one that says nothing."""
+    monkeypatch.setattr(locks, "STALE", 0.3)
+    monkeypatch.setattr(locks, "BEAT", 0.1)
+    path = tmp_path / "a.lock"
+    path.write_text(content)
+    os.utime(path, (2e10, 2e10))  # in the future
+    with claim(path) as ours:
+        assert not ours
+    time.sleep(0.35)
+    with claim(path) as ours:
+        assert ours
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lock_of_another_release_is_taken_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(locks, "STALE", 0.3)
+    monkeypatch.setattr(locks, "BEAT", 0.1)
+    path = tmp_path / "a.lock"
+    owned_by(path, host="elsewhere", duration=77)
+    for _ in range(2):
+        with claim(path) as ours:
+            assert not ours
+        time.sleep(0.2)
+    os.utime(path)  # it lives
+    with claim(path) as ours:
+        assert not ours
+    time.sleep(0.35)
+    with claim(path) as ours:
+        assert ours
+
+
+def test_waiting_is_told_with_who_holds_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(locks, "PATIENCE", 0.05)
+    path = tmp_path / "a.lock"
+    owned_by(path, host="far-away\x1b[2J", pid=4242)
+    waiting = threading.Event()
+    monkeypatch.setattr(
+        locks.time, "sleep", lambda seconds: waiting.set() or path.unlink() if caplog.text else None
+    )
+    with hold(path):
+        pass
+    assert "waiting for" in caplog.text and "process 4242 on far-away" in caplog.text
+    assert "\x1b" not in caplog.text
+    assert waiting.is_set()
+
+
+def test_who_has_lost_a_lock_stores_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "locks" / "a.lock"
+    with claim(path) as ours, guarding(ours):
+        write_file(tmp_path / "before", "x")
+        path.unlink()
+        owned_by(path, host="elsewhere")
+        with pytest.raises(LostError):
+            write_file(tmp_path / "after", "x")
+        with pytest.raises(LostError), writing(tmp_path / "folder") as folder:
+            (folder / "file").write_text("x")
+        other = path.read_text()
+    assert path.read_text() == other  # what is another one's is not given back
+    write_file(tmp_path / "later", "x")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["before", "later", "locks"]

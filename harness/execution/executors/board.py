@@ -8,6 +8,7 @@ from typing import Literal
 
 from warmup_bench.plan.jobs import Step
 from warmup_bench.store.failures import Failure, write_failure
+from warmup_bench.store.folders import CorruptError
 
 Outcome = Literal["done", "busy", "stopped"] | Failure
 """``busy``: another process holds the step's lock; ``stopped``: the user asked, it is checkpointed."""
@@ -79,7 +80,15 @@ class Board:
         while failed:
             step, failure = failed.pop()
             self.failures[step.key] = failure
-            if step.kind == "cell":
+            if step.kind == "cell" and not _is_finished(step):
                 write_failure(step.job.folder, failure, step.job.cell)
             for key in self._dependents.pop(step.key, ()):
                 failed.append((self.waiting.pop(key), failure.inherited()))
+
+
+def _is_finished(step: Step) -> bool:
+    """Whether another process has finished a cell in the meantime."""
+    try:
+        return step.job.is_finished()
+    except CorruptError:
+        return False

@@ -25,6 +25,7 @@ from typing import Any
 from warmup_bench.contracts.errors import UserError
 from warmup_bench.execution.executors import Event, Listener
 from warmup_bench.execution.executors.board import POLL, Board, Outcome
+from warmup_bench.execution.executors.local import waits_for
 from warmup_bench.execution.executors.nodes import (
     Node,
     needed_resources,
@@ -169,14 +170,15 @@ class _Crew:
     def fill(self, board: Board, listener: Listener) -> None:
         """Hand out what can start now and is in nobody else's hands."""
         while len(self.running) < self.limit and (step := board.start()) is not None:
-            if (outcome := self._hand_out(step)) is not None:
+            if (outcome := self._hand_out(step, listener)) is not None:
                 _settle(board, step, outcome, listener)
 
-    def _hand_out(self, step: Step) -> Outcome | None:
+    def _hand_out(self, step: Step, listener: Listener) -> Outcome | None:
         """Hand a step out; what came of it, where it has come to that at once."""
         with ExitStack() as lock:
             try:
                 if not lock.enter_context(claim(step.lock)):
+                    listener(waits_for(step))
                     return "busy"
                 if step.kind != "cell" and step.is_stored():  # somebody else has made it by now
                     check(step.target)

@@ -8,10 +8,10 @@ import multiprocessing
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from warmup_bench.execution.upkeep import tidy_after
 from warmup_bench.models.parallel import ALONE
 from warmup_bench.plan.jobs import Kind, Step
 from warmup_bench.store.failures import Failure, failure_of
-from warmup_bench.store.locks import claim
+from warmup_bench.store.locks import Claim, LostError, claim, guarding, holder
 from warmup_bench.train.launch import launched, leading
 
 STAGES: dict[Kind, Stage] = {
@@ -222,13 +222,31 @@ def _run(step: Step) -> Outcome:
     return run_step(step, _channel.put, _stop_event.is_set)
 
 
+def waits_for(step: Step) -> Event:
+    """Tells that another process is making a step."""
+    return Event(step.key, "progress", f"waits for {holder(step.lock)}", 0, 1)
+
+
+@contextmanager
+def _given_up_if_lost(ours: Claim) -> Iterator[None]:
+    """In here nothing is stored once the lock is lost, and whatever goes wrong then is for that reason."""
+    try:
+        with guarding(ours):
+            yield
+    except Exception:
+        ours.require()  # files may be gone because the new holder has cleared them away
+        raise
+
+
 def run_step(
     step: Step,
     listener: Listener,
     stopping: Callable[[], bool],
-    lock: Callable[[Path], AbstractContextManager[bool]] = claim,
+    lock: Callable[[Path], AbstractContextManager[Claim]] = claim,
 ) -> Outcome:
     """Make a step's folder in this process, or in one a device, unless another process is making it.
+
+    Where the lock is lost meanwhile nothing is stored any more, and the step counts as another process's.
 
     Args:
         step: The step; what it needs is stored.
@@ -238,10 +256,13 @@ def run_step(
     """
     last = 0.0
     at = "decode" if step.kind == "cell" else str(step.kind)
+    ours: Claim | None = None
 
     def report(stage: str, done: int, total: int, figures: dict[str, float]) -> None:
         nonlocal last, at
         at = stage
+        if ours is not None and ours.noticed():
+            raise LostError(step.key)
         now = time.monotonic()
         if done == total or now - last >= MIN_INTERVAL:
             last = now
@@ -252,13 +273,17 @@ def run_step(
     try:
         with lock(step.lock) as ours:
             if not ours:
+                listener(waits_for(step))
                 return "busy"
             listener(Event(step.key, "started"))
-            if step.job.devices == 1:
-                STAGES[step.kind](step.job, report, ALONE)
-            else:
-                run_together(STAGES[step.kind], step, report)
-            tidy_after(step.job)
+            with _given_up_if_lost(ours):
+                if step.job.devices == 1:
+                    STAGES[step.kind](step.job, report, ALONE)
+                else:
+                    run_together(STAGES[step.kind], step, report, ours)
+                tidy_after(step.job)
+    except LostError:
+        return "busy"
     except KeyboardInterrupt:
         return "stopped"
     except (Exception, SystemExit) as error:  # a plugin may raise anything, and call sys.exit

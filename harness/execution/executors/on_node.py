@@ -17,7 +17,7 @@ from warmup_bench.execution.executors.local import prepare, run_step
 from warmup_bench.execution.executors.nodes import host, require_same_versions, versions
 from warmup_bench.plan.jobs import Step
 from warmup_bench.store.failures import failure_of
-from warmup_bench.store.locks import token_of
+from warmup_bench.store.locks import Claim, token_of
 
 SILENCE = 60.0
 """Seconds without an answer after which a worker takes its driver for dead, and stops."""
@@ -87,7 +87,8 @@ def work(order: Order) -> Outcome:
             if stopping():
                 return "stopped"
             # The driver holds the lock: a node that dies leaves none behind.
-            return run_step(step, listener, stopping, lambda path: nullcontext(True))
+            held = Claim(step.lock, order.token)
+            return run_step(step, listener, stopping, lambda path: nullcontext(held))
     except (Exception, SystemExit) as error:
         return failure_of(error, "decode" if step.kind == "cell" else step.kind)
 

@@ -6,7 +6,7 @@ It joins the other ranks of its cell, runs a stage with them, and tells its pare
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from multiprocessing import parent_process
 from typing import Any
@@ -15,6 +15,7 @@ from warmup_bench.execution.stages import Report
 from warmup_bench.models.parallel import RankGroup, joined, rendezvous
 from warmup_bench.plan.jobs import Job, Step
 from warmup_bench.store.failures import Failure, failure_of
+from warmup_bench.store.locks import Claim, guarding
 from warmup_bench.train.launch import VARIABLES
 
 Stage = Callable[[Job, Report, RankGroup], None]
@@ -30,6 +31,7 @@ class Part:
         stage, step: What they run.
         address, prefix: Where they meet (:func:`warmup_bench.models.parallel.rendezvous`).
         threads: CPU threads of each.
+        held: The step's lock, which the process that has started them holds; None where that is elsewhere.
     """
 
     stage: Stage
@@ -37,6 +39,7 @@ class Part:
     address: str
     prefix: str
     threads: int
+    held: Claim | None = None
 
 
 @contextmanager
@@ -110,7 +113,10 @@ def be_rank(part: Part, rank: int, local_rank: int, pipe: Any, stop: Any) -> Non
         store = rendezvous(part.address)
         if part.prefix:
             store = distributed.PrefixStore(part.prefix, store)  # type: ignore[attr-defined]
-        with joined(rank, job.devices, store, device=job.device, local_rank=local_rank) as group:
+        with (
+            nullcontext() if part.held is None else guarding(part.held),
+            joined(rank, job.devices, store, device=job.device, local_rank=local_rank) as group,
+        ):
             part.stage(job, report, group)
     except KeyboardInterrupt:
         outcome = "stopped"

@@ -22,6 +22,7 @@ from warmup_bench.execution.executors.stopping import SIGNALS, Stop, deaf_childr
 from warmup_bench.execution.stages import Report
 from warmup_bench.plan.jobs import Step
 from warmup_bench.store.failures import ElsewhereError, Failure
+from warmup_bench.store.locks import Claim
 from warmup_bench.train.launch import OVER, Launch, control, launched
 
 POLL = 0.1
@@ -81,13 +82,14 @@ def _patience(failure: Failure) -> float:
     return GRACE if lost else GRACE / 5
 
 
-def run_together(stage: Stage, step: Step, report: Report) -> None:
+def run_together(stage: Stage, step: Step, report: Report, ours: Claim | None = None) -> None:
     """Run a stage of a cell in as many processes as it has devices, this machine's or a launcher's.
 
     Args:
         stage: Run by every rank.
         step: The step that it makes.
         report: Called with what rank 0 reports; where it raises KeyboardInterrupt rank 0 is asked to stop.
+        ours: The step's lock: once it is lost the ranks store nothing.
 
     Raises:
         KeyboardInterrupt: Rank 0 has stopped, its training checkpointed.
@@ -96,9 +98,10 @@ def run_together(stage: Stage, step: Step, report: Report) -> None:
     import torch
 
     launch, threads = launched(), torch.get_num_threads()
+    held = None if ours is None else Claim(ours.path, ours.token)
     if launch is None:
         with tempfile.TemporaryDirectory() as folder:
-            part = Part(stage, step, f"file:{Path(folder) / 'store'}", "", threads)
+            part = Part(stage, step, f"file:{Path(folder) / 'store'}", "", threads, held)
             outcome = _supervise(part, range(step.job.devices), report, lambda: None)
     else:
         store = control(launch)
@@ -110,7 +113,7 @@ def run_together(stage: Stage, step: Step, report: Report) -> None:
             return Failure(**json.loads(store.get(failed))) if store.check([failed]) else None
 
         try:
-            part = Part(stage, step, launch.address, f"exchange/{number}", threads)
+            part = Part(stage, step, launch.address, f"exchange/{number}", threads, held)
             outcome = _supervise(part, [0], report, elsewhere, launch)
         finally:
             store.set(f"end/{number}", "")
