@@ -72,7 +72,7 @@ def execute(plan: Plan, work: Work, listener: Listener) -> dict[str, Failure]:
                     check(folder)
                     continue
                 clear_unfinished(folder.parent)
-                with writing(folder) as temporary:
+                with writing(folder, depth=2) as temporary:
                     write_examples(temporary, splits)
             save_spec(plan)
         failures = run_steps(work.steps, listener)

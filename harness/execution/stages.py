@@ -269,7 +269,7 @@ def _decode(job: Job, report: Report, group: RankGroup) -> None:
         )
     if not group.first:
         return
-    with writing(job.folder / "decode") as folder:
+    with writing(job.folder / "decode", depth=3) as folder:
         columns = {
             "id": [example.id for example in examples],
             "group": [example.group for example in examples],

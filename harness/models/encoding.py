@@ -120,7 +120,7 @@ def text_ids(backbone: Backbone, data: Path, split: str, column: Column, *, cach
                 clear_unfinished(cache, folder.name)
                 texts = read_table(data / f"{split}.parquet").column(column).to_pylist()
                 rows = _make(backbone, texts, target=column == "target")
-                with writing(folder, replace=True) as place:
+                with writing(folder, replace=True, depth=2) as place:
                     np.save(place / "ids.npy", rows.ids)
                     np.save(place / "ends.npy", rows.ends)
     return Rows(*(np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("ids", "ends")))

@@ -50,6 +50,6 @@ def write_part(
         UserError: The place can't be written.
     """
     name = hashlib.sha256("".join(digests).encode()).hexdigest()[:16]
-    with writing(folder / name) as temporary:
+    with writing(folder / name, depth=3) as temporary:
         write_table(temporary / "scores.parquet", {"digest": list(digests), "score": list(scores)})
         write_json(temporary / "identity.json", dict(identity))

@@ -23,6 +23,7 @@ from warmup_bench.score.inputs import column_read
 from warmup_bench.store.folders import (
     check,
     clear_unfinished,
+    digest_of,
     is_done,
     read_json,
     read_table,
@@ -31,7 +32,7 @@ from warmup_bench.store.folders import (
     writing,
 )
 from warmup_bench.store.locks import hold
-from warmup_bench.store.stored import column, read_facts
+from warmup_bench.store.stored import PREDICTIONS, column, is_score_of, read_facts
 
 PART = 512
 """Segments that are scored before they are stored: what an interruption can lose."""
@@ -109,7 +110,7 @@ def read_predictions(cell: Path, settings: Score | None = None) -> Predictions:
         CorruptError: They are damaged.
     """
     check(cell / "decode")
-    path = cell / "decode" / "predictions.parquet"
+    path = cell / "decode" / PREDICTIONS
     table = read_table(path)
     context, named = read_facts(cell, settings)
     return Predictions(
@@ -142,7 +143,8 @@ def key_of(entry: Entry[Any], metric: Metric) -> str:
 
 
 def is_scored(cell: Path, entry: Entry[Any], metric: Metric) -> bool:
-    """Whether a cell holds this metric's score, made by the same code with the same signature.
+    """Whether a cell holds this metric's score, made by the same code with the same signature, and of the
+    predictions that the cell has now.
 
     Raises:
         CorruptError: What it holds is damaged.
@@ -151,6 +153,8 @@ def is_scored(cell: Path, entry: Entry[Any], metric: Metric) -> bool:
     if not is_done(folder):
         return False
     stored = read_json(check(folder) / "score.json")
+    if not is_score_of(folder, cell):
+        return False
     return (stored.get("signature"), stored.get("code")) == (metric.signature(), entry.code)
 
 
@@ -271,7 +275,8 @@ def _write(
 ) -> None:
     """Store a metric's statistics and score, in the place of an older one."""
     key = key_of(entry, metric)
-    with writing(score_folder(cell, key), replace=True) as folder:
+    of = {PREDICTIONS: digest_of(cell / "decode", PREDICTIONS)}
+    with writing(score_folder(cell, key), replace=True, depth=4, made_from=of) as folder:
         columns: dict[str, Any] = {"id": list(ids)}
         columns |= {f"s{i}": statistics[:, i] for i in range(statistics.shape[1])}
         write_table(folder / "statistics.parquet", columns)

@@ -13,7 +13,9 @@ Layout of a results folder::
     cache/<metric>-<hash>/                what learned metrics have scored, by segment
 
 A folder is written into a temporary sibling, every file synced, then renamed: a reader sees all of it or
-none. ``DONE.json`` carries the size and SHA-256 of every file, so damage is found before it is used.
+none. ``DONE.json`` carries the size and SHA-256 of every file, so damage is found before it is used, and the
+folder's place below the results folder (``cells/<cell id>/decode``), so that an exchange of two is found too.
+(What 0.1.0 has written names no place.)
 """
 
 import errno
@@ -25,7 +27,7 @@ import re
 import shutil
 import tempfile
 import uuid
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
@@ -67,12 +69,16 @@ def is_done(folder: Path) -> bool:
 
 
 @contextmanager
-def writing(folder: Path, *, replace: bool = False) -> Iterator[Path]:
+def writing(
+    folder: Path, *, replace: bool = False, depth: int = 0, made_from: Mapping[str, str] | None = None
+) -> Iterator[Path]:
     """Write a folder whole or not at all: yields a temporary folder that is renamed on success.
 
     Args:
         folder: Where it will stand.
         replace: Put it in the place of an older one, which is moved aside first and then removed.
+        depth: How many parts of its path are its place, below the results folder; 0: it may stand anywhere.
+        made_from: SHA-256 of the stored files that it was made from, by what they are.
 
     Raises:
         UserError: The place can't be written (read-only, no space, no folder).
@@ -84,7 +90,7 @@ def writing(folder: Path, *, replace: bool = False) -> Iterator[Path]:
         folder.parent.mkdir(parents=True, exist_ok=True)
         temporary.mkdir()
         yield temporary
-        _write_manifest(temporary)
+        _write_manifest(temporary, _origin(folder, depth, made_from))
         _ask_guards()
         if replace and folder.exists():
             folder.rename(older)
@@ -151,6 +157,9 @@ def _verify(folder: Path, manifest: dict[str, Any], only: Collection[str] | None
     Raises:
         CorruptError: It is not.
     """
+    place = manifest.get("place", "")
+    if not (isinstance(place, str) and folder.absolute().as_posix().endswith(f"/{place}" * bool(place))):
+        raise _corrupt(folder / DONE, f"is that of {str(place)[:200]}")
     version = manifest.get("schema_version")
     if not isinstance(version, int) or version < 1:
         raise _corrupt(folder / DONE, "names no schema version")
@@ -359,13 +368,43 @@ def _listed(folder: Path, manifest: dict[str, Any]) -> dict[str, tuple[int, str]
     return files
 
 
-def _write_manifest(folder: Path) -> None:
+def made_from(folder: Path) -> dict[str, str]:
+    """SHA-256 of the stored files that a finished folder was made from; {} where it doesn't tell.
+
+    Raises:
+        CorruptError: Its manifest can't be read.
+    """
+    noted = read_json(folder / DONE).get("made_from", {})
+    if not (isinstance(noted, dict) and all(isinstance(digest, str) for digest in noted.values())):
+        raise _corrupt(folder / DONE, "names no files that it was made from")
+    return noted
+
+
+def digest_of(folder: Path, name: str) -> str:
+    """SHA-256 of a file of a finished folder, as its manifest has it.
+
+    Raises:
+        CorruptError: The manifest can't be read, or doesn't list the file.
+    """
+    files = _listed(folder, read_json(folder / DONE))
+    if name not in files:
+        raise _corrupt(folder / DONE, f"lists no {name}")
+    return files[name][1]
+
+
+def _origin(folder: Path, depth: int, made_from: Mapping[str, str] | None) -> dict[str, Any]:
+    """What a manifest tells of a folder beside its files."""
+    place = {"place": "/".join(folder.absolute().parts[-depth:])} if depth else {}
+    return {**place, **({"made_from": dict(made_from)} if made_from else {})}
+
+
+def _write_manifest(folder: Path, origin: dict[str, Any]) -> None:
     files = {}
     for path in sorted(folder.rglob("*")):
         sync(path)
         if not path.is_dir():
             files[str(path.relative_to(folder))] = (path.stat().st_size, _digest(path))
-    write_json(folder / DONE, {"schema_version": SCHEMA_VERSION, "files": files})
+    write_json(folder / DONE, {"schema_version": SCHEMA_VERSION, "files": files, **origin})
     sync(folder / DONE)
     sync(folder)
 

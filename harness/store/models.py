@@ -130,7 +130,7 @@ def writing_model(folder: Path) -> Iterator[Path]:
         UserError: The place can't be written.
     """
     anew = not is_done(folder) or has_model(folder)
-    with writing(folder if anew else folder / _AGAIN) as temporary:
+    with writing(folder if anew else folder / _AGAIN, depth=2 if anew else 0) as temporary:
         yield temporary
     if not anew:
         try:
@@ -147,7 +147,8 @@ def _take_in(folder: Path, again: Path) -> None:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (again / name).replace(folder / name)
         sync((folder / name).parent)
-    content = {"schema_version": new["schema_version"], "files": {**old["files"], **files}}
+    taken_in = {"schema_version": new["schema_version"], "files": {**old["files"], **files}}
+    content = {key: value for key, value in old.items() if key not in ("removed", "removed_by")} | taken_in
     shutil.rmtree(again, ignore_errors=True)  # before the manifest, after which nobody looks for it
     write_file(folder / DONE, json_text(content))
     if _weights(files) != _weights(old["removed"]):

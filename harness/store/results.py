@@ -17,6 +17,7 @@ from warmup_bench.store.specs import ComparedRows, read_comparisons
 from warmup_bench.store.stored import (
     DIGEST,
     EXAMPLE,
+    PREDICTIONS,
     Facts,
     Kind,
     ScoreFile,
@@ -160,7 +161,7 @@ class RunResult(Result):
 
     def table(self) -> tuple[Any, Path]:
         """Its predictions, and their file."""
-        path = self.place / "decode" / "predictions.parquet"
+        path = self.place / "decode" / PREDICTIONS
         return read_table(path), path
 
     def statistics(self, key: str) -> tuple[list[str], FloatArray]:
@@ -238,10 +239,13 @@ def read_cell(folder: Path) -> Cell:
     """The coordinates and settings of a decoded cell.
 
     Raises:
-        CorruptError: They can't be read.
+        CorruptError: They can't be read, or are those of another cell than the folder is named for.
     """
     path = folder / "decode" / "cell.json"
-    return shaped(read_json(path), Cell, path)
+    cell = shaped(read_json(path), Cell, path)
+    if cell.id != folder.name:
+        raise misshapen(path, f"it is the cell {cell.id}")
+    return cell
 
 
 def read_results(out: Path, only: Iterable[str] | None = None) -> list[Result]:

@@ -16,7 +16,15 @@ from warmup_bench.contracts.errors import UserError
 from warmup_bench.contracts.metric import FloatArray, MetricContext
 from warmup_bench.contracts.names import file_name
 from warmup_bench.contracts.settings import Score
-from warmup_bench.store.folders import CorruptError, check, is_done, is_number, read_json
+from warmup_bench.store.folders import (
+    CorruptError,
+    check,
+    digest_of,
+    is_done,
+    is_number,
+    made_from,
+    read_json,
+)
 
 COUNTED = (
     *("steps", "train_flops", "train_seconds", "warmup_tokens", "decode_flops", "decode_seconds"),
@@ -27,6 +35,7 @@ _LARGEST = 1e40
 Amount = Annotated[float, Field(ge=-_LARGEST, le=_LARGEST)]
 Model = TypeVar("Model", bound=BaseModel)
 Kind = Literal["text", "text or none", "texts", "truth", "number"]
+PREDICTIONS = "predictions.parquet"
 DIGEST = "references_digest"
 """The column of a published example with :func:`references_digest`."""
 EXAMPLE: dict[str, "Kind"] = {"id": "text", "group": "text or none", DIGEST: "number"}
@@ -125,9 +134,27 @@ def stored_scores(cell: Path) -> list[dict[str, Any]]:
     """Every finished score of a cell, checked against its manifest.
 
     Raises:
-        CorruptError: One is damaged.
+        CorruptError: One is damaged, or of other predictions.
     """
-    return [read_score(check(folder)) for folder in _scored(cell)]
+    scores = []
+    for folder in _scored(cell):
+        scores.append(read_score(check(folder)))
+        if not is_score_of(folder, cell):
+            raise CorruptError(
+                f"stored score {folder} was made of other predictions than {cell / 'decode'} holds",
+                hint="'warmup-bench score' on the results folder makes it again.",
+            )
+    return scores
+
+
+def is_score_of(folder: Path, cell: Path) -> bool:
+    """Whether a score was made of the predictions that its cell holds; what 0.1.0 has scored is taken for so.
+
+    Raises:
+        CorruptError: A manifest can't be read.
+    """
+    noted = made_from(folder).get(PREDICTIONS)
+    return noted in (None, digest_of(cell / "decode", PREDICTIONS))
 
 
 def is_scored_at_all(cell: Path) -> bool:

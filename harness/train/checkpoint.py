@@ -206,8 +206,8 @@ def log_text(path: Path) -> str:
 
 
 def fresh_log(folder: Path) -> Path:
-    """Where this try writes its log: a name of its own, so that who was asleep and has lost its lock can't write
-    into another one's. The logs of earlier tries are removed. Only for who holds the training's lock.
+    """Where this try writes its log: a name of its own, so that who was asleep and has lost its lock can't
+    write into another one's. The logs of earlier tries are removed. Only for who holds the training's lock.
 
     Raises:
         UserError: The folder can't be written.
@@ -230,7 +230,7 @@ def save(folder: Path, step: int, snapshot: Snapshot) -> None:
     """
     from safetensors.torch import save_file
 
-    with writing(folder / f"step-{step:08d}") as temporary:
+    with writing(folder / f"step-{step:08d}", depth=3) as temporary:
         save_file(snapshot.tensors, temporary / TENSORS)
         write_json(temporary / STATE, snapshot.values)
         (temporary / LOG).write_text(snapshot.log, encoding="utf-8")
