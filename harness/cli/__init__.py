@@ -3,8 +3,16 @@
 import sys
 
 
+def start() -> None:
+    """Entry point of ``warmup-bench``: :func:`main`, in a process that is watched where it runs plugins."""
+    from warmup_bench.cli import guard
+
+    guard.on()
+    main()
+
+
 def main() -> None:
-    """Entry point of ``warmup-bench``: 0 all done, 1 some cells failed, 2 a bad request, 130 Ctrl-C."""
+    """The command line: 0 all done, 1 some cells failed, 2 a bad request, 130 Ctrl-C."""
     from warmup_bench.cli.app import app
     from warmup_bench.contracts.errors import UserError
 

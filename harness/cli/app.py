@@ -1,5 +1,6 @@
 """The Typer application: signatures and help only."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
@@ -119,10 +120,6 @@ def run(
 ) -> None:
     """Train, decode, score and compare methods; finished cells are kept and never run twice."""
     from warmup_bench.cli.run import run_command
-    from warmup_bench.execution.garbage import staying
-
-    with staying():
-        from warmup_bench.execution.executors.local import led
 
     if task is not None:
         task = _with_columns(task, source, target)
@@ -132,7 +129,7 @@ def run(
     cluster = {"workers": workers, "executor": executor, "address": address}
     score = None if comet_python is None else {"comet": {"python": comet_python}}
     options = {**study, **amounts, "out": out, **machine, **cluster, "score": score}
-    raise typer.Exit(led(lambda: run_command(options, spec, set_ or [], dry_run=dry_run, cells=cells)))
+    raise typer.Exit(_watched(lambda: run_command(options, spec, set_ or [], dry_run=dry_run, cells=cells)))
 
 
 @app.command()
@@ -152,12 +149,11 @@ def tune(
 ) -> None:
     """Choose settings for every method by one sweep on validation, and write the spec that has them."""
     from warmup_bench.cli.tune import tune_command
-    from warmup_bench.execution.executors.local import led
 
     study = {"backbones": backbone}
     data = {"data_dir": data_dir, "offline": offline}
     machine = {**data, "device": device, "workers": workers, "devices": devices}
-    code = led(lambda: tune_command(study, machine, spec, set_ or [], out, dry_run=dry_run))
+    code = _watched(lambda: tune_command(study, machine, spec, set_ or [], out, dry_run=dry_run))
     raise typer.Exit(code)
 
 
@@ -200,7 +196,6 @@ def reproduce(
 ) -> None:
     """Run one of the paper's four tables and report it, or print what it would cost."""
     from warmup_bench.cli.reproduce import reproduce_command
-    from warmup_bench.execution.executors.local import led
 
     study = {"subsets": direction, "seeds": seeds, "out": out}
     machine = {"data_dir": data_dir, "offline": offline, "device": device, "devices": devices}
@@ -208,7 +203,7 @@ def reproduce(
     score = None if comet_python is None else {"comet": {"python": comet_python}}
     options = {**study, **machine, **cluster, "score": score}
     declared = {"tflops": device_tflops, "utilisation": utilisation}
-    code = led(lambda: reproduce_command(table, scale, options, set_ or [], dry_run=dry_run, **declared))
+    code = _watched(lambda: reproduce_command(table, scale, options, set_ or [], dry_run=dry_run, **declared))
     raise typer.Exit(code)
 
 
@@ -474,6 +469,20 @@ def check(
 
     name = _with_columns(name, source, target)
     raise typer.Exit(check_command(kind, name, scale, subset or [], data_dir, offline=offline))
+
+
+def _watched(command: Callable[[], int]) -> int:
+    """The exit code of a command that trains, in a process that is watched; of ranks the first runs it."""
+    from warmup_bench.cli.guard import watched
+
+    def alone() -> int:
+        from warmup_bench.execution.garbage import staying
+
+        with staying():
+            from warmup_bench.execution.executors.local import led
+        return led(command)
+
+    return watched(alone)
 
 
 def _with_columns(task: str, source: str | None, target: str | None) -> str:

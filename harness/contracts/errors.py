@@ -23,6 +23,14 @@ class UserError(Exception):
         return _rebuild, (type(self), self.problem, self.origin, self.hint)
 
 
+def said_by(error: BaseException) -> str:
+    """The words of an exception, which may be a plugin's and have none."""
+    try:
+        return str(error)
+    except BaseException as worse:  # whatever a plugin's __str__ may do
+        return f"(its text can't be read: {type(worse).__name__})"
+
+
 class TrainingError(UserError):
     """A training that can't go on, with what was known of it when it gave up."""
 

@@ -16,7 +16,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from warmup_bench.contracts.errors import UserError
+from warmup_bench.contracts.errors import UserError, said_by
 from warmup_bench.contracts.method import Method
 from warmup_bench.contracts.preset import Preset
 
@@ -93,7 +93,9 @@ class Registry(Generic[T]):
         point, (dist, version) = points[0]
         try:
             value = point.load()
-        except (Exception, SystemExit) as error:
+        except BaseException as error:  # a plugin may raise anything
+            if isinstance(error, KeyboardInterrupt):
+                raise
             raise UserError(
                 f"{self.kind} '{reference}' failed to import: {_why(error)}",
                 origin=f"{point.value} of {dist}",
@@ -156,7 +158,9 @@ class Registry(Generic[T]):
         sys.modules[module_name] = module  # dataclasses and pickling look the module up by name
         try:
             spec.loader.exec_module(module)
-        except (Exception, SystemExit) as error:
+        except BaseException as error:  # a plugin may raise anything
+            if isinstance(error, KeyboardInterrupt):
+                raise
             del sys.modules[module_name]
             raise UserError(f"{self.kind} file failed to import: {_why(error)}", origin=str(path)) from error
         value: Any = getattr(module, self.variable, None)
@@ -173,7 +177,7 @@ class Registry(Generic[T]):
 
 def _why(error: BaseException) -> str:
     """An import's error in words; where a plugin was written for 0.1.0, the names of today."""
-    reason = f"{type(error).__name__}: {error}"
+    reason = f"{type(error).__name__}: {said_by(error)}"
     if isinstance(error, ImportError) and str(error.name).partition(".")[0] in OLD_NAMES:
         reason += (
             "; all of it is in one package now: 'from warmup_bench import Task, Example, Method, Metric, "

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from warmup_bench.contracts.errors import TrainingError, UserError
+from warmup_bench.contracts.errors import TrainingError, UserError, said_by
 from warmup_bench.contracts.redact import redact, visible
 from warmup_bench.spec.cell import Cell
 from warmup_bench.store.folders import CorruptError, read_json, write_file
@@ -69,15 +69,28 @@ def failure_of(error: BaseException, stage: str) -> Failure:
     """An exception as a failure; the traceback only of one that is not a :class:`UserError`."""
     if isinstance(error, ElsewhereError):
         return error.failure
-    diagnostics = error.diagnostics if isinstance(error, TrainingError) else {}
+    diagnostics = plain(error.diagnostics) if isinstance(error, TrainingError) else {}
     if isinstance(error, UserError):
-        return Failure(stage, type(error).__name__, str(error), diagnostics=diagnostics)
+        return Failure(stage, type(error).__name__, said_by(error), diagnostics=diagnostics)
     # What a library says may hold a token from a URL, or what a terminal would obey.
-    message = visible(redact(f"{type(error).__name__}: {error}"))
+    message = visible(redact(f"{type(error).__name__}: {said_by(error)}"))
     trace = "\n".join(
         visible(line) for line in redact("".join(traceback.format_exception(error))).splitlines()
     )
     return Failure(stage, type(error).__name__, message, trace)
+
+
+def plain(diagnostics: Any) -> dict[str, Any]:
+    """What an error carries as plain JSON; of what is none (a tensor, a function) its words, cut short."""
+    try:
+        content = json.loads(json.dumps(diagnostics, default=_in_words, skipkeys=True))
+    except Exception as error:  # nested without end, or an object that breaks as it is looked at
+        return {"diagnostics": f"can't be stored ({type(error).__name__})"}
+    return content if isinstance(content, dict) else {"diagnostics": content}
+
+
+def _in_words(value: Any) -> str:
+    return visible(redact(repr(value)[:LONGEST_LINE]))
 
 
 def write_failure(folder: Path, failure: Failure, cell: Cell | None = None) -> None:

@@ -228,6 +228,8 @@ class _Crew:
             return self._lost(step, error, stopping)
         except Exception as error:  # what came back can't be read
             return failure_of(error, step.kind)
+        if stopping and isinstance(outcome, Failure) and outcome.error == KeyboardInterrupt.__name__:
+            return "stopped"  # Ray has taken it back as it began
         return outcome
 
     def _lost(self, step: Step, error: Exception, stopping: bool) -> Outcome:

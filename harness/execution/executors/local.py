@@ -12,14 +12,16 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from warmup_bench.execution.executors import Event, Listener
+from warmup_bench.execution.executors import Event, Listener, journal
 from warmup_bench.execution.executors.board import POLL, Board, Outcome
 from warmup_bench.execution.executors.rank import Stage, children_threads, end_with_parent
 from warmup_bench.execution.executors.ranks import follow, run_together
 from warmup_bench.execution.executors.stopping import Stop, deaf_children, listening
+from warmup_bench.execution.executors.undone import undone
 from warmup_bench.execution.garbage import staying
 from warmup_bench.execution.stages import run_cell, run_training, run_warm_start
 from warmup_bench.execution.upkeep import tidy_after
@@ -57,13 +59,19 @@ def run_steps(steps: Sequence[Step], *, workers: int, threads: int, listener: Li
     Raises:
         KeyboardInterrupt: The user asked to stop, and every running step has (its argument: the signal).
     """
-    board = Board(steps)
+    board = Board([_from_anywhere(step) for step in steps])
     if workers == 1:
         _run_here(board, threads, listener)
     else:
         with children_threads(threads):
             _run_pool(board, workers, threads, listener)
     return board.failures
+
+
+def _from_anywhere(step: Step) -> Step:
+    """A step with absolute paths: a plugin may change the working folder."""
+    job = step.job
+    return replace(step, job=replace(job, out=job.out.absolute(), data=job.data.absolute()))
 
 
 def led(command: Callable[[], int]) -> int:
@@ -91,7 +99,7 @@ def _run_here(board: Board, threads: int, listener: Listener) -> None:
                 step = board.start()
                 if step is None:
                     time.sleep(POLL)
-                elif (outcome := run_step(step, listener, stop)) == "stopped":
+                elif (outcome := _journaled(step, listener, stop)) == "stopped":
                     raise stop.error()
                 else:
                     board.settle(step, outcome)
@@ -99,6 +107,17 @@ def _run_here(board: Board, threads: int, listener: Listener) -> None:
         torch.set_num_threads(before)
     if stop():
         raise stop.error()
+
+
+def _journaled(step: Step, listener: Listener, stop: Stop) -> Outcome:
+    """Run a step and tell whoever watches this process, unless it has ended processes before this one."""
+    if why := journal.given_up(step.key):
+        listener(Event(step.key, "failed", message=why))
+        return Failure(step.kind, "Killed", why)
+    journal.tell("start", step.key)
+    outcome = run_step(step, listener, stop)
+    journal.tell("end")
+    return outcome
 
 
 class _Pool:
@@ -231,7 +250,7 @@ def waits_for(step: Step) -> Event:
 def _given_up_if_lost(ours: Claim) -> Iterator[None]:
     """In here nothing is stored once the lock is lost, and whatever goes wrong then is for that reason."""
     try:
-        with guarding(ours):
+        with guarding(ours), undone():
             yield
     except Exception:
         ours.require()  # files may be gone because the new holder has cleared them away
@@ -284,9 +303,9 @@ def run_step(
                 tidy_after(step.job)
     except LostError:
         return "busy"
-    except KeyboardInterrupt:
-        return "stopped"
-    except (Exception, SystemExit) as error:  # a plugin may raise anything, and call sys.exit
+    except BaseException as error:  # a plugin may raise anything, and call sys.exit
+        if isinstance(error, KeyboardInterrupt) and stopping():
+            return "stopped"
         failure = failure_of(error, at)
         listener(Event(step.key, "failed", message=failure.message))
         return failure

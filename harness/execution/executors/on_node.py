@@ -89,7 +89,7 @@ def work(order: Order) -> Outcome:
             # The driver holds the lock: a node that dies leaves none behind.
             held = Claim(step.lock, order.token)
             return run_step(step, listener, stopping, lambda path: nullcontext(held))
-    except (Exception, SystemExit) as error:
+    except BaseException as error:  # a plugin may raise anything
         return failure_of(error, "decode" if step.kind == "cell" else step.kind)
 
 

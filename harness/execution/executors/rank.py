@@ -118,10 +118,9 @@ def be_rank(part: Part, rank: int, local_rank: int, pipe: Any, stop: Any) -> Non
             joined(rank, job.devices, store, device=job.device, local_rank=local_rank) as group,
         ):
             part.stage(job, report, group)
-    except KeyboardInterrupt:
-        outcome = "stopped"
-    except (Exception, SystemExit) as error:  # a plugin may raise anything, and call sys.exit
-        outcome = failure_of(error, at)
+    except BaseException as error:  # a plugin may raise anything, and call sys.exit
+        stopped = isinstance(error, KeyboardInterrupt) and stop.is_set()
+        outcome = "stopped" if stopped else failure_of(error, at)
     pipe.send(outcome)
     if outcome != "done":
         os._exit(0)  # gloo and nccl do not let go in an orderly way of exchanges that were cut off
