@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from warmup_bench.check.finding import CheckResult, sample
 from warmup_bench.check.subject import Subject
+from warmup_bench.contracts.boundary import score_of, statistics_of
 from warmup_bench.contracts.errors import UserError
 from warmup_bench.contracts.learned_metric import is_learned
 from warmup_bench.contracts.metric import Metric, MetricContext
@@ -47,8 +48,7 @@ def _one(name: str, metric: Metric, test: Sequence[Example]) -> CheckResult:
     # Another example's reference: the next one that differs.
     other = [next((o for o in right[i + 1 :] + right[:i] if o != text), "") for i, text in enumerate(right)]
     score, wrong = (
-        float(metric.aggregate(metric.segment_statistics(hypotheses, golds, sources).sum(axis=0)))
-        for hypotheses in (right, other)
+        score_of(metric, statistics_of(metric, hypotheses, golds, sources)) for hypotheses in (right, other)
     )
     best: float | None = getattr(metric, "best", None)
     outcome = f"{metric.name} of the references against themselves is {score:.2f}"

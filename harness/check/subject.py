@@ -4,11 +4,12 @@ import traceback
 from dataclasses import dataclass
 
 from warmup_bench.check.finding import CheckResult
+from warmup_bench.contracts.boundary import splits_problem
 from warmup_bench.contracts.errors import UserError
 from warmup_bench.contracts.preset import Preset
 from warmup_bench.contracts.registry import Entry
 from warmup_bench.contracts.settings import Settings
-from warmup_bench.contracts.task import Example, LoadRequest, Splits, Task, TaskCard
+from warmup_bench.contracts.task import LoadRequest, Splits, Task, TaskCard
 from warmup_bench.data.registry import tasks
 from warmup_bench.spec.spec import make_settings
 
@@ -70,20 +71,8 @@ def load_splits(entry: Entry[Task], request: LoadRequest) -> Splits | CheckResul
             f"the loader failed: {type(error).__name__}: {error}",
             f"Mend {last.filename}, line {last.lineno}; raise UserError where the user has to do something.",
         )
-    if reason := _wrong_shape(splits):
-        return CheckResult("data", "failed", reason, "Return warmup_bench.Splits of warmup_bench.Example.")
+    if reason := splits_problem(splits):
+        return CheckResult(
+            "data", "failed", f"the loader {reason}", "Return warmup_bench.Splits of warmup_bench.Example."
+        )
     return splits
-
-
-def _wrong_shape(splits: object) -> str:
-    """Why an object is not splits of examples, or an empty string."""
-    if not isinstance(splits, Splits):
-        return f"the loader returned {type(splits).__name__}, no Splits"
-    for name, split in splits.named().items():
-        for number, example in enumerate(split):
-            if not isinstance(example, Example):
-                return f"{name}[{number}] is {type(example).__name__}, no Example"
-            texts = (example.id, example.source, example.target, *example.references, example.group or "")
-            if not isinstance(example.references, tuple) or not all(isinstance(text, str) for text in texts):
-                return f"{name}[{number}] holds something else than text, or references that are not a tuple"
-    return ""

@@ -16,6 +16,7 @@ from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from warmup_bench.contracts.boundary import given_by
 from warmup_bench.contracts.method import Giving, Method, likelihood
 from warmup_bench.contracts.resolve import resolve_method
 from warmup_bench.contracts.settings import Budget, Lora
@@ -363,9 +364,8 @@ def _give(
         draft=draft,
         seed=2 * job.cell.seed + inference,
     )
-    assert method.give is not None  # resolve_method has checked it
     started = time.perf_counter()
-    given = method.give(giving)
+    given = given_by(method, giving, len(frozen.tokenizer))
     return given, Outlay(spent, time.perf_counter() - started)
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
+from warmup_bench.contracts.boundary import splits_of
 from warmup_bench.contracts.errors import UserError
 from warmup_bench.contracts.method import Method
 from warmup_bench.contracts.preset import Preset
@@ -95,7 +96,11 @@ def make_plan(spec: RunSpec, data: Mapping[str, Splits] | None = None) -> Plan:
     data_dir, offline = find_data_dir(spec.data_dir), is_offline(spec.offline)
     if data is None:
         requests = {subset: LoadRequest(subset, names.scale, data_dir, offline) for subset in names.subsets}
-        data = {subset: names.task.value.load(request) for subset, request in requests.items()}
+        task = names.task
+        data = {
+            subset: splits_of(task.name, task.origin, task.value.load, request)
+            for subset, request in requests.items()
+        }
     data = {subset: limited(data[subset], settings.limit) for subset in names.subsets}
     for splits in data.values():
         require_examples(names.task, splits)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from warmup_bench.contracts.boundary import checked_statistics, described, score_of, statistics_of
 from warmup_bench.contracts.errors import UserError
 from warmup_bench.contracts.learned_metric import LearnedMetric, Segment, is_learned
 from warmup_bench.contracts.metric import FloatArray, Metric, MetricContext
@@ -173,8 +174,8 @@ def score_cell(
             entry = metrics().load(reference)
             metric: Metric = entry.value(predictions.context)
             if not is_scored(cell, entry, metric):
-                statistics = metric.segment_statistics(
-                    predictions.hypotheses(metric), predictions.references, predictions.sources
+                statistics = statistics_of(
+                    metric, predictions.hypotheses(metric), predictions.references, predictions.sources
                 )
                 _write(cell, reference, entry, metric, predictions.ids, statistics, [])
     progress(len(references), len(references))
@@ -212,7 +213,8 @@ def score_learned(
         unscored = {key: segment for key, segment in distinct.items() if key not in known}
         known |= _ask(out, metric, unscored, device, progress)
         for (cell, p), of_cell in zip(group, segments, strict=True):
-            statistics = metric.statistics([[known[digest(s)] for s in of_one] for of_one in of_cell])
+            found = metric.statistics([[known[digest(s)] for s in of_one] for of_one in of_cell])
+            statistics = checked_statistics(metric, found, len(p.ids))
             cell_notes = metric.notes(p.hypotheses(metric), p.references)
             with hold(scores_lock(cell)):
                 if not is_scored(cell, entry, metric):  # by another process, in the meantime
@@ -284,10 +286,8 @@ def _write(
             "key": key,
             "metric": reference if reference == entry.name else str(Path(reference).resolve()),
             "code": entry.code,
-            "name": metric.name,
-            "score": float(metric.aggregate(statistics.sum(axis=0))),
-            "higher_is_better": metric.higher_is_better,
-            "signature": metric.signature(),
+            "score": score_of(metric, statistics),
+            **described(metric),
             "notes": list(notes),
         }
         write_json(folder / "score.json", score)

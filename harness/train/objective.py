@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
+from warmup_bench.contracts.boundary import coefficients_of
 from warmup_bench.contracts.method import Coefficients, Method, Rollout, likelihood
 from warmup_bench.contracts.settings import Warmup
 from warmup_bench.models.base import Backbone
@@ -34,12 +36,12 @@ class Objective:
         """
         method, settings = self.method, self.warmup
         if method.warmup != "sampled" or (share >= settings.format_share and settings.credit == 1):
-            return method.coefficients
+            return partial(coefficients_of, method)
         if share < settings.format_share:
             return likelihood
 
         def scaled(rollout: Rollout) -> Coefficients:
-            unscaled = method.coefficients(rollout)
+            unscaled = coefficients_of(method, rollout)
             return Coefficients(settings.credit * unscaled.a, unscaled.b)
 
         return scaled

@@ -319,10 +319,10 @@ class TestLoading:
     @pytest.mark.parametrize(
         ("splits", "message"),
         [
-            ([], "returned list"),
-            (Splits([("a", "b")], [], []), r"train[0] is tuple"),
-            (Splits([], [], [Example("1", 2, "y")]), "test[0] holds something else than text"),  # type: ignore[arg-type]
-            (Splits([], [Example("1", "x", "y", ["y"])], []), "validation[0] holds"),  # type: ignore[arg-type]
+            ([], "the loader returned a list, no Splits"),
+            (Splits([("a", "b")], [], []), "in split 'train' an example 0 that is a tuple, no Example"),
+            (Splits([], [], [Example("1", 2, "y")]), "example 0 (id '1') whose source is 2, no text"),  # type: ignore[arg-type]
+            (Splits([], [Example("1", "x", "y", {"y"})], []), "whose references are a set, no tuple"),  # type: ignore[arg-type]
         ],
     )
     def test_other_shapes(self, splits: Any, message: str) -> None:
