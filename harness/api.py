@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from warmup_bench.comparison.systems import System
+    from warmup_bench.report.failed import Failed
     from warmup_bench.report.table import Table
     from warmup_bench.store.failures import Failure
+    from warmup_bench.store.folders import CorruptError
     from warmup_bench.store.results import Result
 
 COORDINATES = ("task", "scale", "subset", "backbone", "method", "seed", "decoding", "cell")
@@ -35,6 +37,7 @@ class Results:
     Attributes:
         folder: Where they are stored.
         failures: Why a cell of the run that made this object failed, by its id.
+        damaged: Why a stored cell is left out, by its id, once ``cells`` were read.
     """
 
     def __init__(
@@ -42,6 +45,7 @@ class Results:
     ) -> None:
         """Results of ``folder``; of the cells ``only``, by id, where they are named."""
         self.folder, self._only, self.failures = folder, only, dict(failures or {})
+        self.damaged: dict[str, CorruptError] = {}
 
     @cached_property
     def cells(self) -> list[Result]:
@@ -49,7 +53,14 @@ class Results:
         from warmup_bench.report.planned import in_spec_order
         from warmup_bench.store.results import read_results
 
-        return in_spec_order(self.folder, read_results(self.folder, self._only))
+        return in_spec_order(self.folder, read_results(self.folder, self._only, self.damaged))
+
+    def failed(self) -> list[Failed]:
+        """The cells that failed, and those that are damaged."""
+        from warmup_bench.report.failed import damaged_cells, failed_cells
+
+        len(self)
+        return [*failed_cells(self.folder), *damaged_cells(self.folder, self.damaged)]
 
     def tables(
         self, *, baseline: str | None = None, table: str = "auto", metrics: Sequence[str] = ()
@@ -66,7 +77,7 @@ class Results:
         """
         from warmup_bench.report.stored import tables_of
 
-        return tables_of(self.folder, self.cells, baseline, table, metrics)
+        return tables_of(self.folder, self.cells, baseline, table, metrics, self.failed())
 
     def scores(self) -> pd.DataFrame:
         """A score a row: cell, ``metric``, ``score``, ``higher_is_better``, ``signature``."""
@@ -122,10 +133,9 @@ class Results:
         Raises:
             UserError: An unknown format, or as :meth:`tables`.
         """
-        from warmup_bench.report.failed import failed_cells
         from warmup_bench.report.render import rendered
 
-        return rendered(self.tables(**options), self.cells, failed_cells(self.folder), format)
+        return rendered(self.tables(**options), self.cells, self.failed(), format)
 
     def plot(self, folder: str | Path | None = None, **options: Any) -> dict[str, Figure]:
         """The pictures of the report by name, also written as PNG and SVG into ``folder`` if one is named.
@@ -155,11 +165,11 @@ class Results:
 
 
 def load(folder: str | Path) -> Results:
-    """The results in the folder of a run, or of a published study.
+    """The results in the folder of a run, or of a published study; damaged cells are left out and named.
 
     Raises:
         UserError: No such folder, or no finished cell in it.
-        CorruptError: A stored file is damaged.
+        CorruptError: All of them are damaged.
     """
     results = Results(Path(folder))
     len(results)
@@ -197,7 +207,7 @@ def run(
     origin = "keywords" if spec is None or isinstance(spec, Mapping) else str(spec)
     plan = prepare(make_spec(merge(content, keywords), origin))
     work = outstanding(plan)
-    failures: dict[str, Failure] = {}
+    failures: dict[str, Failure] = {**work.damaged}
     console = Console(quiet=not progress)
     if work.pending:
         require(plan, work)

@@ -227,7 +227,7 @@ def report(
     """Print the tables of stored results and draw their plots; nothing is trained."""
     from warmup_bench.cli.report import report_command
 
-    report_command(folder, format_, baseline, table, metric or [], plots)
+    raise typer.Exit(report_command(folder, format_, baseline, table, metric or [], plots))
 
 
 @app.command()

@@ -63,7 +63,7 @@ def run_command(
     if dry_run:
         print_plan(console, plan, work)
         return 0
-    failures: dict[str, Failure] = {}
+    failures: dict[str, Failure] = {**work.damaged}
     if work.pending:
         with staying():  # it counts parameters, for which the model's code is imported
             require(plan, work)
@@ -72,7 +72,8 @@ def run_command(
             return stopped
     else:
         tidy(plan)
-        console.print(f"All {len(work.done)} cells are stored already; nothing is trained.", highlight=True)
+        which = f"{len(work.done)} of {len(plan.cells)}" if work.damaged else f"All {len(work.done)}"
+        console.print(f"{which} cells are stored already; nothing is trained.", highlight=True)
     finished = [cell.id for cell in plan.cells if cell.id not in failures]
     unscored = _score(console, plan, finished)
     if finished:
@@ -181,10 +182,11 @@ def print_plan(console: Console, plan: "Plan", work: "Work") -> None:
     from warmup_bench.report.numbers import flops
 
     print_counts(console, work)
-    stored = {cell.id for cell in work.done}
+    states = {cell.id: "stored" for cell in work.done} | dict.fromkeys(work.damaged, "damaged")
     for cell in plan.cells:
-        state = "stored" if cell.id in stored else "to run"
-        console.print(f"  {state}  {cell.id}{cell.note}")
+        console.print(f"  {states.get(cell.id, 'to run')}  {cell.id}{cell.note}")
+    for failure in work.damaged.values():
+        console.print(Text(failure.message, style="red"))
     if not work.pending:
         return
     # How much room a cluster has is not known before it is asked.

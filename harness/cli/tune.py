@@ -68,6 +68,9 @@ def tune_command(
     if dry_run:
         print_plan(console, sweep.plan, work)
         return 0
+    if work.damaged:
+        print_failed(console, [cell for cell in sweep.plan.cells if cell.id in work.damaged], work.damaged)
+        return 1
     if not work.pending:
         tidy(sweep.plan)
     elif (stopped := _run_sweep(console, sweep, work)) is not None:

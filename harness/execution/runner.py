@@ -56,7 +56,8 @@ def score_learned_metrics(
 
 
 def execute(plan: Plan, work: Work, listener: Listener) -> dict[str, Failure]:
-    """Store the examples and the resolved spec, run what is outstanding, return failures by step.
+    """Store the examples and the resolved spec, run what is outstanding, return failures by step; those of
+    damaged cells too.
 
     Raises:
         UserError: The results folder can't be written, or the executor can't run this.
@@ -77,7 +78,7 @@ def execute(plan: Plan, work: Work, listener: Listener) -> dict[str, Failure]:
             save_spec(plan)
         failures = run_steps(work.steps, listener)
     tidy(plan)
-    return failures
+    return {**work.damaged, **failures}
 
 
 def _sweep(plan: Plan) -> None:

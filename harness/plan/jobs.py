@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -13,7 +13,8 @@ from warmup_bench.plan.matches import matchable, spent_by
 from warmup_bench.plan.plan import Plan
 from warmup_bench.score.cells import is_scored
 from warmup_bench.spec.cell import Cell
-from warmup_bench.store.folders import check, is_done
+from warmup_bench.store.failures import Failure, failure_of
+from warmup_bench.store.folders import CorruptError, check, is_done, is_whole
 from warmup_bench.store.models import has_model
 from warmup_bench.store.provenance import free_cores
 from warmup_bench.store.stored import read_facts
@@ -194,12 +195,14 @@ class Work:
         pending: Cells to run.
         steps: The folders to make for them, those to start first first, as soon as what they need is done.
         workers: Steps at once; on a cluster without a limit of the user's, the cells.
+        damaged: Why a stored cell, or what it is made from, can't be used, by its id: it is left out.
     """
 
     done: tuple[Cell, ...]
     pending: tuple[Cell, ...]
     steps: tuple[Step, ...]
     workers: int
+    damaged: Mapping[str, Failure] = field(default_factory=dict)
 
     def of_kind(self, kind: Kind) -> list[Cell]:
         """The cells of the steps of one kind."""
@@ -218,30 +221,46 @@ class Work:
 
 
 def outstanding(plan: Plan) -> Work:
-    """Compare a plan with its results folder.
-
-    Raises:
-        CorruptError: A stored cell is damaged; it is never used and never deleted.
-    """
+    """Compare a plan with its results folder. What is damaged there is never used and never deleted."""
     done: list[Cell] = []
     pending: list[Cell] = []
+    damaged: dict[str, Failure] = {}
     steps: dict[str, Step] = {}
+    looked: dict[Path, bool | CorruptError] = {}
+
+    def is_sound(folder: Path) -> bool:
+        """Whether a folder is stored; each is read once, however many cells it has."""
+        if folder not in looked:
+            try:
+                looked[folder] = is_whole(folder) and bool(check(folder))
+            except CorruptError as error:
+                looked[folder] = error
+        if isinstance(known := looked[folder], CorruptError):
+            raise known
+        return known
+
     for job in jobs_of(plan):
-        wanted = [job.training_folder, job.folder / "decode"]
-        stored = [check(folder) for folder in wanted if is_done(folder)]
-        if len(stored) == len(wanted) and _all_scored(job):
-            done.append(job.cell)
+        try:
+            stored = [is_sound(folder) for folder in (job.training_folder, job.folder / "decode")]
+            if all(stored) and _all_scored(job):
+                done.append(job.cell)
+                continue
+            needed = list(_needed(job))
+            if any(kind == "warm start" for kind, _ in needed):
+                is_whole(job.warm_start_folder)
+        except CorruptError as error:
+            damaged[job.cell.id] = failure_of(error, "what is stored")
             continue
         pending.append(job.cell)
         needs = None
-        for kind, key in _needed(job):
+        for kind, key in needed:
             steps.setdefault(key, Step(key, kind, job, needs))
             needs = key
         steps[job.cell.id] = Step(job.cell.id, "cell", job, needs)
     places = {seed: place for place, seed in enumerate(plan.spec.seeds)}
     place = _place if plan.spec.store.models == "all" else _place_to_let_go
     ordered = tuple(sorted(steps.values(), key=lambda step: place(step, places)))
-    return Work(tuple(done), tuple(pending), ordered, _workers(plan, len(pending)))
+    return Work(tuple(done), tuple(pending), ordered, _workers(plan, len(pending)), damaged)
 
 
 def _needed(job: Job) -> Iterator[tuple[Kind, str]]:

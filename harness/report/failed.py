@@ -1,6 +1,6 @@
 """Cells that failed, for whoever reads a report: which they are, where each stopped, and why."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +8,11 @@ from pydantic import ValidationError
 
 from warmup_bench.spec.cell import Cell
 from warmup_bench.store.failures import Failure, read_failures
+from warmup_bench.store.folders import CorruptError
+from warmup_bench.store.results import read_cell
+
+READING = "reading"
+"""The stage of a cell that is damaged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +44,41 @@ def failed_cells(out: Path) -> list[Failed]:
     return [_failed(name, failure) for name, failure in read_failures(out).items()]
 
 
+def damaged_cells(out: Path, damaged: Mapping[str, CorruptError]) -> list[Failed]:
+    """The cells of a results folder that are damaged, by name."""
+    return [_damaged(out / "cells" / name, error) for name, error in damaged.items()]
+
+
+def _damaged(folder: Path, error: CorruptError) -> Failed:
+    try:
+        cell = read_cell(folder)
+    except CorruptError:
+        cell = None
+    return _known(folder.name, READING, " ".join(str(error).split()), cell)
+
+
 def _failed(name: str, failure: Failure) -> Failed:
     try:
         cell = Cell.model_validate(failure.cell) if failure.cell else None
     except (ValidationError, RecursionError):  # of another version; its folder still has a name
         cell = None
+    return _known(name, failure.stage, failure.line, cell)
+
+
+def _known(name: str, stage: str, reason: str, cell: Cell | None) -> Failed:
     what = name if cell is None else f"{cell.label}, {cell.backbone}, {cell.subset}, seed {cell.seed}"
-    return Failed(name, what, failure.stage, failure.line, cell)
+    return Failed(name, what, stage, reason, cell)
 
 
 def heading(failed: Sequence[Failed]) -> str:
     """What stands over the lines."""
-    count = "1 cell has failed" if len(failed) == 1 else f"{len(failed)} cells have failed"
-    return f"{count}; the command that made this folder tries again"
+    again = "the command that made this folder tries again"
+    damaged = sum(one.stage == READING for one in failed)
+    tried = len(failed) - damaged
+    parts = [f"1 cell has failed; {again}" if tried == 1 else f"{tried} cells have failed; {again}"] * bool(
+        tried
+    )
+    parts += [
+        "1 cell is damaged and left out" if damaged == 1 else f"{damaged} cells are damaged and left out"
+    ] * bool(damaged)
+    return "; ".join(parts)

@@ -1,6 +1,7 @@
 """Cells that were asked for and are not there, so that a table can say why."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -9,7 +10,7 @@ from warmup_bench.contracts.settings import Decode, Settings
 from warmup_bench.report.failed import Failed
 from warmup_bench.spec.cell import Cell
 from warmup_bench.spec.spec import make_settings
-from warmup_bench.store.folders import check, is_done
+from warmup_bench.store.folders import CorruptError, check, is_done
 from warmup_bench.store.results import Result, read_cell
 from warmup_bench.store.specs import backbone_name, is_file, labels, read_specs
 
@@ -100,8 +101,9 @@ def _half_way(out: Path, results: Sequence[Result]) -> Iterable[Planned]:
     for folder in sorted((out / "cells").glob("*")):
         decode = folder / "decode"
         if is_done(decode) and folder.name not in finished:
-            check(decode)
-            yield planned_of(read_cell(folder), "decoded, but not scored")
+            with suppress(CorruptError):  # told as damaged
+                check(decode)
+                yield planned_of(read_cell(folder), "decoded, but not scored")
 
 
 def _asked_for(out: Path, results: Sequence[Result]) -> Iterable[Planned]:

@@ -1,5 +1,6 @@
 """The tables of a results folder."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -7,13 +8,15 @@ from typing import TYPE_CHECKING
 from warmup_bench.contracts.errors import UserError
 from warmup_bench.contracts.settings import Stats
 from warmup_bench.report.build import build_tables
-from warmup_bench.report.failed import failed_cells
+from warmup_bench.report.failed import Failed, failed_cells
 from warmup_bench.report.layouts import layout, metric_keys
 from warmup_bench.report.planned import planned_of, read_planned
 from warmup_bench.report.table import Table
 from warmup_bench.store.failures import Failure
 from warmup_bench.store.results import Result, read_results
 from warmup_bench.store.specs import newest_spec
+
+_log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from warmup_bench.plan.plan import Plan
@@ -25,6 +28,7 @@ def tables_of(
     baseline: str | None = None,
     table: str = "auto",
     metrics: Sequence[str] = (),
+    failed: Sequence[Failed] | None = None,
 ) -> list[Table]:
     """The tables of a results folder.
 
@@ -34,6 +38,7 @@ def tables_of(
         baseline: Method that the others are compared with; None: that of the newest spec that ran there.
         table: Layout, by name.
         metrics: Metrics to show, by key or name, in any case; commas separate too. None: all.
+        failed: Cells that are not there, with their reasons; None: those that the folder tells of.
 
     Raises:
         UserError: Unknown table, metric or baseline.
@@ -53,13 +58,17 @@ def tables_of(
     wanted = [name.strip() for given in metrics for name in given.split(",") if name.strip()]
     stored = dict.fromkeys((score["key"], score["name"]) for result in results for score in result.scores)
     keys = metric_keys(wanted, stored)
-    planned = read_planned(folder, results, failed_cells(folder))
+    planned = read_planned(folder, results, failed_cells(folder) if failed is None else failed)
     return build_tables(results, stats, layout=shape, metrics=keys, planned=planned)
 
 
 def stored_stats(folder: Path) -> Stats:
     """The statistics settings of the newest spec that ran in a folder; the defaults where there is none."""
     spec = newest_spec(folder)
+    if spec is None:
+        _log.warning(
+            "%s holds no spec: the baseline and the settings of the statistics are the defaults", folder
+        )
     return Stats() if spec is None else spec.stats
 
 

@@ -68,6 +68,22 @@ def is_done(folder: Path) -> bool:
     return (folder / DONE).is_file()
 
 
+def is_whole(folder: Path) -> bool:
+    """Whether the folder was written to its end; False where there is nothing.
+
+    Raises:
+        CorruptError: It has files and no manifest: that was lost, since a folder appears with both.
+    """
+    if is_done(folder):
+        return True
+    if folder.is_dir() and any(folder.iterdir()):
+        raise CorruptError(
+            f"stored folder {folder} has lost its {DONE}; it is not used",
+            hint="Restore that, or move the folder away to have it made again.",
+        )
+    return False
+
+
 @contextmanager
 def writing(
     folder: Path, *, replace: bool = False, depth: int = 0, made_from: Mapping[str, str] | None = None

@@ -20,7 +20,7 @@ from warmup_bench.store.failures import Failure, read_failures
 from warmup_bench.store.folders import CorruptError, check, is_done, read_json, restore_replaced, write_file
 from warmup_bench.store.portable import numbers_of, portable
 from warmup_bench.store.results import Result, read_result
-from warmup_bench.store.specs import spec_order, spec_paths
+from warmup_bench.store.specs import require_as_stored, spec_digest, spec_order, spec_paths
 from warmup_bench.store.stored import is_scored_at_all
 from warmup_bench.store.study import NUMBERS, Study, is_published, read_study, write_study
 from warmup_bench.store.training_log import read_log
@@ -79,7 +79,8 @@ def publish(runs: Sequence[Path], dest: Path) -> Outcome:
     if added or failures != study.failures or order != spec_order(dest):
         study.failures = failures
         in_order = {name: dict(sorted(content.items())) for name, content in vars(study).items()}
-        write_study(dest, Study(**in_order), order)  # it does not depend on the order of the runs
+        digests = {name: spec_digest(dest / "specs" / f"{name}.yaml") for name in order}
+        write_study(dest, Study(**in_order), order, digests)  # it does not depend on the order of the runs
     return Outcome(len(new.cells), len(added), left_out)
 
 
@@ -91,6 +92,7 @@ def portable_specs(runs: Iterable[Path]) -> dict[str, str]:
     """
     specs = {}
     for path in (path for run in runs for path in spec_paths(run)):
+        require_as_stored(path)
         content = {key: value for key, value in read_spec(path).items() if key not in MACHINE}
         if isinstance(backbones := content.get("backbones"), Mapping):
             content["backbones"] = {_backbone(name): settings for name, settings in backbones.items()}

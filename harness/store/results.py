@@ -11,7 +11,7 @@ from warmup_bench.contracts.metric import FloatArray, Metric, MetricContext
 from warmup_bench.contracts.registry import metrics
 from warmup_bench.spec.cell import Cell
 from warmup_bench.store.failures import read_failures
-from warmup_bench.store.folders import check, is_done, is_number, read_json, read_table
+from warmup_bench.store.folders import CorruptError, check, is_number, is_whole, read_json, read_table
 from warmup_bench.store.models import RECORDS
 from warmup_bench.store.specs import ComparedRows, read_comparisons
 from warmup_bench.store.stored import (
@@ -248,12 +248,20 @@ def read_cell(folder: Path) -> Cell:
     return cell
 
 
-def read_results(out: Path, only: Iterable[str] | None = None) -> list[Result]:
+def read_results(
+    out: Path, only: Iterable[str] | None = None, damaged: dict[str, CorruptError] | None = None
+) -> list[Result]:
     """Every finished cell of a results folder (or those of the given ids), in the order of their names.
+
+    Args:
+        out: The folder.
+        only: Ids of cells.
+        damaged: Is filled with the cells that are left out since they are damaged; None: the first one is
+            raised.
 
     Raises:
         UserError: No such folder, or no finished cell in it.
-        CorruptError: As :func:`read_result`.
+        CorruptError: As :func:`read_result`; all are damaged.
     """
     wanted = None if only is None else set(only)
     if is_published(out):
@@ -265,13 +273,25 @@ def read_results(out: Path, only: Iterable[str] | None = None) -> list[Result]:
             hint="Give the folder that 'warmup-bench run' printed.",
         )
     folders = sorted(p for p in root.iterdir() if p.is_dir() and (wanted is None or p.name in wanted))
-    finished = [folder for folder in folders if is_done(folder / "decode") and is_scored_at_all(folder)]
-    if not finished:
+    results, found = list[Result](), dict[str, CorruptError]()
+    compared = read_comparisons(out)
+    for folder in folders:
+        try:
+            if is_whole(folder / "decode") and is_scored_at_all(folder):
+                results.append(read_result(folder, compared))
+        except CorruptError as error:
+            if damaged is None:
+                raise
+            found[folder.name] = error
+    if damaged is not None:
+        damaged |= found
+    if not results and found:
+        raise next(iter(found.values()))
+    if not results:
         failed = [f"{name}: {why.stage} failed: {why.line}" for name, why in read_failures(out).items()]
         first = f" ({len(failed)} failed; the first, {failed[0]})" if failed else ""
         raise UserError(f"{out} holds no finished cell{first}", hint="Run 'warmup-bench run' to its end.")
-    compared = read_comparisons(out)
-    return [read_result(folder, compared) for folder in finished]
+    return results
 
 
 def _read_published(out: Path, wanted: set[str] | None) -> list[Result]:

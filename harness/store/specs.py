@@ -1,7 +1,7 @@
 """The specs that ran in a results folder, and what they compare."""
 
+import re
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -9,9 +9,13 @@ from pathlib import Path
 from warmup_bench.contracts.errors import UserError
 from warmup_bench.contracts.settings import Settings
 from warmup_bench.data.registry import is_declared
-from warmup_bench.spec.cell import NO_NUMBER, matched_note
+from warmup_bench.spec.cell import NO_NUMBER, content_hash, matched_note
 from warmup_bench.spec.spec import RunSpec, make_settings, make_spec, read_spec
+from warmup_bench.store.folders import CorruptError
 from warmup_bench.store.study import is_published, read_index
+
+HASHED = re.compile("[0-9a-f]{8}")
+"""The name of a spec that a run has stored."""
 
 
 def spec_order(out: Path) -> list[str]:
@@ -31,7 +35,11 @@ def spec_paths(out: Path) -> list[Path]:
         CorruptError: As :func:`spec_order`.
     """
     place = {name: number for number, name in enumerate(spec_order(out))}
-    paths = (out / "specs").glob("*.yaml")
+    paths = list((out / "specs").glob("*.yaml"))
+    if gone := place.keys() - {path.stem for path in paths}:
+        raise CorruptError(
+            f"published spec {out / 'specs' / min(gone)}.yaml is gone", hint="Restore it, or publish again."
+        )
     return sorted(paths, key=lambda path: (place.get(path.stem, len(place)), path.stat().st_mtime, path.name))
 
 
@@ -53,7 +61,39 @@ def _spec_at(path: Path) -> RunSpec:
 
 @lru_cache(maxsize=256)
 def _spec_of(path: Path, size: int, changed: int) -> RunSpec:
+    require_as_stored(path)
     return make_spec(read_spec(path), str(path))
+
+
+def require_as_stored(path: Path) -> None:
+    """See that a spec which ran here is what it was: its name is the hash of its text. One that was copied
+    in by hand has another kind of name, and a published one tells its digest elsewhere.
+
+    Raises:
+        CorruptError: It was changed.
+    """
+    if is_published(path.parent.parent):
+        known = read_index(path.parent.parent).digests.get(path.stem)
+        changed = known is not None and known != spec_digest(path)
+    else:
+        changed = bool(HASHED.fullmatch(path.stem)) and spec_digest(path) != path.stem
+    if changed:
+        raise CorruptError(
+            f"stored spec {path} has other contents than were stored; its settings are not used",
+            hint="Restore it; or move it away, and what the other specs say is used.",
+        )
+
+
+def spec_digest(path: Path) -> str:
+    """The hash of a stored spec's text, by which a run names it.
+
+    Raises:
+        CorruptError: It can't be read.
+    """
+    try:
+        return content_hash({"spec": path.read_text(encoding="utf-8")})
+    except (OSError, ValueError) as error:
+        raise CorruptError(f"stored spec {path} can't be read ({error})", hint="Restore it.") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +131,19 @@ def training_settings(settings: Settings) -> str:
 
 
 def read_specs(out: Path) -> Iterable[tuple[Path, RunSpec]]:
-    """The specs that ran in a folder, the oldest first; without those of another version of this program."""
+    """The specs that ran in a folder, the oldest first; without those of another version of this program.
+
+    Raises:
+        CorruptError: One was changed since, or is gone.
+    """
     for path in spec_paths(out):
-        with suppress(UserError):
-            yield path, _spec_at(path)
+        try:
+            spec = _spec_at(path)
+        except CorruptError:
+            raise
+        except UserError:
+            continue
+        yield path, spec
 
 
 def read_comparisons(out: Path) -> tuple[ComparedRows, ...]:

@@ -14,6 +14,7 @@ Layout of ``numbers/`` in the study's folder, written whole or not at all::
 Cells of an example's file stand one after the other, each with its examples in their order.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import combinations, pairwise
@@ -46,12 +47,15 @@ VERSION = 2
 
 
 class Index(BaseModel):
-    """``study.json``: the names of the specs without their ending, the oldest first; failures by cell."""
+    """``study.json``: the names of the specs without their ending, the oldest first; failures by cell; by the
+    names of specs the hashes of their texts (none in what 0.1.0 has published).
+    """
 
     model_config = ConfigDict(strict=True, frozen=True)
     version: int
     specs: list[str]
     failures: dict[str, dict[str, Any]]
+    digests: dict[str, str] = {}
 
 
 @dataclass
@@ -113,8 +117,8 @@ def read_index(out: Path) -> Index:
     return index
 
 
-def write_study(out: Path, study: Study, specs: list[str]) -> None:
-    """Write the numbers of a study in the place of older ones.
+def write_study(out: Path, study: Study, specs: list[str], digests: Mapping[str, str] | None = None) -> None:
+    """Write the numbers of a study in the place of older ones, with the order and the hashes of its specs.
 
     Raises:
         UserError: The place can't be written.
@@ -136,7 +140,13 @@ def write_study(out: Path, study: Study, specs: list[str]) -> None:
         for name, records in rows.items():
             write_records(folder / f"{name}.parquet", records)
         write_small_table(folder / "examples.parquet", _examples(study))
-        write_json(folder / INDEX, {"version": VERSION, "specs": specs, "failures": study.failures})
+        index = {
+            "version": VERSION,
+            "specs": specs,
+            "failures": study.failures,
+            "digests": dict(digests or {}),
+        }
+        write_json(folder / INDEX, index)
 
 
 def _examples(study: Study) -> Any:

@@ -44,9 +44,10 @@ def test_nothing_is_stored_as_done(tmp_path: Path, bad: dict[str, str]) -> None:
     cell = store(tmp_path, "sft", 0, ["a", "b"], [["x"], ["z"]], [Written("x"), Written("z")])
     path = tmp_path / "bad.py"
     path.write_text(METRIC.format(**GOOD | bad))
-    with pytest.raises(UserError, match="metric 'Bad' .* Mend that metric"):
+    with pytest.raises(UserError, match=r"metric 'Bad' .* Mend that metric"):
         score_cell(cell, [str(path)], Score())
     assert [score["key"] for score in read_result(cell).scores] == ["bleu", "chrf++"]
+    path = tmp_path / "good.py"
     path.write_text(METRIC.format(**GOOD))
     score_cell(cell, [str(path)], Score())
     assert read_result(cell).scores[2]["score"] == 2.0
