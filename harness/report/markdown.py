@@ -1,5 +1,6 @@
 """Tables as GitHub Markdown."""
 
+import re
 from collections.abc import Sequence
 
 from warmup_bench.report.failed import Failed
@@ -30,10 +31,10 @@ def markdown(tables: Sequence[Table], failed: Sequence[Failed] = ()) -> str:
 
 def _block(table: Table) -> str:
     notes = table.notes
-    signatures = [f"Signature of {names}: `{value}`" for names, value in notes.signatures]
-    data = [f"Test set of {names}: {value}" for names, value in notes.data]
+    signatures = [f"Signature of {escaped(names)}: {code(value)}" for names, value in notes.signatures]
+    data = [escaped(f"Test set of {names}: {value}") for names, value in notes.data]
     lines = [
-        f"**{heading(table)}**",
+        f"**{escaped(heading(table))}**",
         "",
         *_scores(table),
         "",
@@ -95,9 +96,17 @@ def escaped(text: str) -> str:
     return " ".join(marked.split())
 
 
+def code(text: str) -> str:
+    """A text as code, whatever it holds: in one line, between more marks than it has together."""
+    text = " ".join(text.split())
+    marks = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
+    edge = " " if text.startswith("`") or text.endswith("`") else ""
+    return f"{marks}{edge}{text}{edge}{marks}"
+
+
 def pipes(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """A table of texts, the first column to the left."""
-    safe_headers, *safe_rows = ([cell.replace("|", "\\|") for cell in row] for row in (headers, *rows))
+    """A table of texts, the first column to the left; nothing in them becomes markup."""
+    safe_headers, *safe_rows = ([escaped(cell) for cell in row] for row in (headers, *rows))
     return _pipes(safe_headers, safe_rows)
 
 
