@@ -1,10 +1,14 @@
 """``warmup-bench view``: the HTML report, served to this machine alone."""
 
+import contextlib
+import socket
+import sys
+import threading
 import webbrowser
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from rich.console import Console
 
@@ -12,6 +16,50 @@ from warmup_bench.api import load
 from warmup_bench.contracts.errors import UserError
 
 HOST = "127.0.0.1"
+MOST = 32
+"""Requests that are answered at once; others wait in the system's queue."""
+PATIENCE = 10.0
+"""Seconds that a client may take for its request, and for each part of the answer."""
+
+
+class Server(ThreadingHTTPServer):
+    """A server that slow clients, many of them, and those that hang up do no harm."""
+
+    daemon_threads = True
+
+    def __init__(self, *arguments: Any) -> None:
+        self._free = threading.BoundedSemaphore(MOST)
+        super().__init__(*arguments)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Answer in a thread, once there is one."""
+        self._free.acquire()
+        try:
+            super().process_request(request, client_address)
+        except BaseException:
+            self._free.release()
+            raise
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """As it is, within its time."""
+        hang_up = threading.Timer(PATIENCE, _hang_up, [request])
+        hang_up.daemon = True
+        hang_up.start()
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            hang_up.cancel()
+            self._free.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that has hung up is nobody's error."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
+
+
+def _hang_up(request: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        request.shutdown(socket.SHUT_RDWR)
 
 
 def view_command(folder: Path, baseline: str | None, port: int, *, browser: bool) -> None:
@@ -34,7 +82,13 @@ def view_command(folder: Path, baseline: str | None, port: int, *, browser: bool
             console.print("Stopped.")
 
 
-def make_server(page: str, port: int) -> ThreadingHTTPServer:
+def hosts(port: int) -> set[str]:
+    """What a browser on this machine says in ``Host``; the usual port it leaves out."""
+    named = {f"{name}:{port}" for name in (HOST, "localhost")}
+    return named | {HOST, "localhost"} if port == 80 else named
+
+
+def make_server(page: str, port: int) -> Server:
     """A server of one page on the loopback interface.
 
     It answers only requests that name it as a browser on this machine does: a site elsewhere whose name
@@ -53,7 +107,7 @@ def make_server(page: str, port: int) -> ThreadingHTTPServer:
     class Handler(BaseHTTPRequestHandler):
         """GET and HEAD of the page."""
 
-        server_version, sys_version = "warmup-bench", ""
+        server_version, sys_version, timeout = "warmup-bench", "", PATIENCE
         headers_of_all: ClassVar = {
             "Cache-Control": "no-store",
             "Cross-Origin-Resource-Policy": "same-origin",
@@ -89,12 +143,12 @@ def make_server(page: str, port: int) -> ThreadingHTTPServer:
             """No line for each request."""
 
     try:
-        server = ThreadingHTTPServer((HOST, port), Handler)
+        server = Server((HOST, port), Handler)
     except OSError as error:
         raise UserError(
             f"can't listen on port {port}: {error.strerror or error}",
             origin="--port",
             hint="Choose another, or leave it out for any free one.",
         ) from error
-    names |= {f"{name}:{server.server_port}" for name in (HOST, "localhost")}
+    names |= hosts(server.server_port)
     return server

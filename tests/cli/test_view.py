@@ -1,5 +1,7 @@
 import http.client
+import socket
 import threading
+import time
 import webbrowser
 from collections.abc import Iterator
 from http.server import ThreadingHTTPServer
@@ -9,7 +11,8 @@ import pytest
 
 from command import invoke
 from stored_cells import Written, store
-from warmup_bench.cli.view import make_server
+from warmup_bench.cli import view
+from warmup_bench.cli.view import hosts, make_server
 from warmup_bench.contracts.errors import UserError
 
 PAGE = "<!doctype html><title>seite ü</title>"
@@ -95,3 +98,41 @@ def test_a_folder_without_results_is_a_plain_error(tmp_path: Path) -> None:
     done = invoke("view", str(tmp_path), cwd=tmp_path)
     assert done.returncode == 2
     assert "is not a results folder" in done.stderr
+
+
+def test_at_port_80_a_browser_names_no_port() -> None:
+    assert hosts(80) == {"127.0.0.1:80", "localhost:80", "127.0.0.1", "localhost"}
+    assert hosts(8000) == {"127.0.0.1:8000", "localhost:8000"}
+
+
+def test_slow_clients_are_few_and_end(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(view, "MOST", 3)
+    monkeypatch.setattr(view, "PATIENCE", 0.2)
+    before = threading.active_count()
+    with make_server(PAGE, 0) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        clients = [socket.create_connection(("127.0.0.1", server.server_port)) for _ in range(8)]
+        clients[0].sendall(b"GET / HTTP/1.1\r\n")  # and no more
+        deadline = time.monotonic() + 20
+        while threading.active_count() < before + 1 + 3:
+            assert time.monotonic() < deadline
+        assert threading.active_count() <= before + 1 + 2 * 3  # each with its clock
+        assert ask(server.server_port)[0] == 200  # once the others were hung up on
+        for client in clients:
+            client.close()
+        server.shutdown()
+        thread.join()
+    assert capsys.readouterr().err == ""
+
+
+def test_a_client_that_hangs_up_leaves_no_word(port: int, capsys: pytest.CaptureFixture[str]) -> None:
+    for _ in range(3):
+        client = socket.create_connection(("127.0.0.1", port))
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")  # reset at once
+        client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        client.close()
+    assert ask(port)[0] == 200
+    assert capsys.readouterr().err == ""
