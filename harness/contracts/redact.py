@@ -17,8 +17,12 @@ SHORTEST = 8
 _ENDINGS = (
     *("token", "password", "passwd", "passphrase", "_pwd", "secret", "credential", "credentials", "cookie"),
     *("apikey", "api_key", "access_key", "secret_key", "private_key", "access_key_id", "authorization"),
-    *("amz_signature", "goog_signature"),
+    *("amz_signature", "goog_signature", "account_key", "shared_key", "signing_key", "encryption_key"),
+    *("passwords", "secrets", "api_keys", "access_keys", "db_pass", "user_pass"),
 )
+_OF_VARIABLES = ("_pass", "_pw", "tokens")
+"""Endings that tell a secret where the whole name is in capitals: elsewhere they count tokens and passes."""
+_COUNTED = re.compile(r"(?:^|_)(?:max|min|num|n|total|new)_tokens$")
 _PLAIN = re.compile(
     r"(?:^|_)(?:pad|eos|bos|unk|sep|cls|mask|end|start|next|each|per|a|the|answer|separator|special)_token$"
 )
@@ -47,6 +51,8 @@ _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud
 def is_secret_name(name: str) -> bool:
     """Whether what stands under a name is a secret: ``HF_TOKEN``, ``db.password``, ``apiKey``."""
     words = re.sub(r"(?<=[a-z])(?=[A-Z])|[^A-Za-z0-9]+", "_", name).lower().strip("_")
+    if name.isupper() and words.endswith(_OF_VARIABLES):
+        return not _COUNTED.search(words)
     return words.endswith(_ENDINGS) and not _PLAIN.search(words)
 
 

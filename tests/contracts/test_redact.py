@@ -32,6 +32,10 @@ FORMS = (
     "url=https://h/?a=b&secret={}",
     "https://user:pa/{}@host/",
     "PGPASSWORD={} psql",
+    "DB_PASS={}",
+    "MYTOKENS={}",
+    "SMTP_PW: {}",
+    "DefaultEndpointsProtocol=https;AccountName=n;AccountKey={};EndpointSuffix=core.windows.net",
 )
 
 
@@ -141,3 +145,9 @@ def test_control_characters_are_spelled_out(text: str) -> None:
 
 def test_an_escape_sequence_does_not_act() -> None:
     assert visible("a\x1b[31mb\ud800") == r"a\x1b[31mb\ud800"
+
+
+@pytest.mark.parametrize("name", ["max_tokens", "warmup_tokens", "MAX_TOKENS", "first_pass", "target_tokens"])
+def test_what_counts_tokens_and_passes_is_no_secret(name: str) -> None:
+    assert not is_secret_name(name)
+    assert redact(f"{name}=12345678", {}) == f"{name}=12345678"
