@@ -1,5 +1,6 @@
 """The command line. One small module a command; heavy imports stand inside the handlers."""
 
+import io
 import sys
 
 
@@ -16,6 +17,9 @@ def main() -> None:
     from warmup_bench.cli.app import app
     from warmup_bench.contracts.errors import UserError
 
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # of an encoding that lacks a sign
     try:
         app()
     except UserError as error:

@@ -7,6 +7,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from warmup_bench.contracts.redact import visible
 from warmup_bench.store.publish import publish
 from warmup_bench.store.study import NUMBERS
 
@@ -23,7 +24,7 @@ def publish_command(runs: Sequence[Path], dest: Path) -> int:
     with console.status("Reading what is stored …"):
         outcome = publish(runs, dest)
     for folder, why in outcome.left_out.items():
-        console.print(Text(f"left out: {folder}: {why}", style="yellow"), soft_wrap=True)
+        console.print(Text(visible(f"left out: {folder}: {why}"), style="yellow"), soft_wrap=True)
     left_out = f", {len(outcome.left_out)} left out" if outcome.left_out else ""
     console.print(
         Text(

@@ -18,10 +18,28 @@ LARGEST_SEED = 2**31 - 1
 
 OBSOLETE = ("stats.resamples",)
 """Keys of stored specs that mean nothing any more: read, and left out."""
+MOST_DRAWS = 10_000_000
+"""Randomizations that anybody may ask for, strangers' specs among them."""
+LARGEST_COUNT = 2**53
+"""Beyond it a float can't count any more."""
+
+
+def countable(section: Any) -> Any:
+    """A section in which no number is beyond :data:`LARGEST_COUNT`.
+
+    Raises:
+        ValueError: One is.
+    """
+    for name, value in section:
+        if isinstance(value, int) and abs(value) > LARGEST_COUNT:
+            raise ValueError(f"{name} is larger than 2**53")
+    return section
 
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    _countable = model_validator(mode="after")(countable)
 
 
 class Budget(_Section):
@@ -334,7 +352,9 @@ class Stats(_Section):
     """The tests of the table."""
 
     baseline: str = Field(default="sft", description="the method that the others are compared with")
-    randomizations: int = Field(default=10_000, ge=99, description="swaps of a test that can't try them all")
+    randomizations: int = Field(
+        default=10_000, ge=99, le=MOST_DRAWS, description="swaps of a test that can't try them all"
+    )
     confidence: float = Field(default=0.95, gt=0.5, lt=1, description="of the intervals")
     seed: int = Field(default=12345, ge=0, description="of the swaps")
     margin: float | None = Field(

@@ -19,6 +19,7 @@ from warmup_bench.plan.selection import find_data_dir, is_offline
 from warmup_bench.spec.cell import NO_NUMBER, Cell
 from warmup_bench.spec.spec import RunSpec
 from warmup_bench.store.examples import limited
+from warmup_bench.store.folders import require_path
 from warmup_bench.train.launch import check_workers, choose_devices
 from warmup_bench.train.tracking import require_trackers
 
@@ -90,6 +91,7 @@ def make_plan(spec: RunSpec, data: Mapping[str, Splits] | None = None) -> Plan:
             hint="Run 'warmup-bench tune' and then the spec that it writes, or pass --set tune=null.",
         )
     require_trackers(spec.track)
+    require_path(spec.out or Path())
     names = resolve_names(spec)
     device, devices = _choose_devices(spec, names)
     settings = _merge_settings(spec, names, device)

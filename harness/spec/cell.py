@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -91,17 +92,24 @@ class Cell(BaseModel):
                 del train[key]
         return payload
 
-    @property
+    @cached_property
     def id(self) -> str:
         """Folder name: readable coordinates and the first 8 digits of the content hash."""
         return f"{self._slug(self.method, subset=self.subset)}-{content_hash(self.identity())}"
 
-    @property
+    @cached_property
     def training_id(self) -> str:
         """Folder name of the trained model, the same however it is decoded."""
         payload = self.identity()
         payload["settings"].pop("decode")
         return self._named(payload, self.method)
+
+    def model_copy(self, **changes: Any) -> "Cell":
+        """A copy, whose ids are its own."""
+        copied = super().model_copy(**changes)
+        for name in ("id", "training_id", "warm_start_id"):
+            copied.__dict__.pop(name, None)
+        return copied
 
     def _named(self, payload: dict[str, Any], *method: str) -> str:
         """Folder name of what subsets that are trained as one share."""
@@ -109,7 +117,7 @@ class Cell(BaseModel):
             payload |= {"subset": self.trained_as, "data": self.training_data}
         return f"{self._slug(*method)}-{content_hash(payload)}"
 
-    @property
+    @cached_property
     def warm_start_id(self) -> str:
         """Folder name of the warm start, the same for every method of a seed."""
         payload = self.identity()

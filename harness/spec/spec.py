@@ -95,7 +95,7 @@ class RunSpec(BaseModel):
     offline: bool = Field(default=False, description="nothing is fetched; also by HF_HUB_OFFLINE=1")
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="auto: cuda if there is one")
     threads: int = Field(
-        default=1, ge=1, description="CPU threads of a worker; more may change the last bits"
+        default=1, ge=1, le=4096, description="CPU threads of a worker; more may change the last bits"
     )
     workers: int | None = Field(default=None, ge=1, description="cells at once; None: one a core, one a GPU")
     executor: Literal["local", "ray"] = Field(
@@ -114,6 +114,7 @@ class RunSpec(BaseModel):
     devices: int | None = Field(
         default=None,
         ge=1,
+        le=4096,
         description="devices a cell, which share its batches; None: 1, or all that torchrun or accelerate "
         "launch has started; more may change the last bits",
     )

@@ -130,7 +130,10 @@ def _known(content: dict[str, Any]) -> Failure:
     texts = (failure.stage, failure.error, failure.message, failure.traceback, failure.when)
     if not all(isinstance(text, str) for text in texts) or not isinstance(failure.cell, dict):
         raise TypeError("it is not a failure")
-    return failure
+    safe: dict[str, Any] = {
+        name: visible(redact(getattr(failure, name))) for name in ("stage", "error", "message", "traceback")
+    }
+    return replace(failure, **safe)
 
 
 def _finite(value: Any) -> Any:

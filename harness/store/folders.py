@@ -34,10 +34,17 @@ from pathlib import Path
 from typing import Any
 
 from warmup_bench.contracts.errors import UserError
+from warmup_bench.contracts.validation import shortened
 
 SCHEMA_VERSION = 2
 """Of what is written; newer ones are refused."""
 DONE = "DONE.json"
+LONG_NAME = "x" * 200
+"""As long as the name of a cell may be."""
+FEW_ROWS, FEW_BYTES = 100_000, 2**28
+"""Of a parquet file that may hold anything: what it unfolds into does no harm."""
+MOST_GROWTH = 200
+"""Times its size that a larger one may unfold into."""
 
 
 _guards: ContextVar[tuple[Callable[[], None], ...]] = ContextVar("guards", default=())
@@ -256,6 +263,26 @@ def make_folder(path: Path) -> Path:
     return path
 
 
+def require_path(out: Path) -> None:
+    """See that a path of a results folder can name one; it need not be there.
+
+    Raises:
+        UserError: It is no UTF-8, or longer than the system takes.
+    """
+    try:
+        str(out).encode()
+        (out / "cells" / LONG_NAME).lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except (OSError, ValueError) as error:
+        what = error.strerror if isinstance(error, OSError) else "it is no text of UTF-8 without NUL"
+        raise UserError(
+            f"results folder {shortened(ascii(str(out)))} can't be: {what}",
+            origin="--out",
+            hint="Choose another --out.",
+        ) from error
+
+
 def require_writable(out: Path) -> None:
     """Fail before the first step where results can't be stored.
 
@@ -336,11 +363,25 @@ def read_table(path: Path) -> Any:
     try:
         # One file is one file: no search for partitions in its path, which takes longer than the reading.
         with pq.ParquetFile(path) as file:
+            _require_honest(file.metadata, path)
             table = file.read(use_threads=False)
         table.column_names  # noqa: B018 - bytes that are not UTF-8 show only here
     except (OSError, ValueError, pa.ArrowException) as error:
         raise _corrupt(path, f"can't be read ({error})") from error
     return table
+
+
+def _require_honest(facts: Any, path: Path) -> None:
+    """See that a parquet file does not unfold into far more than it is: each row has an id or a number of its
+    own, which takes a byte.
+
+    Raises:
+        CorruptError: It claims more rows than bytes, or grows more than a text can.
+    """
+    size = path.stat().st_size
+    unpacked = sum(facts.row_group(i).total_byte_size for i in range(facts.num_row_groups))
+    if facts.num_rows > max(size, FEW_ROWS) or unpacked > max(MOST_GROWTH * size, FEW_BYTES):
+        raise _corrupt(path, f"claims {facts.num_rows:,} rows and {unpacked:,} bytes in {size:,} bytes")
 
 
 def _corrupt(path: Path, what: str) -> CorruptError:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from warmup_bench.contracts.errors import UserError
+from warmup_bench.contracts.learned_metric import is_learned
 from warmup_bench.contracts.metric import FloatArray, Metric, MetricContext
 from warmup_bench.contracts.registry import metrics
 from warmup_bench.spec.cell import Cell
@@ -148,9 +149,16 @@ class Result(ABC):
         return None if any(group is None for group in groups) else groups
 
     def metric(self, key: str) -> Metric:
-        """The metric, made as it was for scoring."""
+        """The metric, made as it was for scoring.
+
+        Raises:
+            CorruptError: What is stored under the key says that it is another metric's.
+        """
         reference = next(score["metric"] for score in self.scores if score["key"] == key)
-        metric: Metric = metrics().load_stored(reference).value(self.context)
+        entry = metrics().load_stored(reference)
+        metric: Metric = entry.value(self.context)
+        if key != (metric.key if is_learned(metric) else entry.name):
+            raise misshapen(self.place / "scores" / key / "score.json", f"it is the score of {reference}")
         return metric
 
 

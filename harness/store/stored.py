@@ -233,8 +233,8 @@ def statistics(table: Any, path: Path) -> tuple[list[str], FloatArray]:
     """
     ids = column(table, "id", "text", path)
     names = [name for name in table.column_names if name != "id"]
-    if not ids or not names or len(set(names)) < len(names):
-        raise misshapen(path, "it holds no statistics, or some twice")
+    if not ids or not names or names != [f"s{i}" for i in range(len(names))]:
+        raise misshapen(path, "its columns are not id, s0, s1, …")
     columns = [finite(table, name, path) for name in names]
     if any(np.isnan(values).any() for values in columns):
         raise misshapen(path, "it has no statistics of some example")

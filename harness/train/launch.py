@@ -54,17 +54,33 @@ class Launch:
 
 
 def launched(environ: Mapping[str, str] = os.environ) -> Launch | None:
-    """Where a launcher has put this process; None where it is alone."""
-    if int(environ.get("WORLD_SIZE", "1")) < 2:
+    """Where a launcher has put this process; None where it is alone.
+
+    Raises:
+        UserError: It says only half of it, or no number.
+    """
+
+    def number(name: str, default: int | None = None) -> int:
+        given = environ.get(name, "" if default is None else str(default))
+        if not (given.isascii() and given.isdigit()):
+            raise UserError(
+                f"WORLD_SIZE is {environ.get('WORLD_SIZE')!r} and {name} is {environ.get(name)!r}, no number",
+                origin="the environment",
+                hint="A launcher (torchrun, accelerate launch) sets both. Without one: unset WORLD_SIZE.",
+            )
+        return int(given)
+
+    size = number("WORLD_SIZE", 1)
+    if size < 2:
         return None
-    rank, size = int(environ["RANK"]), int(environ["WORLD_SIZE"])
+    rank = number("RANK")
     return Launch(
         rank=rank,
         size=size,
-        local_rank=int(environ.get("LOCAL_RANK", rank)),
-        local_size=int(environ.get("LOCAL_WORLD_SIZE", size)),
+        local_rank=number("LOCAL_RANK", rank),
+        local_size=number("LOCAL_WORLD_SIZE", size),
         host=environ.get("MASTER_ADDR", "127.0.0.1"),
-        port=int(environ.get("MASTER_PORT", "29500")),
+        port=number("MASTER_PORT", 29500),
         hosted=environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True",
     )
 
