@@ -3,13 +3,15 @@
 # the lower bounds of pyproject.toml; `make kills` kills a run at 20 points and a node of a cluster; `make studies`
 # makes every published table again, and runs the built package outside the checkout; `make comet` sets up an
 # environment that has COMET, whose pins exclude the newest transformers (`make test COMET=no` does without);
-# `make lock` moves the locks.
+# `make torture MINUTES=60 SEED=1` attacks it for an hour and prints a table; `make lock` moves the locks.
 # A machine with a GPU: `make demo TORCH=auto` picks the CUDA build that fits its driver.
 PYTHON ?= python3
 VENV ?= .venv
 COMET_VENV ?= .venv-comet
 TORCH ?= cpu
 COMET ?= yes
+MINUTES ?= 60
+SEED ?= 1
 BIN := $(VENV)/bin
 COMET_PYTHON := $(abspath $(COMET_VENV)/bin/python)
 INSTALL := $(PYTHON) locks/install.py --torch $(TORCH)
@@ -21,7 +23,7 @@ LOCK := .venv-lock/bin/uv pip compile --quiet --upgrade --universal --python-ver
 # Where it is set, every process compiles thousands of modules anew: 10 to 15 seconds at each start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-newest test-oldest kills studies comet lock run-fast setup setup-dev clean
+.PHONY: demo test test-newest test-oldest kills torture studies comet lock run-fast setup setup-dev clean
 
 demo: setup
 	@$(BIN)/warmup-bench run --task wmt
@@ -48,6 +50,10 @@ run-fast:
 kills: setup-dev
 	$(PYTEST) -m slow -k "stopped_ends or stopped_often or four_processes or node_that_dies" \
 	  tests/execution/test_kill.py tests/execution/test_cluster.py
+
+# Kills, flipped bits, hostile plugins, concurrent starts, full disks: as long as MINUTES says.
+torture: setup-dev
+	$(BIN)/python tests/torture/torture.py --minutes $(MINUTES) --seed $(SEED)
 
 # Every table and plot of the published studies, made again from their numbers; the built package outside the
 # checkout; a cluster's numbers beside a local run's. Each test goes to the next worker that is free.
