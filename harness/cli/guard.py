@@ -12,6 +12,7 @@ import select
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from types import FrameType
 from typing import NoReturn
@@ -77,7 +78,7 @@ def _see_to_its_end(child: int, told: int, life: int) -> None:
 
     numbers = [getattr(signal, name) for name in (*PASSED_ON, "SIGTSTP", "SIGCONT")]
     before = {number: signal.signal(number, pass_on) for number in numbers}
-    said, status = _listened(child, told)
+    said, status, silent = _listened(child, told)
     for number, handler in before.items():
         signal.signal(number, handler)
     os.close(told)
@@ -88,6 +89,8 @@ def _see_to_its_end(child: int, told: int, life: int) -> None:
     if over or stopped:
         _end_as(code)
     how = f"ended with exit code {code}" if code >= 0 else f"was killed by {signal.Signals(-code).name}"
+    if silent:
+        how = journal.in_words(journal.SILENCE)
     if step is None:
         print(f"error: the command's process {how} before it was done", file=sys.stderr)  # noqa: T201
         _end_as(code or 1)
@@ -96,18 +99,23 @@ def _see_to_its_end(child: int, told: int, life: int) -> None:
     sys.stderr.flush()
 
 
-def _listened(child: int, told: int) -> tuple[bytes, int]:
-    """All that a child tells until its end, and its status; what it has started may hold the pipe on."""
-    said = b""
+def _listened(child: int, told: int) -> tuple[bytes, int, bool]:
+    """All that a child tells until its end, its status, and whether it was ended since it had gone silent in
+    a step. What it has started may hold the pipe for longer than it lives."""
+    said, silent, heard = b"", False, time.monotonic()
     while True:
         ready, _, _ = select.select([told], [], [], LOOK)
         part = os.read(told, 65536) if ready else b""
-        said += part
+        if part:
+            said, heard = said + part, time.monotonic()
+        if time.monotonic() - heard > journal.SILENCE and journal.read(said)[0] is not None and not silent:
+            silent = True
+            os.kill(child, signal.SIGKILL)
         ended, status = os.waitpid(child, 0 if ready and not part else os.WNOHANG)
         if ended and not part:
-            return said, status
+            return said, status, silent
         if ended:
-            return said + b"".join(iter(lambda: _left_in(told), b"")), status
+            return said + b"".join(iter(lambda: _left_in(told), b"")), status, silent
 
 
 def _left_in(told: int) -> bytes:

@@ -18,10 +18,16 @@ guard.on()
 SRC = Path(__file__).parents[2] / "src"
 
 
-def script(place: Path, body: str) -> subprocess.Popen[str]:
+def script(place: Path, body: str, silence: float = 600) -> subprocess.Popen[str]:
     """Start a process that is guarded; ``tries`` counts how often the command has begun."""
     (place / "tries").write_text("")
-    text = HEAD + "def command():\n    open('tries', 'a').write('x')\n" + body + "\n"
+    text = (
+        HEAD
+        + f"journal.SILENCE = {silence}\nguard.LOOK = 0.1\n"
+        + "def command():\n    open('tries', 'a').write('x')\n"
+        + body
+        + "\n"
+    )
     text += "code = guard.watched(command)\nprint('out', code, flush=True)\nsys.exit(code)\n"
     return subprocess.Popen(
         [sys.executable, "-c", text],
@@ -33,9 +39,9 @@ def script(place: Path, body: str) -> subprocess.Popen[str]:
     )
 
 
-def ended(place: Path, body: str) -> tuple[int, str, str, int]:
+def ended(place: Path, body: str, silence: float = 600) -> tuple[int, str, str, int]:
     """Exit code, standard output and error, and how often it was begun."""
-    process = script(place, body)
+    process = script(place, body, silence)
     out, err = process.communicate(timeout=60)
     return process.returncode, out, err, len((place / "tries").read_text())
 
@@ -83,6 +89,20 @@ def test_a_step_that_ends_its_process_is_tried_twice_and_the_others_go_on(
         "out 1",
     ]
     assert err.splitlines() == [f"bad step: its process {words}; going on"] * 2
+
+
+def test_a_step_that_never_comes_back_is_ended(tmp_path: Path) -> None:
+    body = """
+    if (why := journal.given_up("endless")):
+        print(why, flush=True)
+        return 1
+    journal.tell("start", "endless")
+    while True:
+        time.sleep(1)"""
+    code, out, err, tries = ended(tmp_path, body, silence=0.4)
+    assert (code, tries) == (1, 3)
+    assert "its process was ended, since nothing was heard of it for" in out
+    assert err.count("endless: its process was ended") == 2
 
 
 def test_an_end_outside_of_a_step_is_an_error(tmp_path: Path) -> None:

@@ -8,6 +8,9 @@ _pipe: list[int] = []
 _ends: dict[str, list[str]] = defaultdict(list)
 MOST = 2
 """Times that a step may take its process with it."""
+SILENCE = 6 * 3600.0
+"""Seconds in which nothing is heard of a step after which its process is ended: it will not come back. Every
+training step and every batch is heard, so that this bounds what a plugin can hold up."""
 
 
 def write_to(pipe: int) -> None:
@@ -16,7 +19,7 @@ def write_to(pipe: int) -> None:
 
 
 def tell(*words: str) -> None:
-    """Tell ``start KEY``, ``end`` or ``over``; nobody may listen."""
+    """Tell ``start KEY``, ``going KEY``, ``end`` or ``over``; nobody may listen."""
     with suppress(OSError):  # whoever listened is gone, and this process goes too
         if _pipe:
             os.write(_pipe[0], (" ".join(words) + "\n").encode())
@@ -28,7 +31,7 @@ def read(said: bytes) -> tuple[str | None, bool]:
     over = False
     for line in said.decode(errors="replace").splitlines():
         word, _, key = line.partition(" ")
-        step = key if word == "start" else None
+        step = key if word in ("start", "going") else None
         over = word == "over"
     return step, over
 
@@ -36,6 +39,11 @@ def read(said: bytes) -> tuple[str | None, bool]:
 def note(step: str, how: str) -> None:
     """A process has ended in a step."""
     _ends[step].append(how)
+
+
+def in_words(seconds: float) -> str:
+    """That nothing was heard for so long."""
+    return f"was ended, since nothing was heard of it for {seconds / 3600:g} hours"
 
 
 def given_up(step: str) -> str | None:

@@ -38,6 +38,8 @@ STAGES: dict[Kind, Stage] = {
 }
 MIN_INTERVAL = 0.2
 """Seconds between two progress events of one job."""
+TICK = 10.0
+"""Seconds between two signs of life to whoever watches this process."""
 _channel: Any = None
 _stop_event: Any = None
 
@@ -114,8 +116,17 @@ def _journaled(step: Step, listener: Listener, stop: Stop) -> Outcome:
     if why := journal.given_up(step.key):
         listener(Event(step.key, "failed", message=why))
         return Failure(step.kind, "Killed", why)
+    last = time.monotonic()
+
+    def heard(event: Event) -> None:
+        nonlocal last
+        if time.monotonic() - last > TICK:
+            last = time.monotonic()
+            journal.tell("going", step.key)
+        listener(event)
+
     journal.tell("start", step.key)
-    outcome = run_step(step, listener, stop)
+    outcome = run_step(step, heard, stop)
     journal.tell("end")
     return outcome
 
@@ -147,7 +158,13 @@ class _Pool:
 
 
 def _run_pool(board: Board, workers: int, threads: int, listener: Listener) -> None:
-    pool = _Pool(workers, threads, listener)
+    heard: dict[str, float] = {}
+
+    def hear(event: Event) -> None:
+        heard[event.job] = time.monotonic()
+        listener(event)
+
+    pool = _Pool(workers, threads, hear)
 
     def tell() -> None:
         pool.stop_event.set()  # of the pool that there is by then
@@ -160,7 +177,9 @@ def _run_pool(board: Board, workers: int, threads: int, listener: Listener) -> N
         with listening(stop):
             while board.open and not (stop() and not running):
                 if not stop():
+                    before = {step.key for step in running.values()}
                     _fill(pool, board, running, suspects, workers)
+                    heard |= {s.key: time.monotonic() for s in running.values() if s.key not in before}
                 if not running:
                     time.sleep(POLL)
                     continue
@@ -172,16 +191,20 @@ def _run_pool(board: Board, workers: int, threads: int, listener: Listener) -> N
                         board.settle(step, future.result())
                     except BrokenProcessPool:
                         killed.append(step)
-                if killed:
+                silent = any(
+                    time.monotonic() - heard[step.key] > journal.SILENCE for step in running.values()
+                )
+                if killed or silent:
                     killed += running.values()
                     running.clear()
                     pool.close(kill=True)
-                    pool = _Pool(workers, threads, listener)
+                    pool = _Pool(workers, threads, hear)
                     if stop():
                         continue
                     if suspects and killed == [suspects[0]]:
                         suspects.popleft()
-                        message = "its process was killed, twice (out of memory?)"
+                        how = journal.in_words(journal.SILENCE) if silent else "was killed"
+                        message = f"its process {how}, twice{'' if silent else ' (out of memory?)'}"
                         failure = Failure(killed[0].kind, "Killed", message)
                         listener(Event(killed[0].key, "failed", message=message))
                         board.settle(killed[0], failure)
