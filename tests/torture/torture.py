@@ -232,7 +232,8 @@ def corruptions(ground: Ground, out: Path, draw: random.Random) -> int:
             not path.exists() or path.read_bytes() != before
         ):
             raise NotSurvivedError("lost", f"{what}: {path.relative_to(out)} was touched")
-    if victim.relative_to(out).parts[0] not in remade and victim.read_bytes() != bytes(content):
+    healed = (ground.whole / victim.relative_to(out)).read_bytes()  # a score of its predictions is made again
+    if victim.relative_to(out).parts[0] not in remade and victim.read_bytes() not in (bytes(content), healed):
         raise NotSurvivedError("lost", f"{what}: the damaged file was touched")
     return 1
 
