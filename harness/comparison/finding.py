@@ -24,6 +24,8 @@ from typing import Literal
 from warmup_bench.comparison.correction import holm
 from warmup_bench.comparison.paired import Comparison
 
+Reach = Literal["other seeds", "these models", "nobody"]
+"""For whom a difference is shown: for other seeds and examples too, for the trained models alone, or not."""
 Outcome = Literal["better", "worse", "no difference above the margin", "undecided"]
 
 
@@ -36,6 +38,8 @@ class Finding:
         corrected_joint_p: Holm's p over seeds and examples; None where there is no such test.
         these_models: Whether the difference holds for these trained models.
         other_seeds: Whether it is shown for other seeds and examples too.
+        other_seeds_p: The larger of the two p that it rests on: the one above, and the sign flips' over seeds;
+            None where one is missing.
         corrected_equivalence_p: Holm's p of the larger of both one-sided tests; None without a margin or an
             interval.
         equivalent: Whether a difference above the margin is excluded either way; None without a margin.
@@ -45,8 +49,14 @@ class Finding:
     corrected_joint_p: float | None
     these_models: bool
     other_seeds: bool
+    other_seeds_p: float | None = None
     corrected_equivalence_p: float | None = None
     equivalent: bool | None = None
+
+    @property
+    def reach(self) -> Reach:
+        """For whom the difference is shown."""
+        return "other seeds" if self.other_seeds else "these models" if self.these_models else "nobody"
 
     def outcome(self, better: bool | None) -> Outcome:
         """In a word. A difference that is real but within the margin is none that matters.
@@ -80,10 +90,11 @@ def find(comparisons: Sequence[Comparison], level: float, margin: float | None =
     for i, (c, p) in enumerate(zip(comparisons, corrected, strict=True)):
         both = None if c.joint_p_value is None else by_place[i]
         shown = p <= level
-        again = all(value is not None and value <= level for value in (both, c.seed_p_value))
+        again = None if both is None or c.seed_p_value is None else max(both, c.seed_p_value)
         sides = None if within[i] is None else both_sides[i]
         equivalent = None if margin is None else sides is not None and sides <= level
-        findings.append(Finding(p, both, shown, shown and again, sides, equivalent))
+        other_seeds = shown and again is not None and again <= level
+        findings.append(Finding(p, both, shown, other_seeds, again, sides, equivalent))
     return findings
 
 

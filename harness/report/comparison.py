@@ -11,11 +11,13 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from warmup_bench.comparison import Comparison
 from warmup_bench.comparison.pairwise import Moved, SystemGain, SystemsCompared
 from warmup_bench.contracts.redact import visible
 from warmup_bench.report.lines import TextCell, TextLine
 from warmup_bench.report.markdown import escaped, pipes
-from warmup_bench.report.numbers import format_p, interval
+from warmup_bench.report.numbers import at_most, format_p, interval
+from warmup_bench.report.table import MARKS
 from warmup_bench.report.terminal import print_grid, print_notes
 
 LONGEST_TEXT = 240
@@ -50,7 +52,7 @@ def _table(lines: Sequence[SystemGain]) -> tuple[list[str], list[list[str]]]:
     """Headers and rows of one metric, the baseline first; columns that say nothing are left out."""
     several, seeds = len(lines) > 1, any(line.comparison.seed_p_value is not None for line in lines)
     headers = ["system", "score", "difference", f"{lines[0].comparison.confidence:.0%} CI", "p"]
-    headers += ["corrected p"] * several + ["p over seeds"] * seeds
+    headers += ["corrected p"] * several + ["p, other seeds"] * seeds
     rows, last = [], None
     for line in lines:
         c, d = line.comparison, line.digits
@@ -58,10 +60,16 @@ def _table(lines: Sequence[SystemGain]) -> tuple[list[str], list[list[str]]]:
         if paired != last:
             last = paired
             rows.append([line.baseline, score_text(c.score_a, d), "baseline"] + [""] * (len(headers) - 3))
-        row = [line.system, score_text(c.score_b, d), f"{c.difference:+.{d}f}", interval(c.low, c.high, d)]
-        row += [format_p(c.p_value), *[format_p(line.finding.corrected_p)] * several]
-        rows.append(row + ["one seed" if c.seed_p_value is None else format_p(c.seed_p_value)] * seeds)
+        difference = f"{c.difference:+.{d}f}{MARKS[line.finding.reach]}"
+        row = [line.system, score_text(c.score_b, d), difference, interval(c.low, c.high, d)]
+        p = [c.p_value, *[line.finding.corrected_p] * several]
+        row += [at_most(value, c.p_at_floor) for value in p]
+        rows.append(row + [_of_others(c, line.finding.other_seeds_p)] * seeds)
     return headers, rows
+
+
+def _of_others(comparison: Comparison, p: float | None) -> str:
+    return "one seed" if comparison.seeds == 1 else "–" if p is None else format_p(p)
 
 
 def _by_metric(compared: SystemsCompared) -> list[list[SystemGain]]:
@@ -91,9 +99,18 @@ def _notes(compared: SystemsCompared) -> list[str]:
         f"p: two-sided {', '.join(tests)}" + (f" ({drawn:,} swaps)" if drawn else "") + f"; {family}.",
         f"{first.confidence:.0%} CI of the difference: t, "
         + ("other seeds and other examples." if several else "other examples, these models."),
+        _marks(compared, several),
         *(f"{note}." for note in compared.notes),
         *dict.fromkeys(f"{line.metric}: {line.signature}" for line in compared.lines),
     ]
+
+
+def _marks(compared: SystemsCompared, several: bool) -> str:
+    level = 1 - compared.lines[0].comparison.confidence
+    models = f"°: p is at most {level:.2g} for these models"
+    if not several:
+        return f"{models}."
+    return f"*: shown for other seeds and examples too (p, other seeds: at most {level:.2g}); {models} alone."
 
 
 def _print_text(compared: SystemsCompared) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from warmup_bench.report.numbers import count, flops, format_p, interval, memory, seconds, times
+from warmup_bench.report.numbers import at_most, count, flops, format_p, interval, memory, seconds, times
 from warmup_bench.report.table import MARKS, Gain, MeanScore, Missing, Row, Table, gain_of
 
 Kind = Literal["group", "score", "gain", "interval", "seeds", "cost", "published"]
@@ -115,19 +115,22 @@ def _gain(cell: MeanScore | Missing) -> TextCell:
         return TextCell("")
     if (gain := gain_of(cell)) is None:
         return TextCell("not compared", missing=True)
-    text = f"{gain.comparison.difference:+.2f}{MARKS[gain.holds]} {told_p(gain)}"
-    return TextCell(text, bold=gain.holds == "other seeds")
+    text = f"{gain.comparison.difference:+.2f}{MARKS[gain.finding.reach]} {told_p(gain)}"
+    return TextCell(text, bold=gain.finding.reach == "other seeds")
 
 
 def told_p(gain: Gain) -> str:
-    """Holm's p for these models; "p<=" where more swaps could only lower it."""
-    return f"p{'<=' if gain.comparison.p_at_floor else '='}{format_p(gain.corrected_p)}"
+    """Holm's p for these models."""
+    told = at_most(gain.corrected_p, gain.comparison.p_at_floor)
+    return f"p{told}" if told.startswith("<") else f"p={told}"
 
 
 def _other_seeds(cell: MeanScore | Missing) -> TextCell:
     if (gain := gain_of(cell)) is None:
         return TextCell("")
-    return TextCell("–" if gain.other_seeds_p is None else f"p={format_p(gain.other_seeds_p)}")
+    return TextCell(
+        "–" if gain.finding.other_seeds_p is None else f"p={format_p(gain.finding.other_seeds_p)}"
+    )
 
 
 def _interval(cell: MeanScore | Missing) -> TextCell:

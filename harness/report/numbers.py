@@ -9,6 +9,11 @@ def format_p(p: float) -> str:
     return f"{p:.3f}" if p >= 0.001 else f"{p:.1g}"
 
 
+def at_most(p: float, floor: bool) -> str:
+    """p in words; behind "<=" where no swap reached the difference, so that it could only be less."""
+    return f"{'<=' if floor else ''}{format_p(p)}"
+
+
 def interval(low: float | None, high: float | None, digits: int = 2, sign: str = "+") -> str:
     """Two ends, with their signs unless ``sign`` is empty; a dash where there is no interval."""
     if low is None or high is None:

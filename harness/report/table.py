@@ -7,16 +7,13 @@ one metric with their average last, or metrics of one subset). Where a row and a
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
-from warmup_bench.comparison import Comparison, Finding
+from warmup_bench.comparison import Comparison, Finding, Reach
 from warmup_bench.comparison.claims import Claim
 from warmup_bench.comparison.verdict import Judgement
 
-Reach = Literal["other seeds", "these models", "nobody"]
-"""For whom a difference is shown: for other seeds and examples too, for the trained models alone, or not."""
 MARKS: dict[Reach, str] = {"other seeds": "*", "these models": "°", "nobody": ""}
 """Behind a difference, in every rendering: piped output has no bold."""
 
@@ -46,21 +43,6 @@ class Gain:
     def corrected_p(self) -> float:
         """Holm's p over the family, for these models."""
         return self.finding.corrected_p
-
-    @property
-    def other_seeds_p(self) -> float | None:
-        """p for other seeds and examples, the larger of the two that the rule asks for: Holm's over seeds and
-        examples, and the sign flips' over seeds. None with one seed, or without a spread.
-        """
-        both = self.finding.corrected_joint_p, self.comparison.seed_p_value
-        return None if both[0] is None or both[1] is None else max(both[0], both[1])
-
-    @property
-    def holds(self) -> Reach:
-        """For whom the difference is shown; only what is shown for other seeds is set bold."""
-        if self.finding.other_seeds:
-            return "other seeds"
-        return "these models" if self.finding.these_models else "nobody"
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,18 +79,23 @@ def _result(gain: Gain, name: str, margin: float | None) -> str:
     models = "this pair of models" if gain.comparison.seeds == 1 else f"these {gain.comparison.seeds} pairs"
     if gain.finding.equivalent:
         return f"no difference above the margin of {margin:g} {name}"
-    if gain.holds == "nobody" or gain.better is None:
+    if gain.finding.reach == "nobody" or gain.better is None:
         neither = "" if margin is None else f", nor that it is within the margin of {margin:g}"
         return f"no difference in {name} is shown{neither}"
     result = f"{'better' if gain.better else 'worse'} by {abs(gain.comparison.difference):.2f} {name}"
-    return f"{result}, for other seeds too" if gain.holds == "other seeds" else f"{result} for {models} alone"
+    return (
+        f"{result}, for other seeds too"
+        if gain.finding.reach == "other seeds"
+        else f"{result} for {models} alone"
+    )
 
 
 def _evidence(gain: Gain) -> str:
     """The p of these models beside that of other seeds."""
-    told = [f"p {'<=' if gain.comparison.p_at_floor else '='} {format_p(gain.corrected_p)} for these models"]
-    if gain.other_seeds_p is not None:
-        told.append(f"p = {format_p(gain.other_seeds_p)} for other seeds")
+    sign = "<=" if gain.comparison.p_at_floor else "="
+    told = [f"p {sign} {format_p(gain.corrected_p)} for these models"]
+    if gain.finding.other_seeds_p is not None:
+        told.append(f"p = {format_p(gain.finding.other_seeds_p)} for other seeds")
     if (p := gain.finding.corrected_equivalence_p) is not None:
         told.append(f"p = {format_p(p)} that it is above the margin")
     return ", ".join(told)
@@ -111,7 +116,7 @@ def scope(groups: Sequence[Group], columns: Sequence[Column], scale: str) -> str
     count = f"{fewest} to {most}" if most > fewest else str(fewest)
     pairs = "this pair" if most == 1 else f"these {count} pairs"
     examples = f"{sizes[0]} examples" if len(sizes) == 1 else "test sets"
-    hold = all(gain.holds == "other seeds" for gain in gains if gain.holds != "nobody")
+    hold = all(gain.finding.reach == "other seeds" for gain in gains if gain.finding.reach != "nobody")
     unseen = "other data" if hold and fewest >= MANY_SEEDS else "other seeds, other data"
     # A baseline with another method's budget is a control of compute, not what is compared at equal compute.
     rows = [

@@ -51,7 +51,7 @@ def test_a_table_holds_means_spreads_differences_and_costs(tmp_path: Path) -> No
     assert gained.comparison.difference == pytest.approx(expected, abs=1e-9)
     assert gained.comparison.low < expected < gained.comparison.high
     assert gained.corrected_p == gained.comparison.p_value < 0.01
-    assert gained.holds == "these models"
+    assert gained.finding.reach == "these models"
     assert gained.better
     cost = group.rows[1].cost
     assert cost is not None
@@ -62,7 +62,7 @@ def test_a_table_holds_means_spreads_differences_and_costs(tmp_path: Path) -> No
     assert table.findings == (
         "2 seeds can't show what holds for others: warmup against sft at 4.0 times its training FLOPs: "
         f"better by {expected:.2f} BLEU for these 2 pairs alone (p = {gained.corrected_p:.1g} for these "
-        f"models, p = {gained.other_seeds_p:.3f} for other seeds).",
+        f"models, p = {gained.finding.other_seeds_p:.3f} for other seeds).",
     )
     assert any("2 matched seeds" in note for note in table.notes.tests)
 
@@ -78,8 +78,8 @@ def test_holm_runs_over_every_comparison_of_a_metric(tmp_path: Path) -> None:
     assert raw == 1.0  # one discordant example: both of its two swaps are as extreme
     far = gain(table, "far", "bleu")
     assert far.corrected_p == pytest.approx(4 * far.comparison.p_value)  # 2 groups of 2
-    assert (far.holds, gain(table, "near", "bleu").holds) == ("these models", "nobody")
-    assert far.other_seeds_p is None  # one seed
+    assert (far.finding.reach, gain(table, "near", "bleu").finding.reach) == ("these models", "nobody")
+    assert far.finding.other_seeds_p is None  # one seed
     assert "4 of BLEU and 4 of chrF++" in table.notes.tests[0]
     assert table.findings[0].startswith("nano: 1 seed can't show what holds for others: far against sft")
     assert "BLEU for this pair of models alone (p <= " in table.findings[0]
@@ -284,7 +284,7 @@ def test_six_seeds_are_tested_over_seeds_too(tmp_path: Path) -> None:
         store_cell(tmp_path, "warmup", seed, 10)
     (table,) = tables(tmp_path)
     assert comparison(table, "warmup", "bleu").seed_p_value == 2 / 64
-    assert gain(table, "warmup", "bleu").holds == "other seeds"
+    assert gain(table, "warmup", "bleu").finding.reach == "other seeds"
     assert table.findings[0].endswith(
         "BLEU, for other seeds too (p = 0.002 for these models, p = 0.031 for other seeds)."
     )
@@ -298,11 +298,13 @@ def test_a_difference_that_some_seeds_make_is_not_shown_for_others(tmp_path: Pat
         store_cell(tmp_path, "warmup", seed, wrong)
     (table,) = tables(tmp_path)
     gained = gain(table, "warmup", "bleu")
-    assert gained.holds == "these models"
+    assert gained.finding.reach == "these models"
     assert gained.comparison.low < 0 < gained.comparison.high
-    assert gained.other_seeds_p == max(gained.finding.corrected_joint_p, gained.comparison.seed_p_value)
+    assert gained.finding.other_seeds_p == max(
+        gained.finding.corrected_joint_p, gained.comparison.seed_p_value
+    )
     assert f"better by {gained.comparison.difference:.2f} BLEU for these 6 pairs alone" in table.findings[0]
-    assert f"p = {gained.other_seeds_p:.3f} for other seeds" in table.findings[0]
+    assert f"p = {gained.finding.other_seeds_p:.3f} for other seeds" in table.findings[0]
     assert "other seeds, other data" in table.scope
 
 

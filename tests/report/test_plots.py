@@ -99,7 +99,7 @@ def test_a_forest_shows_the_differences_and_intervals_of_the_table(
             comparison = cell.gain.comparison
             assert points[place].get_xdata()[0] == comparison.difference
             filled = points[place].get_markerfacecolor() != "white"
-            assert filled == (cell.gain.holds == "other seeds")
+            assert filled == (cell.gain.finding.reach == "other seeds")
             (bar,) = [b for b in bars if b.get_ydata()[0] == place]
             assert list(bar.get_xdata()) == [comparison.low, comparison.high]
     assert "missing" in [text.get_text() for text in panel(drawn["forest-t-mini-bleu"], "part").texts]
@@ -116,7 +116,9 @@ def test_a_heat_map_says_its_numbers_and_what_is_missing(
         assert isinstance(cell, MeanScore)
         assert isinstance(cell.gain, Gain)
         assert texts[place, 0].get_text() == f"{cell.gain.comparison.difference:+.2f}"
-        assert texts[place, 0].get_weight() == ("bold" if cell.gain.holds == "other seeds" else "normal")
+        assert texts[place, 0].get_weight() == (
+            "bold" if cell.gain.finding.reach == "other seeds" else "normal"
+        )
     assert [texts[place, 1].get_text() for place in (1, 2)] == ["missing", "missing"]
     image = axes.get_images()[0]
     assert np.ma.getmaskarray(image.get_array())[1].tolist() == [False, True, True]

@@ -96,7 +96,7 @@ def test_what_two_seeds_show_is_marked_as_of_these_models_and_never_bold(tables:
         assert not any("°" in text or "*" in text for text in shown["near"])
     text = RENDERERS["md"](tables)
     assert re.findall(r"\*\*[+-]", text) == [] and text.count("° p") == sum(
-        gain.holds == "these models"
+        gain.finding.reach == "these models"
         for table in tables
         for group in table.groups
         for row in group.rows

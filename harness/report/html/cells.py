@@ -109,7 +109,7 @@ def cost_cells(row: Row) -> list[tuple[float | None, str]]:
 
 def tone(gain: Gain) -> Tone:
     """How a gain reads."""
-    if gain.holds == "nobody" or gain.better is None:
+    if gain.finding.reach == "nobody" or gain.better is None:
         return "open"
     return "better" if gain.better else "worse"
 
@@ -129,7 +129,7 @@ def _gains(table: Table, metric: str) -> list[Gain]:
 def _for_others(gain: Gain) -> str:
     if gain.comparison.seeds == 1:
         return "one seed"
-    p = gain.other_seeds_p
+    p = gain.finding.other_seeds_p
     return "no test for other seeds" if p is None else f"p={format_p(p)} for other seeds"
 
 
@@ -151,11 +151,11 @@ def _gain(gain: Gain, others: Sequence[Gain]) -> GainCell:
         return round(MARGIN + (value - least) * scale, 1)
 
     return GainCell(
-        difference=signed(c.difference) + MARKS[gain.holds],
+        difference=signed(c.difference) + MARKS[gain.finding.reach],
         interval=interval(c.low, c.high).replace("-", "−"),
         p=f"{told_p(gain)} for these models",
         other_seeds=_for_others(gain),
         tone=tone(gain),
-        holds=gain.holds == "other seeds",
+        holds=gain.finding.reach == "other seeds",
         strip=Strip(place(0.0), place(low), place(high), place(c.difference)),
     )

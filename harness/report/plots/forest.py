@@ -76,7 +76,7 @@ def _draw(axes: "Axes", entries: list[Entry]) -> None:
             reason = "missing" if isinstance(cell, Missing) else "not compared"
             axes.annotate(reason, (0, y), xytext=(4, 0), textcoords="offset points", va="center", color="0.4")
             continue
-        colour = NEUTRAL if gain.holds == "nobody" else BETTER if gain.better else WORSE
+        colour = NEUTRAL if gain.finding.reach == "nobody" else BETTER if gain.better else WORSE
         c = gain.comparison
         ends = [c.difference if end is None else end for end in (c.low, c.high)]
         axes.plot(ends, [y, y], color=colour, linewidth=1.6, solid_capstyle="butt")
@@ -86,7 +86,7 @@ def _draw(axes: "Axes", entries: list[Entry]) -> None:
             marker="D" if label == "average" else "o",
             markersize=5.5,
             color=colour,
-            markerfacecolor=colour if gain.holds == "other seeds" else "white",
+            markerfacecolor=colour if gain.finding.reach == "other seeds" else "white",
             linestyle="none",
         )
     axes.set_yticks(range(len(entries)), [label for label, _ in reversed(entries)])

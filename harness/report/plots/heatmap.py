@@ -45,7 +45,7 @@ def heatmap_figure(table: Table) -> "Figure | None":
                 text = f"{gain.comparison.difference:+.2f}"
                 colour = "white" if abs(values[i, j]) > DARK * largest else "black"
                 look: dict[str, Any] = {
-                    "weight": "bold" if gain.holds == "other seeds" else "normal",
+                    "weight": "bold" if gain.finding.reach == "other seeds" else "normal",
                     "color": colour,
                 }
             else:
