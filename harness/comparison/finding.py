@@ -38,8 +38,8 @@ class Finding:
         corrected_joint_p: Holm's p over seeds and examples; None where there is no such test.
         these_models: Whether the difference holds for these trained models.
         other_seeds: Whether it is shown for other seeds and examples too.
-        other_seeds_p: The larger of the two p that it rests on: the one above, and the sign flips' over seeds;
-            None where one is missing.
+        other_seeds_p: The larger of the two p that it rests on: the joint one, and the sign flips' over
+            seeds; None where one is missing.
         corrected_equivalence_p: Holm's p of the larger of both one-sided tests; None without a margin or an
             interval.
         equivalent: Whether a difference above the margin is excluded either way; None without a margin.
