@@ -9,10 +9,12 @@ from warmup_bench.contracts.language import language_code
 from warmup_bench.contracts.metric import Metric
 from warmup_bench.contracts.settings import Score
 from warmup_bench.data.inputs import STDIN, Named, read_named, text_lists_of, texts_of
-from warmup_bench.data.texts import damaged_text, outside, tokenised, without_text
+from warmup_bench.data.texts import damaged_text, decomposed, hidden, outside, tokenised, without_text
 
 TOKENISED = 0.1
 """Share of outputs with marks of a tokeniser, more than in the references, that is told (our choice)."""
+UNLIKE = 1.5
+"""Times the references' length, or their part of it, that is told (our choice)."""
 
 
 @dataclass(frozen=True)
@@ -154,6 +156,18 @@ def _strange(
             f"{marked:,} of {count:,} outputs show marks of a tokeniser (' .', '@@', '▁', '&apos;'), unlike "
             "the references: metrics tokenise by themselves, so give them plain text"
         )
+    unseen = hidden(placed)
+    if unseen and not hidden(("", text) for texts in golds for text in texts):
+        notes.append(f"{len(unseen):,} of {count:,} outputs hold characters of no width ({_some(unseen)})")
+    parts, whole = decomposed(texts), decomposed(texts[0] for texts in golds)
+    if abs(parts - whole) > TOKENISED * count:
+        where = "the outputs" if parts > whole else "the references"
+        notes.append(
+            f"{where} hold letters in parts (NFD), the other side whole ones (NFC): they never match"
+        )
+    length = sum(map(len, texts)) / max(1, sum(len(texts[0]) for texts in golds))
+    if not labels and not 1 / UNLIKE < length < UNLIKE:
+        notes.append(f"its outputs have {length:.2f} times the characters of the references")
     if not labels and all(text in texts for text, texts in zip(texts, golds, strict=True)):
         notes.append("its outputs are the references themselves")
     return notes

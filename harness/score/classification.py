@@ -128,6 +128,17 @@ class MacroF1(_LabelMetric):
     title: ClassVar[str] = "macro-F1"
     rule: ClassVar[str] = "average:macro|zero_division:0|"
 
+    def notes(self, hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> list[str]:
+        """Of labels that no reference has, too: their F1 is 0, however right the answers are."""
+        seen = {texts[0] for texts in references}
+        absent = [label for label in self.context.labels if label not in seen]
+        found = _LabelMetric.notes(self, hypotheses, references)
+        if absent:
+            most = 100 * (1 - len(absent) / len(self.context.labels))
+            few = f"{len(absent)} of {len(self.context.labels)} labels stand in no reference"
+            found.append(f"{few} ({', '.join(absent)}), so that right answers alone would have {most:.0f}")
+        return found
+
     def segment_statistics(
         self, hypotheses: Sequence[str], references: Sequence[Sequence[str]], sources: Sequence[str]
     ) -> FloatArray:

@@ -243,6 +243,14 @@ def test_what_a_task_checks_is_told_of_texts(call, files):
     ]
     notes = json.loads(call("compare", "base", "ref", "--ref", "ref", "--format", "json")[1])["notes"]
     assert "ref: its outputs are the references themselves" in notes
+    write("apart", ["o\u0308\u200b" + text for text in MINE])
+    write("long", [f"{text} {text}" for text in MINE])
+    notes = json.loads(call("compare", "apart", "long", "--ref", "ref", "--format", "json")[1])["notes"]
+    assert "apart: 20 of 20 outputs hold characters of no width (line 1, line 2, line 3 and 17 more)" in notes
+    assert any(note.startswith("apart: the outputs hold letters in parts (NFD)") for note in notes)
+    assert any(
+        note.startswith("long: its outputs have ") and "times the characters" in note for note in notes
+    )
 
 
 @pytest.mark.parametrize(

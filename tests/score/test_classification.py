@@ -183,3 +183,13 @@ def test_signatures_name_what_changes_the_number():
     assert Accuracy(CONTEXT).signature() == Unparsed(CONTEXT).signature() == "labels:4|parse:strict-v2"
     assert RankedAccuracy(CONTEXT).signature() == "labels:4|rank:log-probability"
     assert MacroF1(CONTEXT).signature() == "average:macro|zero_division:0|labels:4|parse:strict-v2"
+
+
+def test_macro_f1_says_which_labels_no_reference_has() -> None:
+    metric = MacroF1(MetricContext("en", ("A", "B", "C", "D")))
+    golds = [("A",), ("B",), ("A",)]
+    (note,) = metric.notes(["A", "B", "A"], golds)
+    assert note == "2 of 4 labels stand in no reference (C, D), so that right answers alone would have 50"
+    statistics = metric.segment_statistics(["A", "B", "A"], golds, ())
+    assert metric.aggregate(statistics.sum(axis=0)) == 50.0
+    assert metric.notes(list("ABCD"), [(label,) for label in "ABCD"]) == []
