@@ -19,6 +19,9 @@ from warmup_bench.report.wording import heading
 
 MARKS = {**{mark: f"\\{mark}" for mark in "\\`*_|[]"}, "<": "&lt;", ">": "&gt;", "&": "&amp;"}
 
+INTERVAL = re.compile(r"\[[-+0-9., %∞]+\]")
+"""Brackets around numbers, which link to nothing."""
+
 
 def markdown(tables: Sequence[Table], failed: Sequence[Failed] = ()) -> str:
     """Each table with its costs, findings and footnotes; then the cells that failed."""
@@ -106,7 +109,9 @@ def code(text: str) -> str:
 
 def pipes(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """A table of texts, the first column to the left; nothing in them becomes markup."""
-    safe_headers, *safe_rows = ([escaped(cell) for cell in row] for row in (headers, *rows))
+    safe_headers, *safe_rows = (
+        [cell if INTERVAL.fullmatch(cell) else escaped(cell) for cell in row] for row in (headers, *rows)
+    )
     return _pipes(safe_headers, safe_rows)
 
 
