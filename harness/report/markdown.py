@@ -61,7 +61,7 @@ def _scores(table: Table) -> list[str]:
             rows.append([f"— {line.label}", *map(_shown, line.cells)])
         elif line.kind in ("interval", "seeds"):  # below the gain, in its cells
             label, *above = rows[-1]
-            below = [escaped(cell.text) for cell in line.cells]
+            below = [_safe(cell.text) for cell in line.cells]
             cells = [f"{a}<br>{b}" if b else a for a, b in zip(above, below, strict=True)]
             rows[-1] = [f"{label}, {line.label}", *cells]
         else:
@@ -107,11 +107,14 @@ def code(text: str) -> str:
     return f"{marks}{edge}{text}{edge}{marks}"
 
 
+def _safe(text: str) -> str:
+    """An interval as it stands, anything else escaped."""
+    return text if INTERVAL.fullmatch(text) else escaped(text)
+
+
 def pipes(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """A table of texts, the first column to the left; nothing in them becomes markup."""
-    safe_headers, *safe_rows = (
-        [cell if INTERVAL.fullmatch(cell) else escaped(cell) for cell in row] for row in (headers, *rows)
-    )
+    safe_headers, *safe_rows = (list(map(_safe, row)) for row in (headers, *rows))
     return _pipes(safe_headers, safe_rows)
 
 
