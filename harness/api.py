@@ -60,7 +60,8 @@ class Results:
         from warmup_bench.report.failed import damaged_cells, failed_cells
 
         len(self)
-        return [*failed_cells(self.folder), *damaged_cells(self.folder, self.damaged)]
+        failed = [one for one in failed_cells(self.folder) if one.name not in self.damaged]
+        return [*failed, *damaged_cells(self.folder, self.damaged)]
 
     def tables(
         self, *, baseline: str | None = None, table: str = "auto", metrics: Sequence[str] = ()
@@ -196,8 +197,7 @@ def run(
     """
     from rich.console import Console
 
-    from warmup_bench.execution.runner import execute, prepare, score_learned_metrics
-    from warmup_bench.execution.upkeep import tidy
+    from warmup_bench.execution.runner import execute, prepare, score_learned_metrics, settle
     from warmup_bench.plan.jobs import outstanding
     from warmup_bench.plan.preflight import require
     from warmup_bench.report.progress import ProgressDisplay
@@ -214,7 +214,7 @@ def run(
         with ProgressDisplay(console, len(work.steps), work.notes) as display:
             failures = execute(plan, work, display)
     else:
-        tidy(plan)
+        settle(plan, work)
     finished = [cell.id for cell in plan.cells if cell.id not in failures]
     if not finished:
         name, failure = next(iter(failures.items()))

@@ -48,8 +48,7 @@ def run_command(
         shard = parse_shard(cells)
     console = Console(highlight=False)
     with console.status("Reading data and planning …"), staying():
-        from warmup_bench.execution.runner import prepare
-        from warmup_bench.execution.upkeep import tidy
+        from warmup_bench.execution.runner import prepare, settle
         from warmup_bench.plan.jobs import outstanding
         from warmup_bench.plan.preflight import require
 
@@ -71,7 +70,7 @@ def run_command(
         if (stopped := carry_out(console, plan, work, failures)) is not None:
             return stopped
     else:
-        tidy(plan)
+        settle(plan, work)
         which = f"{len(work.done)} of {len(plan.cells)}" if work.damaged else f"All {len(work.done)}"
         console.print(f"{which} cells are stored already; nothing is trained.", highlight=True)
     finished = [cell.id for cell in plan.cells if cell.id not in failures]

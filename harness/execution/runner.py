@@ -13,7 +13,7 @@ from warmup_bench.plan.plan import Plan, make_plan
 from warmup_bench.spec.cell import content_hash
 from warmup_bench.spec.spec import RunSpec
 from warmup_bench.store.examples import write_examples
-from warmup_bench.store.failures import Failure
+from warmup_bench.store.failures import Failure, write_failure
 from warmup_bench.store.folders import check, clear_unfinished, is_done, require_writable, write_file, writing
 from warmup_bench.store.locks import hold, sweep
 from warmup_bench.store.models import has_model
@@ -77,8 +77,17 @@ def execute(plan: Plan, work: Work, listener: Listener) -> dict[str, Failure]:
                     write_examples(temporary, splits)
             save_spec(plan)
         failures = run_steps(work.steps, listener)
-    tidy(plan)
+    settle(plan, work)
     return {**work.damaged, **failures}
+
+
+def settle(plan: Plan, work: Work) -> None:
+    """What is to be done at the end, and where nothing was outstanding: note what is damaged beside its cell,
+    and let go of what is not needed any more."""
+    for cell in plan.cells:
+        if cell.id in work.damaged:
+            write_failure(plan.out / "cells" / cell.id, work.damaged[cell.id], cell)
+    tidy(plan)
 
 
 def _sweep(plan: Plan) -> None:

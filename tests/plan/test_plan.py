@@ -113,7 +113,7 @@ def test_a_loader_sees_the_data_folder_of_the_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WARMUP_BENCH_DATA", str(tmp_path))
-    with pytest.raises(RuntimeError, match=str(tmp_path)):
+    with pytest.raises(UserError, match=f"could not load its examples: RuntimeError: {tmp_path}"):
         plan_of_edited_task(tmp_path, "rng = random.Random(5)", "raise RuntimeError(request.data_dir)")
 
 

@@ -139,9 +139,13 @@ def test_results_of_two_versions_of_the_code_are_kept_apart(tmp_path: Path) -> N
 def test_an_unfinished_cell_is_left_out_and_a_damaged_one_stops_the_report(tmp_path: Path) -> None:
     store_cell(tmp_path, "sft", 0, 20)
     half = store_cell(tmp_path, "warmup", 0, 10)
-    (half / "decode" / "DONE.json").rename(half / "decode" / "elsewhere.json")
+    (half / "decode").rename(half / ".decode.tmp")
     assert [r.cell.method for r in read_results(tmp_path)] == ["sft"]
-    (half / "decode" / "elsewhere.json").rename(half / "decode" / "DONE.json")
+    (half / ".decode.tmp").rename(half / "decode")
+    (half / "decode" / "DONE.json").rename(tmp_path / "elsewhere.json")
+    with pytest.raises(CorruptError, match=r"has lost its DONE\.json"):
+        read_results(tmp_path)
+    (tmp_path / "elsewhere.json").rename(half / "decode" / "DONE.json")
     (half / "decode" / "cell.json").write_text("{}", encoding="utf-8")
     with pytest.raises(CorruptError, match=r"cell\.json"):
         read_result(half)
