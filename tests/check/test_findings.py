@@ -387,7 +387,9 @@ def test_one_name_for_the_card_and_the_entry_point(tmp_path: Path, monkeypatch: 
     task_file(tmp_path, name="letters_of_mine")
     monkeypatch.syspath_prepend(tmp_path)
     point = EntryPoint("letters", "letters_of_mine:TASK", "warmup_bench.tasks")
-    monkeypatch.setattr(registry, "declared", lambda group: [(point, ("another", "1.0"))])
+    monkeypatch.setattr(
+        "warmup_bench.contracts.registry.declared", lambda group: [(point, ("another", "1.0"))]
+    )
     message = "registered as 'letters', but its card says 'letters_of_mine'"
     expect([next(check_task("letters"))], "card", "failed", message)
 

@@ -10,6 +10,7 @@ from warmup_bench.baselines import warmup
 from warmup_bench.contracts import registry
 from warmup_bench.contracts.errors import UserError
 from warmup_bench.contracts.registry import Registry
+from warmup_bench.data.registry import KINDS, tasks
 
 
 class FakeDist:
@@ -88,16 +89,16 @@ def test_a_bad_plugin_file_is_named(tmp_path: Path, text: str | None, message: s
     assert "plugin.py" in str(error.value)
 
 
-@pytest.mark.parametrize("kind", list(registry.KINDS))
+@pytest.mark.parametrize("kind", list(KINDS))
 def test_every_built_in_plugin_loads(kind: str) -> None:
-    found = dict(registry.KINDS[kind]().entries())
+    found = dict(KINDS[kind]().entries())
     assert found
     assert [str(e) for e in found.values() if isinstance(e, UserError)] == []
 
 
-@pytest.mark.parametrize("kind", list(registry.KINDS))
+@pytest.mark.parametrize("kind", list(KINDS))
 def test_a_file_whose_object_is_something_else_is_refused(tmp_path: Path, kind: str) -> None:
-    things = registry.KINDS[kind]()
+    things = KINDS[kind]()
     path = tmp_path / "odd.py"
     path.write_text(f"{things.variable} = 3", encoding="utf-8")
     with pytest.raises(UserError, match=f"{things.kind} 'odd' is not a ") as error:
@@ -109,7 +110,7 @@ def test_a_plugin_that_ends_the_process_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "ends.py"
     path.write_text("import sys\nsys.exit('a script')", encoding="utf-8")
     with pytest.raises(UserError, match="SystemExit: a script"):
-        registry.tasks().load(str(path))
+        tasks().load(str(path))
 
 
 OLD = ["from harness.task import Task", "import tasks.hub", "from baselines import sft"]
@@ -126,5 +127,5 @@ def test_a_plugin_for_the_first_version_is_told_the_new_names(
     path = tmp_path / "old.py"
     path.write_text(old, encoding="utf-8")
     with pytest.raises(UserError, match="from warmup_bench import Task, Example") as error:
-        registry.tasks().load(str(path))
+        tasks().load(str(path))
     assert "\n" not in str(error.value)
