@@ -31,6 +31,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from warmup_bench.contracts.errors import UserError
@@ -455,7 +456,7 @@ def _origin(folder: Path, depth: int, made_from: Mapping[str, str] | None) -> di
     return {**place, **({"made_from": dict(made_from)} if made_from else {})}
 
 
-def _write_manifest(folder: Path, origin: dict[str, Any]) -> None:
+def _write_manifest(folder: Path, origin: Mapping[str, Any] = MappingProxyType({})) -> None:
     files = {}
     for path in sorted(folder.rglob("*")):
         sync(path)

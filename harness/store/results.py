@@ -157,7 +157,8 @@ class Result(ABC):
         reference = next(score["metric"] for score in self.scores if score["key"] == key)
         entry = metrics().load_stored(reference)
         metric: Metric = entry.value(self.context)
-        if key != (metric.key if is_learned(metric) else entry.name):
+        # That of a learned one names its model, which only the spec that it was scored with knows.
+        if not is_learned(metric) and key != entry.name:
             raise misshapen(self.place / "scores" / key / "score.json", f"it is the score of {reference}")
         return metric
 
