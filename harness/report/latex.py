@@ -34,6 +34,7 @@ SPECIAL = {
     "×": r"$\times$",
     "·": r"$\cdot$",
     "–": "--",
+    "≤": r"$\le$",
 }
 _NORMAL = {raised: chr(digit) for digit, raised in SUPERSCRIPT.items()}
 _POWER = re.compile(r"10([⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+)")
@@ -155,7 +156,7 @@ def _cell(line: TextLine, cell: TextCell) -> str:
 
 def _exponent(text: str) -> str:
     """``2e-06`` as a power of ten."""
-    text = text.replace("<=", r"\le ")
+    text = text.replace("≤", r"\le ")
     return re.sub(r"(\d)e([+-]\d+)", lambda match: rf"{match[1]}\cdot10^{{{int(match[2])}}}", text)
 
 

@@ -122,7 +122,7 @@ def _gain(cell: MeanScore | Missing) -> TextCell:
 def told_p(gain: Gain) -> str:
     """Holm's p for these models."""
     told = at_most(gain.corrected_p, gain.comparison.p_at_floor)
-    return f"p{told}" if told.startswith("<") else f"p={told}"
+    return f"p{told}" if told.startswith("≤") else f"p={told}"
 
 
 def _other_seeds(cell: MeanScore | Missing) -> TextCell:

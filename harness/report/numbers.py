@@ -10,8 +10,8 @@ def format_p(p: float) -> str:
 
 
 def at_most(p: float, floor: bool) -> str:
-    """p in words; behind "<=" where no swap reached the difference, so that it could only be less."""
-    return f"{'<=' if floor else ''}{format_p(p)}"
+    """p in words; behind "≤" where no swap reached the difference, so that it could only be less."""
+    return f"{'≤' if floor else ''}{format_p(p)}"
 
 
 def interval(low: float | None, high: float | None, digits: int = 2, sign: str = "+") -> str:

@@ -92,7 +92,7 @@ def _result(gain: Gain, name: str, margin: float | None) -> str:
 
 def _evidence(gain: Gain) -> str:
     """The p of these models beside that of other seeds."""
-    sign = "<=" if gain.comparison.p_at_floor else "="
+    sign = "≤" if gain.comparison.p_at_floor else "="
     told = [f"p {sign} {format_p(gain.corrected_p)} for these models"]
     if gain.finding.other_seeds_p is not None:
         told.append(f"p = {format_p(gain.finding.other_seeds_p)} for other seeds")

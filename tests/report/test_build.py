@@ -82,7 +82,7 @@ def test_holm_runs_over_every_comparison_of_a_metric(tmp_path: Path) -> None:
     assert far.finding.other_seeds_p is None  # one seed
     assert "4 of BLEU and 4 of chrF++" in table.notes.tests[0]
     assert table.findings[0].startswith("nano: 1 seed can't show what holds for others: far against sft")
-    assert "BLEU for this pair of models alone (p <= " in table.findings[0]
+    assert "BLEU for this pair of models alone (p ≤ " in table.findings[0]
     assert "no difference in BLEU is shown (p = 1.000 for these models)." in table.findings[1]
 
 
