@@ -47,7 +47,7 @@ def test_options_narrow_and_turn_the_table(runs: Path) -> None:
     tables = results.tables(baseline="warmup", table="metrics", metrics=["bleu,chrF++"])
     assert len(results) == 4
     assert [table.title for table in tables] == ["t de-en, nano", "t en-de, nano"]
-    assert tables[0].findings[0].startswith("sft against warmup at 1.0 times its training FLOPs: worse by")
+    assert "sft against warmup at 1.0 times its training FLOPs: worse by" in tables[0].findings[0]
 
 
 def test_plots_are_written_beside_the_table(runs: Path, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from warmup_bench.report.html.cells import STRIP_WIDTH, score_cell, signed
 from warmup_bench.report.html.data import browser_data, script_json
 from warmup_bench.report.html.page import example_sets, findings, tally
 from warmup_bench.report.html.svg import strict_svg
-from warmup_bench.report.table import Gain, MeanScore
+from warmup_bench.report.table import MARKS, Gain, MeanScore
 from warmup_bench.store.results import read_results
 
 STATS = Stats(randomizations=500)
@@ -117,7 +117,7 @@ def test_the_page_shows_the_numbers_of_the_tables(out: Path, page: str) -> None:
             assert f"{cell.mean:.2f}" in page
             if isinstance(cell.gain, Gain):
                 c = cell.gain.comparison
-                assert f"{signed(c.difference)}</span>" in page
+                assert f"{signed(c.difference)}{MARKS[cell.gain.finding.reach]}</span>" in page
                 if c.low is not None and c.high is not None:
                     assert f"[{signed(c.low)}, {signed(c.high)}]" in page
                 else:
@@ -135,9 +135,12 @@ def test_the_same_results_give_the_same_bytes(out: Path, page: str) -> None:
 
 def test_findings_have_the_tone_of_what_they_say(out: Path) -> None:
     tables = build_tables(read_results(out), STATS)
-    tones = {finding.text.split(" against")[0]: finding.tone for finding in findings(tables[0])}
+    tones = {
+        finding.text.split(" against")[0].split(": ")[-1]: finding.tone for finding in findings(tables[0])
+    }
     assert tones == {"good": "better", "bad<b>": "worse", "same": "open"}
-    counts = "1 better, 1 worse, 1 not to be told from no difference"
+    alone = "for these models alone"
+    counts = f"1 better {alone}, 1 worse {alone}, 1 without a difference that is shown"
     assert tally(tables) == f"3 comparisons with sft: {counts}."
 
 

@@ -10,6 +10,7 @@ from importlib.resources import files
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
+from warmup_bench.comparison import Reach
 from warmup_bench.report.examples import ExampleSet, example_set
 from warmup_bench.report.failed import Failed, heading
 from warmup_bench.report.html import cells
@@ -129,15 +130,26 @@ def findings(table: Table) -> list[Headline]:
 
 
 def tally(tables: Sequence[Table]) -> str:
-    """How many findings there are of each tone, in one sentence."""
-    tones = Counter(finding.tone for table in tables for finding in findings(table) if finding.tone)
-    total = sum(tones.values())
-    if total == 0:
+    """How many findings there are of each kind, in one sentence: first what holds for other seeds too."""
+    rows = [(table, row) for table in tables for group in table.groups for row in group.compared]
+    gains = [gain for table, row in rows if (gain := gain_of(row.cells[table.main_column.key]))]
+    if not gains:
         return "Nothing is compared here."
     baselines = ", ".join(dict.fromkeys(table.baseline for table in tables))
-    words = {"better": "better", "worse": "worse", "open": "not to be told from no difference"}
-    parts = [f"{tones[tone]} {words[tone]}" for tone in SIGNS if tones[tone]]
-    return f"{_counted(total, 'comparison')} with {baselines}: {', '.join(parts)}."
+    kinds = Counter((gain.finding.reach, cells.tone(gain)) for gain in gains)
+    reaches: tuple[tuple[Reach, str], ...] = (
+        ("other seeds", "for other seeds too"),
+        ("these models", "for these models alone"),
+    )
+    parts = [
+        f"{count} {tone} {words}"
+        for reach, words in reaches
+        for tone in SIGNS
+        if tone != "open" and (count := kinds[reach, tone])
+    ]
+    shown = sum(count for (_, tone), count in kinds.items() if tone != "open")
+    parts += [f"{len(gains) - shown} without a difference that is shown"] if shown < len(gains) else []
+    return f"{_counted(len(gains), 'comparison')} with {baselines}: {', '.join(parts)}."
 
 
 def plots(figures: Mapping[str, "Figure"], tables: Sequence[Table]) -> list[tuple[str, list[str]]]:
