@@ -64,7 +64,6 @@ def test_a_score_that_names_another_metric_is_damage(tmp_path: Path) -> None:
     "spec",
     [
         {"stats": {"randomizations": 10**12}},
-        {"stats": {"resamples": 10**11}},
         {"budget": {"steps": int("9" * 400)}},
         {"warm_start": {"steps": 10**30}},
         {"train": {"batch_size": 10**30}},
