@@ -19,7 +19,7 @@ def test_a_question() -> None:
     example = question("q", ("It  rains.", ""), ["yes", " no\n"], 1, group="weather")
     assert example.source == "It rains.\nA) yes\nB) no"
     assert (example.id, example.target, example.options, example.group) == ("q", "B", ("A", "B"), "weather")
-    for texts, answer in ((["a"], 0), (["a", "b"], 2), (["a", "b"], -1), (list("abcdef"), 0)):
+    for texts, answer in ((["a"], 0), (["a", "b"], 2), (["a", "b"], -1), (list("abcdefghijk"), 0)):
         with pytest.raises(UserError, match=f"example q has {len(texts)} options"):
             question("q", ("x",), texts, answer)
 
