@@ -1,5 +1,6 @@
 """The sentences of a report: what was found, what that does not show, and the footnotes."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
@@ -23,6 +24,10 @@ from warmup_bench.report.table import (
 if TYPE_CHECKING:
     from warmup_bench.report.sheets import Block
 
+TOP = 0.005
+"""Points below 100 that a table shows as 100.00."""
+_LABELS = re.compile(r"(?:^|\|)labels:(\d+)\|")
+"""In the signatures of metrics of labels: how many there are."""
 EQUAL_COMPUTE = 0.05
 """Share by which training FLOPs may differ and still be called equal."""
 MANY_SEEDS = least_seeds()
@@ -149,6 +154,7 @@ def notes(
             *_warmups(blocks),
             *_cut(groups),
             *_skipped(groups),
+            *_limits(groups, columns),
             *said,
         ),
         tests=_tests(groups, columns, stats),
@@ -212,6 +218,26 @@ def _skipped(groups: Sequence[Group]) -> Iterable[str]:
             "Steps skipped because the loss or its gradient was not finite, the most of any cell: "
             f"{', '.join(lost)}."
         )
+
+
+def _limits(groups: Sequence[Group], columns: Sequence[Column]) -> Iterable[str]:
+    """Columns in which nothing can show: every row at the top, or where guessing would be."""
+    for column in columns:
+        cells = [row.cells[column.key] for group in groups for row in group.rows]
+        means = [cell.mean for cell in cells if isinstance(cell, MeanScore)]
+        name = f"{column.metric_name} of {column.name}" if column.subset else f"Average {column.metric_name}"
+        if not means or not column.higher_is_better:
+            continue
+        if min(means) >= 100 - TOP:
+            yield f"{name}: every row is at {100:.2f}, the best there is, so that no gain could show."
+        elif (labels := _LABELS.search(column.signature)) and column.examples:
+            chance = 1 / int(labels[1])
+            error = (chance * (1 - chance) / column.examples) ** 0.5
+            if max(means) <= 100 * (chance + 2 * error):
+                yield (
+                    f"{name}: no row is above what guessing among {labels[1]} labels gives on "
+                    f"{column.examples} examples ({100 * chance:.0f} and two standard errors)."
+                )
 
 
 def _tests(groups: Sequence[Group], columns: Sequence[Column], stats: Stats) -> tuple[str, ...]:

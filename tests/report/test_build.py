@@ -10,7 +10,8 @@ from warmup_bench.contracts.errors import UserError
 from warmup_bench.report.build import build_tables
 from warmup_bench.report.layouts import LAYOUTS, layout, metric_keys
 from warmup_bench.report.render import rendered
-from warmup_bench.report.table import Gain, MeanScore, Missing, Table
+from warmup_bench.report.table import Column, Gain, Group, MeanScore, Missing, Row, Table
+from warmup_bench.report.wording import _limits
 from warmup_bench.store.results import read_results
 
 
@@ -306,6 +307,35 @@ def test_a_difference_that_some_seeds_make_is_not_shown_for_others(tmp_path: Pat
     assert f"better by {gained.comparison.difference:.2f} BLEU for these 6 pairs alone" in table.findings[0]
     assert f"p = {gained.finding.other_seeds_p:.3f} for other seeds" in table.findings[0]
     assert "other seeds, other data" in table.scope
+
+
+def test_a_column_in_which_nothing_can_show_is_told(tmp_path: Path) -> None:
+    for method in ("sft", "warmup"):
+        store_cell(tmp_path / "top", method, 0, 0)
+        store_cell(tmp_path / "some", method, 0, 5)
+    (table,) = tables(tmp_path / "top")
+    assert [note for note in table.notes.reading if "the best there is" in note] == [
+        f"{name} of {name}: every row is at 100.00, the best there is, so that no gain could show."
+        for name in ("BLEU", "chrF++")
+    ]
+    assert not any("best there is" in note for note in tables(tmp_path / "some")[0].notes.reading)
+
+
+def test_chance_is_told_of_metrics_of_labels() -> None:
+    # 25% and two standard errors of 100 guesses among four: 25 + 2 * 100 * sqrt(.25 * .75 / 100) = 33.66
+    column = Column("a", "en", "en", "accuracy", "accuracy", "accuracy", "labels:4|parse:x", True, "d", 100)
+
+    def told(*scores: float) -> list[str]:
+        rows = tuple(
+            Row(str(i), not i, {"a": MeanScore((0,), (score,), None)}, None) for i, score in enumerate(scores)
+        )
+        return list(_limits([Group("g", "b", rows)], [column]))
+
+    assert told(24.0, 33.6) == [
+        "accuracy of en: no row is above what guessing among 4 labels gives on 100 examples (25 and two "
+        "standard errors)."
+    ]
+    assert told(24.0, 33.7) == []
 
 
 def test_a_margin_is_judged_beside_the_difference(tmp_path: Path) -> None:
