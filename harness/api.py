@@ -263,6 +263,7 @@ def compare(
     from warmup_bench.comparison.reading import read_systems
     from warmup_bench.comparison.systems import TEXT_METRICS, make_metrics
     from warmup_bench.contracts.language import language_code
+    from warmup_bench.contracts.metric import references_of_each
     from warmup_bench.contracts.settings import Stats
     from warmup_bench.report.comparison import flat
 
@@ -273,10 +274,8 @@ def compare(
         raise UserError("outputs need names", hint="Give a mapping or a frame: name -> outputs.")
     else:
         golds = [[gold] if isinstance(gold, str) else list(gold) for gold in references]
-        counts = {len(gold) for gold in golds}
-        count = counts.pop() if len(counts) == 1 else -1
         code = language_code(language, "language")
-        loaded = make_metrics(keys or TEXT_METRICS, code, labels, count)
+        loaded = make_metrics(keys or TEXT_METRICS, code, labels, references_of_each(golds))
         read = [
             _of_lists(str(name), texts, golds, loaded, sources, groups) for name, texts in systems.items()
         ]

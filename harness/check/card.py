@@ -55,9 +55,10 @@ def _languages(card: TaskCard) -> CheckResult:
 
 def _revision(version: int, scale: Scale, data: str) -> CheckResult:
     """A scale with data from elsewhere has to say which state of them."""
-    if "fingerprint" not in data and scale == "mini":
+    pinned = "fingerprint" in data or REVISION.search(data)
+    if not pinned and scale == "mini":
         data = "made data are pinned by their fingerprint"
-    elif "fingerprint" not in data and not REVISION.search(data):
+    elif not pinned:
         advice = "Name the commit (or a checksum) of the data, and load that one."
         return CheckResult("revision", "warning", f"the data at scale {scale} are not pinned: {data}", advice)
     return CheckResult("revision", "ok", f"version {version}; {data}")

@@ -8,7 +8,7 @@ from warmup_bench.check.subject import Subject
 from warmup_bench.contracts.boundary import score_of, statistics_of
 from warmup_bench.contracts.errors import UserError
 from warmup_bench.contracts.learned_metric import is_learned
-from warmup_bench.contracts.metric import Metric, MetricContext
+from warmup_bench.contracts.metric import Metric, MetricContext, references_of_each
 from warmup_bench.contracts.registry import metrics
 from warmup_bench.contracts.task import Example
 
@@ -20,9 +20,9 @@ def check_scores(subject: Subject) -> Iterator[CheckResult]:
     another example's. A metric that asks a model (``learned``) scores in a stage of its own, not here.
     """
     test = sample(subject.splits.test)
-    counts = {len(example.golds) for example in test}
     language = subject.card.subsets[subject.request.subset].target_language
-    context = MetricContext(language, subject.card.labels, counts.pop() if len(counts) == 1 else -1)
+    count = references_of_each(example.golds for example in test)
+    context = MetricContext(language, subject.card.labels, count)
     for key in subject.card.metrics:
         name = f"metric {key}"
         try:

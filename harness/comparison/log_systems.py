@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from warmup_bench.comparison.systems import System
+from warmup_bench.comparison.systems import System, named_by
 from warmup_bench.contracts.errors import UserError
 from warmup_bench.contracts.metric import FloatArray, Metric
 from warmup_bench.data.logs import read_logs
@@ -71,7 +71,7 @@ def read_log_systems(
                 shown = f"{name}: {system}" if name else system
                 by_system[shown] = _by_task(shown, [[log for log in logged[0] if log.system == system]])
         else:
-            shown = name or (parts[0] if len(parts) == 1 else f"{parts[0]} and {len(parts) - 1} more")
+            shown = name or named_by(parts)
             by_system[shown] = _by_task(shown, logged)
     tasks, notes = _common_tasks(by_system, where)
     return {

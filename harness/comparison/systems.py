@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from warmup_bench.contracts.boundary import statistics_of
 from warmup_bench.contracts.errors import UserError
 from warmup_bench.contracts.metric import FloatArray, Metric, MetricContext
 from warmup_bench.contracts.registry import metrics as known_metrics
@@ -158,11 +159,16 @@ def make_system(
         outputs=tuple(map(tuple, outputs)),
         metrics=metrics,
         statistics={
-            key: np.stack([metric.segment_statistics(run, golds, sources or ()) for run in outputs])
+            key: np.stack([statistics_of(metric, run, golds, sources or ()) for run in outputs])
             for key, metric in metrics.items()
         },
         notes=tuple(dict.fromkeys([*notes, *told])),
     )
+
+
+def named_by(parts: Sequence[str]) -> str:
+    """What tables call a system that was given no name: by the files of its runs."""
+    return parts[0] if len(parts) == 1 else f"{parts[0]} and {len(parts) - 1} more"
 
 
 @lru_cache(maxsize=1)

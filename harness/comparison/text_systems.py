@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from warmup_bench.comparison.systems import TEXT_METRICS, System, make_metrics, make_system
+from warmup_bench.comparison.systems import TEXT_METRICS, System, make_metrics, make_system, named_by
 from warmup_bench.contracts.errors import UserError
 from warmup_bench.contracts.language import language_code
-from warmup_bench.contracts.metric import Metric
+from warmup_bench.contracts.metric import Metric, references_of_each
 from warmup_bench.contracts.settings import Score
 from warmup_bench.data.inputs import STDIN, Named, read_named, text_lists_of, texts_of
 from warmup_bench.data.texts import damaged_text, decomposed, hidden, outside, tokenised, without_text
@@ -34,12 +34,6 @@ class TestSet:
     sources: tuple[str, ...] | None
     groups: tuple[str | None, ...] | None
     notes: tuple[str, ...]
-
-    @property
-    def count(self) -> int:
-        """References of every segment, -1 where the number varies."""
-        counts = {len(golds) for golds in self.references}
-        return counts.pop() if len(counts) == 1 else -1
 
 
 def read_text_systems(
@@ -76,7 +70,9 @@ def read_text_systems(
         raise UserError("standard input can be read once", origin=STDIN, hint="Name files for the others.")
     test = _read_test_set(references, source, groups, labels)
     code = language_code(language, "--language")
-    loaded = make_metrics(metrics or TEXT_METRICS, code, labels, test.count, settings)
+    loaded = make_metrics(
+        metrics or TEXT_METRICS, code, labels, references_of_each(test.references), settings
+    )
     return [_read_system(name, parts.split(","), test, labels, loaded) for name, parts in systems]
 
 
@@ -135,9 +131,14 @@ def _read_system(
         texts = texts_of(named, "")
         notes += _strange(texts, named, test.references, labels)
         outputs.append(texts)
-    shown = name or (parts[0] if len(parts) == 1 else f"{parts[0]} and {len(parts) - 1} more")
     return make_system(
-        shown, outputs, test.references, metrics, sources=test.sources, groups=test.groups, notes=notes
+        name or named_by(parts),
+        outputs,
+        test.references,
+        metrics,
+        sources=test.sources,
+        groups=test.groups,
+        notes=notes,
     )
 
 

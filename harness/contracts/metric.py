@@ -4,7 +4,7 @@ It is what lets one engine serve scores, intervals, randomisation and re-scoring
 split into statistics and score).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -32,6 +32,12 @@ class MetricContext:
     labels: tuple[str, ...] = ()
     references: int | None = None
     settings: Score = field(default_factory=Score)
+
+
+def references_of_each(references: Iterable[Sequence[str]]) -> int:
+    """How many references every example has; -1 where the number varies."""
+    counts = {len(golds) for golds in references}
+    return counts.pop() if len(counts) == 1 else -1
 
 
 class Metric(Protocol):

@@ -16,8 +16,8 @@ LARGEST_SEED = 2**31 - 1
 """The generators of numpy and torch are seeded with it and with multiples of it."""
 
 
-OBSOLETE = ("stats.resamples",)
-"""Keys of stored specs that mean nothing any more: read, and left out."""
+OBSOLETE = {"stats": ("resamples",)}
+"""Keys of sections of stored specs that mean nothing any more: read, and left out."""
 MOST_DRAWS = 10_000_000
 """Randomizations that anybody may ask for, strangers' specs among them."""
 LARGEST_COUNT = 2**53
@@ -360,14 +360,6 @@ class Stats(_Section):
     margin: float | None = Field(
         default=None, gt=0, description="smallest difference that matters, in score points"
     )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _without_resamples(cls, content: Any) -> Any:
-        """Of a bootstrap that is no longer drawn: one of :data:`OBSOLETE`."""
-        if isinstance(content, Mapping):
-            return {key: value for key, value in content.items() if key != "resamples"}
-        return content
 
 
 class Tune(_Section):

@@ -1,7 +1,7 @@
 """What a user wrote, held against a pydantic model: one line that names the key and the nearest known one."""
 
 import difflib
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -18,7 +18,6 @@ def known_keys(
     *,
     prefix: str = "",
     sections: type[BaseModel] | None = None,
-    obsolete: Collection[str] = (),
 ) -> None:
     """See that a mapping has no other keys than a model, and so on in what its keys hold.
 
@@ -28,15 +27,12 @@ def known_keys(
         origin: Where it stands.
         prefix: Keys above it, with a dot behind each.
         sections: A model whose keys stand in this one too, as plain mappings.
-        obsolete: Keys with their dots that older files may have.
 
     Raises:
         UserError: An unknown key (the nearest ones are told), or a value that must be a mapping.
     """
     fields = model.model_fields
     for key, value in content.items():
-        if f"{prefix}{key}" in obsolete:
-            continue
         if key not in fields:
             near = difflib.get_close_matches(str(key), list(fields), n=2, cutoff=0.5)
             meant = f"Did you mean {' or '.join(prefix + n for n in near)}?" if near else ""
@@ -52,7 +48,7 @@ def known_keys(
                 problem = f"'{prefix}{key}' must hold keys of its own, not {shortened(repr(value))}"
                 raise UserError(problem, origin=origin)
             if isinstance(value, Mapping):
-                known_keys(value, kind, origin, prefix=f"{prefix}{key}.", obsolete=obsolete)
+                known_keys(value, kind, origin, prefix=f"{prefix}{key}.")
 
 
 def validated(model: type[Model], content: Mapping[str, Any], origin: str) -> Model:

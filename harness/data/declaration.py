@@ -5,12 +5,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from warmup_bench.contracts.names import PATTERN
-from warmup_bench.contracts.task import Scale
+from warmup_bench.contracts.task import Scale, SplitName
 from warmup_bench.data.fields import columns_of
 from warmup_bench.data.layout import REVISION
 from warmup_bench.data.tables import Format
 
-SplitName = Literal["train", "validation", "test"]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]*/[\w.-]+$")]
 
 

@@ -10,22 +10,24 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 from urllib.parse import parse_qsl, quote
 
 from warmup_bench.contracts.errors import UserError
 from warmup_bench.contracts.registry import Entry
 from warmup_bench.contracts.task import (
+    SPLITS,
     Example,
     LoadRequest,
     ScaleCard,
+    SplitName,
     Splits,
     Subset,
     Task,
     TaskCard,
 )
 from warmup_bench.contracts.validation import known_keys, validated
-from warmup_bench.data.declaration import Declaration, SplitName
+from warmup_bench.data.declaration import Declaration
 from warmup_bench.data.files import absent_files, split_paths
 from warmup_bench.data.layout import REVISION, resolve_revision
 from warmup_bench.data.multiple_choice import LETTERS
@@ -33,7 +35,6 @@ from warmup_bench.data.plain_yaml import read_yaml
 from warmup_bench.data.rows import read_examples
 from warmup_bench.data.splitting import drawn, without_held_out
 
-SPLITS: tuple[SplitName, ...] = get_args(SplitName)
 OPTIONS = ("config", "source", "target", "references", "metrics", "language")
 """What the one line can say of a hub data set."""
 
@@ -44,7 +45,9 @@ def load_declared(reference: str) -> Entry[Task]:
     Raises:
         UserError: A file that can't be read or declares no task, or a commit that can't be looked up.
     """
-    content, origin, base = _content(pinned(reference, offline=False))
+    content, origin, base = _content(reference)
+    if commit := _open_commit(content, offline=False):
+        content["data"]["revision"] = commit
     code = hashlib.sha256(repr(content).encode()).hexdigest()[:12]
     task = make_task(content, origin, base)
     return Entry(task.card.name, task, origin, code)
@@ -65,17 +68,23 @@ def pinned(reference: str, *, offline: bool) -> str:
     Raises:
         UserError: As :func:`load_declared`.
     """
-    content, _, _ = _content(reference)
-    data = content.get("data")
-    name = data.get("hub") if isinstance(data, Mapping) else None
-    named = str(data.get("revision", "")) if isinstance(data, Mapping) else ""
-    if not isinstance(name, str) or REVISION.fullmatch(named):
+    commit = _open_commit(_content(reference)[0], offline=offline)
+    if not commit:
         return reference
-    commit = resolve_revision(name, named, offline=offline)
     if not reference.startswith("hf:"):
         return f"{reference}@{commit}"
     place, mark, options = reference.partition("?")
     return f"{place.partition('@')[0]}@{commit}{mark}{options}"
+
+
+def _open_commit(content: Mapping[str, Any], *, offline: bool) -> str:
+    """The commit of a hub data set that a declaration leaves open; "" where it leaves none open."""
+    data = content.get("data")
+    name = data.get("hub") if isinstance(data, Mapping) else None
+    named = str(data.get("revision", "")) if isinstance(data, Mapping) else ""
+    if not isinstance(name, str) or REVISION.fullmatch(named):
+        return ""
+    return resolve_revision(name, named, offline=offline)
 
 
 def with_columns(reference: str, source: str | None, target: str | None) -> str:
@@ -231,11 +240,12 @@ def _told(whole: Declaration) -> str:
 def _load(parts: Mapping[str, Declaration], base: Path, request: LoadRequest) -> Splits:
     part = parts[request.subset]
     paths = split_paths(part.data, base, request)
-    found: dict[str, Sequence[Example]] = {
+    found: dict[SplitName, Sequence[Example]] = {
         split: read_examples(part, split, paths[split]) for split in SPLITS if split in paths
     }
     train = list(found.get("train", ()))
-    for split in ("test", "validation"):
+    drawn_first: tuple[SplitName, ...] = ("test", "validation")
+    for split in drawn_first:
         amount = getattr(part.split, split)
         if split not in found and amount is not None:
             train, found[split] = drawn(train, amount, part.split.seed)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from warmup_bench.contracts.errors import UserError
-from warmup_bench.contracts.task import LoadRequest
+from warmup_bench.contracts.task import SPLITS, LoadRequest, SplitName
 from warmup_bench.data.declaration import Data
 from warmup_bench.data.hub import File, Repository, gather, missing
 from warmup_bench.data.layout import folder_layout, hub_layout, is_known
@@ -13,11 +13,11 @@ from warmup_bench.data.layout import folder_layout, hub_layout, is_known
 T = TypeVar("T")
 Paths = list[Path] | dict[str, Path]
 """Tables one after the other, or a text file a column."""
-OTHER_NAMES = {"validation": ("dev", "valid", "val")}
+OTHER_NAMES: dict[SplitName, tuple[str, ...]] = {"validation": ("dev", "valid", "val")}
 """What data sets call a split besides its name here."""
 
 
-def split_paths(data: Data, base: Path, request: LoadRequest) -> dict[str, Paths]:
+def split_paths(data: Data, base: Path, request: LoadRequest) -> dict[SplitName, Paths]:
     """The files of every split that there is.
 
     Args:
@@ -44,7 +44,7 @@ def absent_files(data: Data, base: Path, request: LoadRequest) -> list[str]:
     return []
 
 
-def _found(data: Data, base: Path, request: LoadRequest) -> Mapping[str, list[Path]]:
+def _found(data: Data, base: Path, request: LoadRequest) -> Mapping[SplitName, list[Path]]:
     if not data.place:
         folder = request.data_dir or base
         return {
@@ -57,16 +57,16 @@ def _found(data: Data, base: Path, request: LoadRequest) -> Mapping[str, list[Pa
     return {split: gather(of_split, request) for split, of_split in files.items()}
 
 
-def _repository_files(data: Data, offline: bool) -> dict[str, list[File]]:
+def _repository_files(data: Data, offline: bool) -> dict[SplitName, list[File]]:
     named = _named(data) or _chosen(data, hub_layout(data.place, data.revision, data.config, offline=offline))
     folder = data.folder or data.place.rpartition("/")[2]
     repository = Repository("hub" if data.hub else "github", data.place, data.revision, folder, data.access)
     return {split: [repository.file(path) for path in paths] for split, paths in named.items()}
 
 
-def _named(data: Data) -> dict[str, list[str]]:
+def _named(data: Data) -> dict[SplitName, list[str]]:
     """The paths that are written down, in order."""
-    listed: dict[str, list[str]] = {}
+    listed: dict[SplitName, list[str]] = {}
     for split, paths in data.files.items():
         listed[split] = (
             [paths] if isinstance(paths, str) else list(paths.values() if isinstance(paths, dict) else paths)
@@ -74,8 +74,8 @@ def _named(data: Data) -> dict[str, list[str]]:
     return listed
 
 
-def _by_column(data: Data, split: str, paths: list[Path]) -> Paths:
-    columns = next((paths for name, paths in data.files.items() if name == split), None)
+def _by_column(data: Data, split: SplitName, paths: list[Path]) -> Paths:
+    columns = data.files.get(split)
     if not isinstance(columns, dict):
         return paths
     if len(columns) != len(paths):
@@ -84,11 +84,11 @@ def _by_column(data: Data, split: str, paths: list[Path]) -> Paths:
     return dict(zip(columns, paths, strict=True))
 
 
-def _chosen(data: Data, found: Mapping[str, list[T]]) -> dict[str, list[T]]:
+def _chosen(data: Data, found: Mapping[str, list[T]]) -> dict[SplitName, list[T]]:
     """The splits of a hub data set, by our names."""
-    chosen: dict[str, list[T]] = {}
-    for split in ("train", "validation", "test"):
-        asked = next((theirs for ours, theirs in data.splits.items() if ours == split), "")
+    chosen: dict[SplitName, list[T]] = {}
+    for split in SPLITS:
+        asked = data.splits.get(split)
         names = (asked,) if asked else (split, *OTHER_NAMES.get(split, ()))
         name = next((name for name in names if name in found), None)
         if name is not None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from warmup_bench.contracts.errors import UserError
 from warmup_bench.data.lines import AGAIN, text_of
-from warmup_bench.data.tables import FORMATS, PACKED, Format, column_names, read_rows, table_format
+from warmup_bench.data.tables import FORMATS, PACKED, Format, column_names, read_table, table_format
 
 STDIN = "-"
 
@@ -82,11 +82,12 @@ def read_column(path: Path, column: str, form: Format | None) -> list[Any]:
     if form is None:
         hint = f"Tables end in {', '.join(FORMATS)}, packed or not ({', '.join(PACKED)})."
         raise UserError(f"{path} is no table with columns", hint=hint)
-    known = column_names(path, format=form)
+    table = read_table(path, (), format=form)
+    known = list(table.column_names)
     top, *keys = [column] if column in known else column.split(".")
     if top not in known:
         raise UserError(f"{path} has no column '{column}'", hint=f"Its columns: {', '.join(known)}.")
-    values = [row.values[top] for row in read_rows(path, [top], format=form)]
+    values = list(table[top])
     for key in keys:
         values = [value.get(key) if isinstance(value, dict) else None for value in values]
     if keys and all(value is None for value in values):

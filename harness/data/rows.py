@@ -134,7 +134,7 @@ def _right(columns: Columns, options: Sequence[str], row: Row) -> int:
         known = _texts(columns.option_labels, row)
         if len(known) != len(options):
             raise row.damaged(f"it has {len(options)} options and {len(known)} labels of options")
-        return _place(plain(value, columns.answer, row).strip(), known, columns.answer, row)
+        return row.place(plain(value, columns.answer, row).strip(), columns.answer, known)
     kind = columns.answer_is or ("number" if isinstance(value, int) and not isinstance(value, bool) else None)
     text = plain(value, columns.answer, row).strip()
     if kind is None:
@@ -148,14 +148,7 @@ def _right(columns: Columns, options: Sequence[str], row: Row) -> int:
         "letter": letters,
         "text": list(options),
     }[kind]
-    return _place(text.upper() if kind == "letter" else text, known, columns.answer, row)
-
-
-def _place(text: str, known: Sequence[str], field: str, row: Row) -> int:
-    """Where the one that is named stands."""
-    if known.count(text) != 1:
-        raise row.damaged(f"column {field} holds {text!r} and not one of {', '.join(known)}")
-    return known.index(text)
+    return row.place(text.upper() if kind == "letter" else text, columns.answer, known)
 
 
 def _label(columns: Columns, row: Row) -> str:

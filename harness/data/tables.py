@@ -102,10 +102,17 @@ class Row:
         Raises:
             UserError: It is null, or none of them.
         """
-        label = self.text(column).strip()
-        if label not in known:
-            raise self.damaged(f"column {column} holds {label!r} and not one of {', '.join(known)}")
-        return known.index(label)
+        return self.place(self.text(column).strip(), column, known)
+
+    def place(self, text: str, column: str, known: Sequence[str]) -> int:
+        """Where a text that a column holds stands among those that are known.
+
+        Raises:
+            UserError: It is none of them, or several.
+        """
+        if known.count(text) != 1:
+            raise self.damaged(f"column {column} holds {text!r} and not one of {', '.join(known)}")
+        return known.index(text)
 
     def nested(self, column: str, columns: Sequence[str]) -> list["Row"]:
         """The objects of a list, each with the columns, as rows with this one's place.

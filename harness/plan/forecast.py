@@ -11,6 +11,7 @@ from warmup_bench.contracts.errors import UserError
 from warmup_bench.contracts.method import Method
 from warmup_bench.contracts.resolve import resolve_method
 from warmup_bench.contracts.settings import Settings
+from warmup_bench.contracts.task import SPLITS
 from warmup_bench.data.registry import tasks
 from warmup_bench.models.costs import Costs
 from warmup_bench.models.load import resolve_preset
@@ -153,7 +154,7 @@ def _matched(baseline: str, name: str, matched: str, methods: Mapping[str, Metho
 
 def _sizes(declared: tuple[int, int, int], settings: Settings) -> tuple[int, int]:
     """Training examples and decoded ones, by the card and the limits."""
-    sizes = dict(zip(("train", "validation", "test"), declared, strict=True))
+    sizes = dict(zip(SPLITS, declared, strict=True))
     train, decoded = (
         min(sizes[name], getattr(settings.limit, name) or sizes[name])
         for name in ("train", settings.decode.split)

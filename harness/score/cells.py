@@ -14,7 +14,7 @@ from typing import Any
 from warmup_bench.contracts.boundary import checked_statistics, described, score_of, statistics_of
 from warmup_bench.contracts.errors import UserError
 from warmup_bench.contracts.learned_metric import LearnedMetric, Segment, is_learned
-from warmup_bench.contracts.metric import FloatArray, Metric, MetricContext
+from warmup_bench.contracts.metric import FloatArray, Metric, MetricContext, references_of_each
 from warmup_bench.contracts.names import file_name
 from warmup_bench.contracts.registry import Entry, metrics
 from warmup_bench.contracts.settings import Score
@@ -94,12 +94,11 @@ def task_facts(
     """What scoring and reports need to know of a task and its data, stored beside the predictions so that the
     task is not needed.
     """
-    counts = {len(example.golds) for example in examples}
     return {
         "target_language": card.subsets[subset].target_language,
         "labels": list(card.labels),
         "metrics": list(card.metrics),
-        "references": counts.pop() if len(counts) == 1 else -1,
+        "references": references_of_each(example.golds for example in examples),
         **({"notes": list(notes)} if notes else {}),
     }
 

@@ -276,7 +276,8 @@ def make_spec(content: Mapping[str, Any], origin: str) -> RunSpec:
     Raises:
         UserError: An unknown key (the nearest one is told), a value out of its range, or a secret.
     """
-    known_keys(content, RunSpec, origin, sections=Settings, obsolete=OBSOLETE)
+    content = {key: _current(key, section) for key, section in content.items()}
+    known_keys(content, RunSpec, origin, sections=Settings)
     _no_secrets(content, origin)
     spec = validated(RunSpec, content, origin)
     make_settings(origin, spec.sections())
@@ -291,6 +292,13 @@ def make_spec(content: Mapping[str, Any], origin: str) -> RunSpec:
             make_settings(f"{origin}, tune.grid", nested(point))
         make_settings(f"{origin}, tune.budget", {"budget": spec.tune.budget})
     return spec
+
+
+def _current(name: str, section: Any) -> Any:
+    """A section of a spec without the keys that mean nothing any more."""
+    if name not in OBSOLETE or not isinstance(section, Mapping):
+        return section
+    return {key: value for key, value in section.items() if key not in OBSOLETE[name]}
 
 
 def make_settings(origin: str, *layers: Mapping[str, Any]) -> Settings:

@@ -3,20 +3,18 @@
 from pathlib import Path
 
 from warmup_bench.contracts.settings import Limit
-from warmup_bench.contracts.task import Example, Splits
+from warmup_bench.contracts.task import SPLITS, Example, Splits
 from warmup_bench.store.folders import read_table, write_table
-
-NAMES = ("train", "validation", "test")
 
 
 def limited(splits: Splits, limit: Limit) -> Splits:
     """The first examples of each split, as many as the limits allow."""
-    return Splits(*(getattr(splits, name)[: getattr(limit, name)] for name in NAMES), notes=splits.notes)
+    return Splits(*(getattr(splits, name)[: getattr(limit, name)] for name in SPLITS), notes=splits.notes)
 
 
 def write_examples(folder: Path, splits: Splits) -> None:
     """One parquet file a split."""
-    for name in NAMES:
+    for name in SPLITS:
         split = getattr(splits, name)
         columns = {
             "id": [ex.id for ex in split],
