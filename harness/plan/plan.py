@@ -12,6 +12,7 @@ from warmup_bench.contracts.preset import Preset
 from warmup_bench.contracts.registry import Entry
 from warmup_bench.contracts.settings import Limit, Settings
 from warmup_bench.contracts.task import LoadRequest, Scale, Splits, Task, TaskCard
+from warmup_bench.contracts.undone import undone
 from warmup_bench.plan.layers import backbone_section, decoded, resolve
 from warmup_bench.plan.matches import with_matches
 from warmup_bench.plan.names import Names, resolve_names
@@ -72,6 +73,7 @@ class Plan:
         return self.out / "data" / f"{name}.{subset}.{self.spec.scale}-{self.fingerprints[subset]}"
 
 
+@undone()
 def make_plan(spec: RunSpec, data: Mapping[str, Splits] | None = None) -> Plan:
     """Resolve names, merge settings, load the data and lay out the cells.
 

@@ -55,6 +55,34 @@ def test_a_terminal_that_lacks_signs_gets_others(tmp_path: Path) -> None:
     assert done.stdout.isascii() and b"warmup" in done.stdout
 
 
+@pytest.mark.parametrize("act", ["sys.stdout.close()", "os.close(1); os.close(2)", "os.chdir('/')"])
+def test_a_loader_that_takes_the_streams_or_the_folder_is_named(tmp_path: Path, act: str) -> None:
+    text = f"""
+import os, sys
+from warmup_bench import ScaleCard, Subset, Task, TaskCard
+
+def load(request):
+    {act}
+    raise ValueError("mute")
+
+facts = dict(title="t", licence="l", citation="c", metrics=("chrf++",), subsets={{"en": Subset()}})
+TASK = Task(TaskCard(name="mute", version=1, scales={{"mini": ScaleCard(data="d")}}, **facts), load)
+"""
+    (tmp_path / "mute.py").write_text(text)
+    done = subprocess.run(
+        [sys.executable, "-m", "warmup_bench", "run", "--task", "mute.py"],
+        env=os.environ | {"PYTHONPATH": str(SRC)},
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        timeout=120,
+    )
+    assert done.returncode == 2, done.stderr
+    assert "task 'mute' could not load its examples: ValueError: mute" in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+
+
 def test_a_copy_of_a_cell_has_ids_of_its_own(tmp_path: Path) -> None:
     cell: Cell = planned(tmp_path, methods=["warmup"], seeds=[0]).cells[0]
     before = cell.id, cell.training_id, cell.warm_start_id

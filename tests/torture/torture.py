@@ -147,9 +147,11 @@ def launch(
         code = int(ended.code or 0)
     except BaseException:  # told by the log
         traceback.print_exc()
-    sys.stdout.flush()
-    log.with_suffix(".moments").write_text(str(count))
-    os._exit(code)
+    try:
+        log.with_suffix(".moments").write_text(str(count))
+        sys.stdout.flush()
+    finally:  # whatever was done to its streams: a child that came back would go on as a second campaign
+        os._exit(code)
 
 
 def wait(child: int) -> int:

@@ -16,12 +16,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from warmup_bench.contracts.undone import undone
 from warmup_bench.execution.executors import Event, Listener, journal
 from warmup_bench.execution.executors.board import POLL, Board, Outcome
 from warmup_bench.execution.executors.rank import Stage, children_threads, end_with_parent
 from warmup_bench.execution.executors.ranks import follow, run_together
 from warmup_bench.execution.executors.stopping import Stop, deaf_children, listening
-from warmup_bench.execution.executors.undone import undone
 from warmup_bench.execution.garbage import staying
 from warmup_bench.execution.stages import run_cell, run_training, run_warm_start
 from warmup_bench.execution.upkeep import tidy_after

@@ -1,4 +1,4 @@
-"""What a plugin may do to its process beside its work, undone for the steps after it."""
+"""What a plugin may do to its process beside its work, undone for what comes after it."""
 
 import os
 import sys
