@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from warmup_bench.report.numbers import counted
 from warmup_bench.spec.cell import Cell
 from warmup_bench.store.failures import Failure, read_failures
 from warmup_bench.store.folders import CorruptError
@@ -72,13 +73,11 @@ def _known(name: str, stage: str, reason: str, cell: Cell | None) -> Failed:
 
 def heading(failed: Sequence[Failed]) -> str:
     """What stands over the lines."""
-    again = "the command that made this folder tries again"
     damaged = sum(one.stage == READING for one in failed)
-    tried = len(failed) - damaged
-    parts = [f"1 cell has failed; {again}" if tried == 1 else f"{tried} cells have failed; {again}"] * bool(
-        tried
-    )
-    parts += [
-        "1 cell is damaged and left out" if damaged == 1 else f"{damaged} cells are damaged and left out"
-    ] * bool(damaged)
+    tried, parts = len(failed) - damaged, []
+    if tried:
+        have = "has" if tried == 1 else "have"
+        parts.append(f"{counted(tried, 'cell')} {have} failed; the command that made this folder tries again")
+    if damaged:
+        parts.append(f"{counted(damaged, 'cell')} {'is' if damaged == 1 else 'are'} damaged and left out")
     return "; ".join(parts)

@@ -43,6 +43,11 @@ def count(value: float) -> str:
     return f"{value:.0f}"
 
 
+def counted(number: int, noun: str) -> str:
+    """So many of something: "1 seed", "1,000 examples"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def memory(size: float) -> str:
     """Bytes as MB or GB (powers of ten)."""
     return f"{size / 1e9:.2f} GB" if size >= 999.5e6 else f"{size / 1e6:.0f} MB"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from warmup_bench.comparison import Comparison
 from warmup_bench.comparison.seeds import least_seeds
 from warmup_bench.contracts.settings import Stats
-from warmup_bench.report.numbers import format_p
+from warmup_bench.report.numbers import counted, format_p
 from warmup_bench.report.table import (
     Column,
     Footnotes,
@@ -75,7 +75,7 @@ def _finding(row: Row, main: Column, baseline: str, margin: float | None) -> str
     times = None if row.cost is None else row.cost.times_baseline
     cost = "" if times is None else f" at {times:.1f} times its training FLOPs"
     name = f"{main.metric_name} on average" if main.subset is None else main.metric_name
-    few = "" if c.seeds >= MANY_SEEDS else f"{_counted(c.seeds, 'seed')} can't show what holds for others: "
+    few = "" if c.seeds >= MANY_SEEDS else f"{counted(c.seeds, 'seed')} can't show what holds for others: "
     return f"{few}{row.method} against {baseline}{cost}: {_result(gain, name, margin)} ({_evidence(gain)})."
 
 
@@ -104,10 +104,6 @@ def _evidence(gain: Gain) -> str:
     if (p := gain.finding.corrected_equivalence_p) is not None:
         told.append(f"p = {format_p(p)} that it is above the margin")
     return ", ".join(told)
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def scope(groups: Sequence[Group], columns: Sequence[Column], scale: str) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from test_pages import SMALLER
 
 from command import invoke
 from warmup_bench import LoadRequest, Splits, read_task
@@ -16,10 +17,6 @@ from warmup_bench.check.task import CHECKS, check_splits
 
 PAGE = (Path(__file__).parents[2] / "docs" / "task-without-python.md").read_text(encoding="utf-8")
 TASKS = dict(re.findall(r"^```yaml\n# ([\w.]+)\n(.*?)^```$", PAGE, flags=re.M | re.S))
-SMALLER = [
-    *("--seeds", "1", "--workers", "1", "--limit", "train=40,validation=8,test=8", "--budget", "steps=2"),
-    *("--set", "warm_start.steps=2", "--set", "decode.max_tokens=8", "--set", "stats.randomizations=200"),
-]
 COUNTS = {"train": 30, "validation": 4, "test": 5}
 
 

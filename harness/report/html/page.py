@@ -17,6 +17,7 @@ from warmup_bench.report.html import cells
 from warmup_bench.report.html.data import browser_data, script_json
 from warmup_bench.report.html.svg import inline_svg
 from warmup_bench.report.lines import published_headers, published_lines
+from warmup_bench.report.numbers import counted
 from warmup_bench.report.sheets import sheets
 from warmup_bench.report.table import Table, gain_of
 from warmup_bench.store.results import Result
@@ -112,7 +113,7 @@ def about(results: Sequence[Result], program: str) -> str:
     trainings = len({result.cell.training_id for result in results})
     seeds = len({result.cell.seed for result in results})
     methods = len({result.cell.label for result in results})
-    parts = (_counted(methods, "method"), _counted(seeds, "seed"), _counted(trainings, "trained model"))
+    parts = (counted(methods, "method"), counted(seeds, "seed"), counted(trainings, "trained model"))
     return f"{' · '.join(parts)} · warmup-bench {program}, from stored results alone"
 
 
@@ -149,7 +150,7 @@ def tally(tables: Sequence[Table]) -> str:
     ]
     shown = sum(count for (_, tone), count in kinds.items() if tone != "open")
     parts += [f"{len(gains) - shown} without a difference that is shown"] if shown < len(gains) else []
-    return f"{_counted(len(gains), 'comparison')} with {baselines}: {', '.join(parts)}."
+    return f"{counted(len(gains), 'comparison')} with {baselines}: {', '.join(parts)}."
 
 
 def plots(figures: Mapping[str, "Figure"], tables: Sequence[Table]) -> list[tuple[str, list[str]]]:
@@ -202,10 +203,6 @@ def facts(results: Sequence[Result]) -> list[tuple[str, str]]:
                 text = str(value)
             values.setdefault(key.replace("_", " "), {})[text] = None
     return [(key, "; ".join(texts)) for key, texts in values.items()]
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _resource(name: str) -> str:
