@@ -1,7 +1,7 @@
 """AR-LSAT: analytical reasoning of the Law School Admission Test, 1991 to 2016.
 
 A passage sets the rules of a game and has five to seven questions with five options (45 of the older
-training questions have four). The passage is the group: its questions are resampled together.
+training questions have four). The passage is the group: its questions are swapped and counted together.
 """
 
 from pathlib import Path

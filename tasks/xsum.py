@@ -84,7 +84,7 @@ def _missing(request: LoadRequest) -> list[str]:
 def _mini() -> Splits:
     """Find the docstrings and split them by file: 600 for test, 300 for validation, up to 6,000 for training.
 
-    The group of an example is its file: what one author wrote in one place is resampled together.
+    The group of an example is its file: what one author wrote in one place is swapped and counted together.
     """
     files: defaultdict[str, list[Documented]] = defaultdict(list)
     for document in docstrings.collect():

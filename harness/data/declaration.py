@@ -86,7 +86,7 @@ class Columns(_Section):
         default_factory=list,
         description="classification: the labels, or what stands in the target's column to its label",
     )
-    group: str = Field(default="", description="document of a row: its rows are resampled together")
+    group: str = Field(default="", description="document of a row: its rows are swapped and counted together")
     id: str = Field(default="", description="unique in its split; else split and row")
 
     @field_validator("labels", mode="before")
